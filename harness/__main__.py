@@ -1,0 +1,15 @@
+"""`python -m harness [verb] overrides`: the command line. No verb means run."""
+
+import sys
+
+from harness.cli import main
+from harness.errors import run_command
+
+
+def entry() -> None:
+    """The `harness` command."""
+    run_command(main, sys.argv[1:])
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,144 @@
+"""Verbs of the command line. `run` hands over to Hydra after every job was composed and checked.
+
+Hydra exits with code 1 for everything and a SystemExit in one job of a sweep ends the others, so
+all mistakes are found before it starts, and what fails inside a job is an exception.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+from harness.errors import ConfigError, StageFailed, suggest
+
+HYDRA_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--package", "-p", "--resolve")
+
+
+def main(argv: list[str]) -> int:
+    """Dispatch a command line; returns the exit code or raises HarnessError."""
+    if any(flag in argv for flag in ("--help", "-h")) and not (argv and argv[0] in DELEGATED):
+        from harness.help import help_text
+
+        print(help_text())
+        return 0
+    if argv and argv[0] in VERBS:
+        return VERBS[argv[0]](argv[1:])
+    if argv and not argv[0].startswith("-") and "=" not in argv[0] and argv[0][0].isalpha():
+        raise ConfigError(f"unknown verb '{argv[0]}'" + suggest(argv[0], list(VERBS)))
+    return run(argv)
+
+
+def run(argv: list[str]) -> int:
+    """Run one job, or every job of a sweep with -m."""
+    flags, overrides = _split(argv)
+    multirun = "-m" in flags or "--multirun" in flags
+    from harness.compose import conf_dir, expand, load
+
+    jobs = expand(overrides, multirun)
+    if not any(flag in HYDRA_ONLY for flag in flags):
+        from harness.validate import validate
+
+        for job in jobs:
+            validate(load(job))
+    else:
+        for job in jobs:
+            load(job)
+    return _through_hydra(argv, str(conf_dir()))
+
+
+def _through_hydra(argv: list[str], conf: str) -> int:
+    import hydra
+    from omegaconf import DictConfig
+
+    failures: list[str] = []
+
+    def job(composed: DictConfig) -> None:
+        from harness.compose import to_config
+        from harness.report.show import show_outcome
+        from harness.run import execute
+
+        config = to_config(composed)
+        try:
+            outcome = execute(config, variant=_variant())
+        except StageFailed as error:
+            failures.append(str(error))
+            print(f"error: {error}", file=sys.stderr)
+            return
+        show_outcome(outcome)
+
+    with _arguments(argv):
+        hydra.main(version_base="1.3", config_path=conf, config_name="config")(job)()
+    return 1 if failures else 0
+
+
+def _variant() -> str:
+    """The overrides that make this run another experiment, for the tables."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from harness.compose import variant_of
+
+    return variant_of(list(HydraConfig.get().overrides.task))
+
+
+def plan(argv: list[str]) -> int:
+    """Print what a configuration would do, without doing it."""
+    from harness.compose import expand, load, variant_of
+    from harness.preview import print_plan
+
+    flags, overrides = _split(argv)
+    for job in expand(overrides, "-m" in flags or "--multirun" in flags):
+        print_plan(load(job), variant_of(job))
+    return 0
+
+
+def metrics(argv: list[str]) -> int:
+    """Compute OP, BWT and the rest from a table of scores."""
+    from harness.metrics.command import main as command
+
+    return command(argv)
+
+
+def tables(argv: list[str]) -> int:
+    """Write all tables and plots from the tidy table."""
+    from harness.report.command import main as command
+
+    return command(argv)
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "run": run,
+    "plan": plan,
+    "metrics": metrics,
+    "tables": tables,
+}
+DELEGATED = ("metrics", "tables")
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags and the overrides, by Hydra's own parser."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+
+    def refuse(message: str) -> Any:
+        raise ConfigError(f"command line: {message}")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    arguments = parser.parse_args(argv)
+    flags = [item for item in argv if item.startswith("-") and "=" not in item]
+    return flags, list(arguments.overrides)
+
+
+@contextmanager
+def _arguments(argv: list[str]) -> Any:
+    """Hydra reads sys.argv; HYDRA_FULL_ERROR makes it raise instead of exiting with 1."""
+    before = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["harness", *argv]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = before[0]
+        if before[1] is None:
+            del os.environ["HYDRA_FULL_ERROR"]

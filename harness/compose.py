@@ -1,0 +1,195 @@
+"""Hydra overrides -> a typed, complete `HarnessConfig`; every mistake becomes one line.
+
+Imports hydra but never torch. The command line composes every job of a sweep here before Hydra
+starts any of them.
+"""
+
+import re
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
+from omegaconf.errors import OmegaConfBaseException
+
+from harness.config import HarnessConfig
+from harness.errors import ConfigError, suggest
+from harness.method_config import split_method
+
+PACKAGE = Path(__file__).resolve().parent
+
+OmegaConf.register_new_resolver("package", lambda path: str(PACKAGE / path), replace=True)
+ConfigStore.instance().store(name="schema", node=HarnessConfig)
+
+
+def conf_dir() -> Path:
+    """The config groups: inside the installed package, or beside it in a clone."""
+    installed = PACKAGE / "conf"
+    return installed if installed.is_dir() else PACKAGE.parent / "conf"
+
+
+def compose_job(overrides: list[str]) -> DictConfig:
+    """Compose one job. Raises ConfigError, in one line, for anything that Hydra refuses."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        try:
+            composed = compose("config", overrides=overrides, return_hydra_config=True)
+            _refuse_repeats(overrides, composed.hydra.runtime.choices)
+            with flag_override(composed, ["struct", "readonly"], False):
+                del composed["hydra"]
+            return composed
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_explain(error, overrides)) from error
+
+
+def _refuse_repeats(overrides: list[str], choices: Any) -> None:
+    """Hydra merges a group option that is listed twice into one; a user meant something else."""
+    lists = [(item.key_or_group, item.value()) for item in parse(overrides)]
+    for group in ("sequence", "experiment"):
+        chosen = conf_dir() / group / f"{choices.get(group)}.yaml"
+        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen.is_file() else []
+        for entry in defaults:
+            lists += list(entry.items()) if OmegaConf.is_dict(entry) else []
+    for name, value in lists:
+        items = [str(item) for item in value] if isinstance(value, list | ListConfig) else []
+        repeated = next((item for item in items if items.count(item) > 1), None)
+        group = str(name).split()[-1].lstrip("/")
+        if repeated is not None and group in _groups():
+            hint = "to revisit a task use sequence.tasks with sequence.recurrence=true"
+            raise ConfigError(f"{group}: '{repeated}' is listed twice; {hint}")
+
+
+def to_config(composed: DictConfig) -> HarnessConfig:
+    """Resolve interpolations, demand every mandatory key and build the dataclasses."""
+    missing = sorted(OmegaConf.missing_keys(composed))
+    if missing:
+        raise ConfigError(f"{missing[0]}: no value; set it, for example {missing[0]}=...")
+    try:
+        OmegaConf.resolve(composed)
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_first_line(error)) from error
+    config.method = split_method(config.method)
+    return config
+
+
+def load(overrides: list[str]) -> HarnessConfig:
+    """Compose overrides into the typed configuration."""
+    return to_config(compose_job(overrides))
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    """Parse overrides with Hydra's grammar; a syntax error is a ConfigError."""
+    try:
+        return OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise ConfigError(f"{_first_line(error)} (write key=value)") from error
+
+
+def expand(overrides: list[str], multirun: bool) -> list[list[str]]:
+    """The override lists of every job of a sweep (one list without `--multirun`)."""
+    choices: list[list[str]] = []
+    for item in parse(overrides):
+        if item.is_sweep_override():
+            if not multirun:
+                raise ConfigError(f"{item.input_line}: several values need -m (a sweep)")
+            prefix = item.get_key_element()
+            choices.append([f"{prefix}={value}" for value in item.sweep_string_iterator()])
+        else:
+            choices.append([str(item.input_line)])
+    return [list(job) for job in product(*choices)]
+
+
+def _explain(error: Exception, overrides: list[str]) -> str:
+    cause = error
+    while cause.__cause__ is not None and not isinstance(cause, MissingConfigException):
+        cause = cause.__cause__
+    if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
+        group, _, name = str(cause.missing_cfg_file).rpartition("/")
+        options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+        return f"unknown {group or 'config'} '{name}'" + suggest(name, options)
+    text = " ".join(str(error).split())
+    group = re.search(r"Could not override '([^']+)'. No match in the defaults list", text)
+    if group:
+        return f"unknown config group '{group[1]}'" + suggest(group[1], _groups())
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown and "Key" in str(cause):
+        return _unknown_key(unknown[1])
+    return _value_error(cause, overrides)
+
+
+def _value_error(cause: Exception, overrides: list[str]) -> str:
+    """A wrong value: the first line of OmegaConf's message, led by the full key."""
+    where = getattr(cause, "full_key", None)
+    line = _first_line(cause)
+    bad_key = re.search(r"Key '([^']+)' not in '(\w+)'", line)
+    if bad_key:
+        return _unknown_key(str(where or bad_key[1]))
+    return f"{where}: {line}" if where else line
+
+
+def _unknown_key(name: str) -> str:
+    keys = known_keys()
+    return f"unknown key '{name}'" + suggest(name, keys)
+
+
+def known_keys() -> list[str]:
+    """Every dotted key of the default composition."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        return list(_dotted(compose("config"), ""))
+
+
+def _dotted(node: Any, prefix: str) -> list[str]:
+    found: list[str] = []
+    for name in node:
+        path = f"{prefix}{name}"
+        found.append(path)
+        child = node._get_node(name)
+        if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
+            found += _dotted(child, f"{path}.")
+    return found
+
+
+def _groups() -> list[str]:
+    return sorted(entry.name for entry in conf_dir().iterdir() if entry.is_dir())
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+# Overrides that change where or how fast something runs, or are columns of the table themselves.
+_NOT_A_VARIANT = (
+    "seed",
+    "experiment",
+    "protocol",
+    "model",
+    "sequence",
+    "method",
+    "engine",
+    "store",
+    "data",
+    "store.root",
+    "store.results",
+    "data.root",
+    "data.suite_root",
+)
+
+
+def variant_of(overrides: list[str]) -> str:
+    """The overrides that tell two runs of one method apart, as text for the tables."""
+    told = [
+        str(item.input_line)
+        for item in parse(overrides)
+        if item.key_or_group not in _NOT_A_VARIANT
+        and not str(item.key_or_group).startswith(("engine.", "hydra"))
+    ]
+    return " ".join(sorted(told))

@@ -1,0 +1,289 @@
+"""The typed configuration: every key, its type, its meaning and whether it changes results.
+
+Pure dataclasses that import without torch. `conf/*.yaml` files are merged into `HarnessConfig`
+by Hydra, so a misspelt key or a wrong type is found before anything is loaded.
+
+A key that changes numbers is marked with the kinds of work it changes (`identity=("train",)`,
+`("eval",)`); keys without a mark (ranks, paths, progress) never change a content key.
+"""
+
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+TRAIN = ("train",)
+EVAL = ("eval",)
+BOTH = ("train", "eval")
+
+
+def key(
+    help: str,
+    default: Any = MISSING,
+    *,
+    factory: Callable[[], Any] | Any = MISSING,
+    identity: tuple[str, ...] = (),
+) -> Any:
+    """A config field with its help text and the kinds of node whose content key it enters."""
+    metadata = {"help": help, "identity": identity}
+    if factory is not MISSING:
+        return field(default_factory=factory, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+class Order(StrEnum):
+    given = "given"
+    reversed = "reversed"
+    random = "random"
+
+
+class Schedule(StrEnum):
+    sequential = "sequential"
+    joint = "joint"
+    single = "single"
+    none = "none"
+
+
+class Precision(StrEnum):
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class LearningRateSchedule(StrEnum):
+    constant = "constant"
+    linear = "linear"
+    cosine = "cosine"
+
+
+class LossNorm(StrEnum):
+    tokens = "tokens"
+    micro_batch = "micro_batch"
+
+
+class ResetOptimizer(StrEnum):
+    each_task = "each_task"
+    never = "never"
+
+
+class Packing(StrEnum):
+    auto = "auto"
+    never = "never"
+
+
+class PastCells(StrEnum):
+    all = "all"
+    ends = "ends"
+
+
+class FutureCells(StrEnum):
+    none = "none"
+    next = "next"
+    all = "all"
+
+
+class SuiteStages(StrEnum):
+    ends = "ends"
+    all = "all"
+
+
+class Split(StrEnum):
+    test = "test"
+    eval = "eval"
+
+
+@dataclass
+class ModelConfig:
+    name: str = key("name of the model in tables", "???")
+    path: str = key("folder of a Hugging Face model, or a hub id", "???")
+    revision: str | None = key("hub revision (commit, tag or branch); unused for folders", None)
+    kind: str = key("model family; only 'causal' is supported", "causal")
+    trust_remote_code: bool = key("run code that ships with the model", False, identity=BOTH)
+    attention: str = key("attention implementation of transformers", "sdpa", identity=BOTH)
+
+
+@dataclass
+class SequenceConfig:
+    name: str = key("name of the sequence in tables", "???")
+    tasks: list[str] | None = key(
+        "task names in order; null = every task of the task group, in the order it lists them", None
+    )
+    order: Order = key("given | reversed | random (seeded by order_seed)", Order.given)
+    order_seed: int = key("seed of order=random", 0)
+    recurrence: bool = key("allow a task to be visited more than once", False)
+
+
+@dataclass
+class TaskConfig:
+    folder: str = key("folder below data.root with train.json, eval.json and test.json", "???")
+    scorer: str = key(
+        "dotted path of scorer(doc, prediction) -> {metric: value}", "???", identity=EVAL
+    )
+    headline: str = key("the metric that OP and BWT use", "???")
+    max_prompt_tokens: int = key("longest prompt; cut on the left, BOS kept", 512, identity=BOTH)
+    max_answer_tokens: int = key(
+        "longest answer trained on (EOS included) and most tokens generated", 128, identity=BOTH
+    )
+    epochs: int = key("passes over the training split, unless train.epochs is set", 1)
+    learning_rate: float | None = key("learning rate, unless null: train.learning_rate", None)
+    version: int = key("raise it when prompts, scoring or generation change", 1, identity=BOTH)
+
+
+@dataclass
+class AdapterConfig:
+    kind: str = key("adapter type", "lora", identity=TRAIN)
+
+
+@dataclass
+class MethodConfig:
+    name: str = key("name of the method in tables", "???")
+    schedule: Schedule = key(
+        "sequential | joint | single | none", Schedule.sequential, identity=TRAIN
+    )
+    adapter: AdapterConfig | None = key(
+        "train an adapter; null = all weights", None, identity=TRAIN
+    )
+    strategies: dict[str, Any] = key(
+        "filled from the method's other keys: strategy name -> {_target_: class, its parameters}",
+        factory=dict,
+        identity=TRAIN,
+    )
+
+
+@dataclass
+class BenchmarkConfig:
+    folder: str | None = key("folder below data.suite_root with test.json", None)
+    lm_eval_task: str | None = key("name of a task that ships with lm-eval", None, identity=EVAL)
+    scorer: str | None = key("dotted path of the scorer (local benchmarks)", None, identity=EVAL)
+    headline: str = key("the metric that the suite's delta uses", "???")
+    filter: str = key("lm-eval filter of the headline metric", "none")
+    max_prompt_tokens: int = key("longest prompt; cut on the left", 1024, identity=EVAL)
+    max_answer_tokens: int = key("most tokens generated", 64, identity=EVAL)
+    shots: int = key("demonstrations in the prompt (lm-eval tasks)", 0, identity=EVAL)
+    limit: int | None = key("first so many items only; null = all", None, identity=EVAL)
+    unit: str = key("unit of the headline metric; deltas average one unit", "score")
+    version: int = key("raise it when prompts, scoring or generation change", 1, identity=EVAL)
+
+
+@dataclass
+class SuiteConfig:
+    benchmarks: dict[str, BenchmarkConfig] = key("benchmark name -> what it is", factory=dict)
+
+
+@dataclass
+class EngineConfig:
+    zero_stage: int = key("DeepSpeed ZeRO stage: 0, 1, 2 or 3", 0)
+    precision: Precision = key("fp32 | bf16 (bf16 needs ZeRO 1-3)", Precision.fp32, identity=BOTH)
+    ranks: int | None = key("processes; null = one a GPU, one on a machine without", None)
+    device: Device = key("auto | cpu | cuda", Device.auto)
+    threads: int | None = key("CPU threads a rank; null = cores / ranks", None)
+    timeout_minutes: float = key("longest wait of one rank for another", 240.0)
+    gradient_checkpointing: bool = key("recompute activations in the backward pass", False)
+
+
+@dataclass
+class TrainConfig:
+    batch_size: int = key("examples an optimizer step, over all ranks", "???", identity=TRAIN)
+    learning_rate: float = key("peak learning rate", "???", identity=TRAIN)
+    epochs: int | None = key("passes over every task; null = the task's own number", None)
+    max_steps: int | None = key(
+        "stop a task after so many steps; null = never", None, identity=TRAIN
+    )
+    schedule: LearningRateSchedule = key(
+        "constant | linear | cosine (to zero at the task's last step)",
+        LearningRateSchedule.constant,
+        identity=TRAIN,
+    )
+    warmup_ratio: float = key("share of a task's steps with a rising rate", 0.0, identity=TRAIN)
+    weight_decay: float = key("AdamW weight decay (not on norms and biases)", 0.0, identity=TRAIN)
+    betas: list[float] = key("AdamW betas", factory=lambda: [0.9, 0.95], identity=TRAIN)
+    eps: float = key("AdamW epsilon", 1e-8, identity=TRAIN)
+    clip: float = key("largest gradient norm; 0 = no clipping", 1.0, identity=TRAIN)
+    reset_optimizer: ResetOptimizer = key(
+        "each_task | never (moments carried through the sequence)",
+        ResetOptimizer.each_task,
+        identity=TRAIN,
+    )
+    loss_norm: LossNorm = key(
+        "tokens: mean over the step's answer tokens; micro_batch: mean of micro-batch means",
+        LossNorm.tokens,
+        identity=TRAIN,
+    )
+    micro_batch_size: int = key("examples a forward pass when rows are padded", 4)
+    packing: Packing = key(
+        "auto: pack where a probe shows it exact; never: padded rows", Packing.auto
+    )
+    pack_tokens: int = key("longest packed row, in tokens", 2048)
+    objective: dict[str, Any] = key(
+        "{_target_: class} giving a loss per answer token",
+        factory=lambda: {"_target_": "harness.objectives.CrossEntropy"},
+        identity=TRAIN,
+    )
+
+
+@dataclass
+class EvalConfig:
+    backend: str = key("what generates: 'hf' (transformers)", "hf", identity=EVAL)
+    batch_size: int = key("prompts generated at once", 32, identity=EVAL)
+    split: Split = key("test | eval", Split.test, identity=EVAL)
+    limit: int | None = key("first so many items of every task; null = all", None, identity=EVAL)
+    temperature: float = key("0 = greedy; above = sampling", 0.0, identity=EVAL)
+    stage0: bool = key("also score the initial model (row 0)", True)
+    past: PastCells = key("all: the lower triangle; ends: diagonal and last row", PastCells.all)
+    future: FutureCells = key("none | next (super-diagonal, for FWT) | all", FutureCells.none)
+    suite_stages: SuiteStages = key("ends: stages 0 and T; all: every stage", SuiteStages.all)
+
+
+@dataclass
+class DataConfig:
+    root: str = key("folder with one sub-folder a task", "???")
+    suite_root: str | None = key("folder with the local suites' data", None)
+
+
+@dataclass
+class StoreConfig:
+    root: str = key("where checkpoints and scores live", "results/store")
+    results: str = key("where scores.csv, tables/ and plots/ are written", "results")
+
+
+@dataclass
+class HarnessConfig:
+    seed: int = key("seed of data order, dropout and sampling", 0)
+    experiment: str = key("label of the run in tables", "default")
+    protocol: str = key("label of the protocol in tables", "default")
+    model: ModelConfig = key("the initial model", factory=ModelConfig)
+    sequence: SequenceConfig = key("the tasks and their order", factory=SequenceConfig)
+    task: dict[str, TaskConfig] = key("every task the sequence may use", factory=dict)
+    method: dict[str, Any] = key(
+        "the method: the keys of MethodConfig, one mapping with _target_ a strategy, and aliases",
+        factory=dict,
+    )
+    suite: dict[str, SuiteConfig] = key("benchmarks outside the sequence", factory=dict)
+    engine: EngineConfig = key("DeepSpeed and the machine", factory=EngineConfig)
+    train: TrainConfig = key("optimization", factory=TrainConfig)
+    eval: EvalConfig = key("which cells are scored and how", factory=EvalConfig)
+    data: DataConfig = key("where data lies", factory=DataConfig)
+    store: StoreConfig = key("where results lie", factory=StoreConfig)
+
+
+def from_plain(data: dict[str, Any]) -> HarnessConfig:
+    """Rebuild a configuration from the plain JSON that `keys.plain` makes of it."""
+    from omegaconf import OmegaConf
+
+    method = OmegaConf.structured(MethodConfig)
+    typed = OmegaConf.merge(OmegaConf.structured(HarnessConfig), {**data, "method": {}})
+    config = OmegaConf.to_object(typed)
+    config.method = OmegaConf.to_object(OmegaConf.merge(method, data["method"]))
+    return config
+
+
+def is_neutral(spec: Any, value: Any) -> bool:
+    """True where a field holds its default, so that leaving it out keeps older keys valid."""
+    if spec.default is not MISSING:
+        return bool(spec.default != "???" and value == spec.default)
+    return bool(spec.default_factory is not MISSING and value == spec.default_factory())

@@ -1,0 +1,1 @@
+"""From files to batches: reading rows, encoding prompts and answers, ordering and packing."""

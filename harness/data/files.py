@@ -1,0 +1,75 @@
+"""Reading TRACE-format files: a JSON list of {"prompt", "answer"}; imports no torch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError
+
+Row = dict[str, Any]
+
+
+def split_path(root: str, folder: str, split: str) -> Path:
+    """The file of one split. Raises DataError that names what is missing and what is there."""
+    base = Path(root)
+    if not base.is_dir():
+        raise DataError(f"data folder {base} does not exist; set data.root=<folder>")
+    task = base / folder
+    if not task.is_dir():
+        found = ", ".join(sorted(entry.name for entry in base.iterdir() if entry.is_dir())[:12])
+        raise DataError(f"{task} does not exist; folders there: {found or 'none'}")
+    path = task / f"{split}.json"
+    if not path.is_file():
+        raise DataError(
+            f"{path} does not exist; a task folder holds train.json, eval.json, test.json"
+        )
+    return path
+
+
+def read_rows(path: Path) -> list[Row]:
+    """All rows of a file, checked. Raises DataError naming the file and the row."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except json.JSONDecodeError as error:
+        place = _row_of(path, error.pos)
+        raise DataError(
+            f"{path}: malformed JSON in row {place}: {error.msg} (line {error.lineno})"
+        ) from error
+    if not isinstance(rows, list):
+        raise DataError(f'{path}: expected a JSON list of {{"prompt", "answer"}} objects')
+    if not rows:
+        raise DataError(f"{path}: the split is empty; it needs at least one row")
+    for index, row in enumerate(rows):
+        _check_row(path, index, row)
+    return rows
+
+
+def _check_row(path: Path, index: int, row: Any) -> None:
+    if not isinstance(row, dict):
+        raise DataError(f"{path}: row {index} is not an object with prompt and answer")
+    for name in ("prompt", "answer"):
+        if name not in row:
+            raise DataError(f"{path}: row {index} has no '{name}'")
+        if not isinstance(row[name], str):
+            kind = type(row[name]).__name__
+            raise DataError(f"{path}: row {index}: '{name}' is {kind}, it must be a string")
+    if not row["prompt"]:
+        raise DataError(f"{path}: row {index}: 'prompt' is empty")
+
+
+def _row_of(path: Path, position: int) -> int:
+    """Index of the row that holds a character position: decode rows until one fails."""
+    text = path.read_text(encoding="utf-8")
+    decoder = json.JSONDecoder()
+    at, index = text.find("[") + 1, 0
+    while at < position:
+        while at < len(text) and text[at] in " \t\r\n,":
+            at += 1
+        try:
+            _, at = decoder.raw_decode(text, at)
+        except json.JSONDecodeError:
+            break
+        index += 1
+    return index

@@ -1,0 +1,30 @@
+"""Which examples an optimizer step sees: a pure function of (seed, task, epoch, step)."""
+
+import hashlib
+import math
+import random
+
+
+def derive_seed(*parts: object) -> int:
+    """A 63-bit seed from any printable parts; equal parts give equal seeds on every machine."""
+    text = "|".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def epoch_order(seed: int, task: str, epoch: int, size: int) -> list[int]:
+    """The permutation of one epoch."""
+    order = list(range(size))
+    random.Random(derive_seed("order", seed, task, epoch)).shuffle(order)
+    return order
+
+
+def steps_per_epoch(size: int, batch_size: int) -> int:
+    """Optimizer steps an epoch takes; the last one may hold fewer examples."""
+    return math.ceil(size / batch_size)
+
+
+def batch_indices(seed: int, task: str, step: int, size: int, batch_size: int) -> list[int]:
+    """Row indices of optimizer step `step` (counted from 0 over all epochs)."""
+    epoch, within = divmod(step, steps_per_epoch(size, batch_size))
+    order = epoch_order(seed, task, epoch, size)
+    return order[within * batch_size : (within + 1) * batch_size]

@@ -1,0 +1,84 @@
+"""How text becomes token ids: the one place that training and evaluation share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Example:
+    """One encoded row: what the model sees, and what it must answer."""
+
+    prompt_ids: list[int]
+    answer_ids: list[int]
+    prompt_cut: bool = False
+    answer_cut: bool = False
+
+    def __len__(self) -> int:
+        return len(self.prompt_ids) + len(self.answer_ids)
+
+
+class PromptFormat:
+    """Encodes prompts and answers with one tokenizer.
+
+    Prompt ids are exactly what generation sees: the tokenizer's own encoding (BOS included where
+    it adds one), cut on the left behind the BOS. Answer ids continue those ids and end with EOS;
+    an answer that was cut has no EOS, since the text does not end there.
+    """
+
+    def __init__(self, tokenizer: Any, eos_token_id: int) -> None:
+        self.tokenizer = tokenizer
+        self.eos_token_id = eos_token_id
+
+    def prompt_ids(self, prompt: str, limit: int | None = None) -> list[int]:
+        """Ids of a prompt, at most `limit` of them."""
+        return self._cut(self._encode(prompt), limit)
+
+    def example(self, prompt: str, answer: str, prompt_limit: int, answer_limit: int) -> Example:
+        """Encode one row for training."""
+        whole = self._encode(prompt)
+        prompt_ids = self._cut(whole, prompt_limit)
+        answer_ids = [*self._answer_ids(whole, prompt, answer), self.eos_token_id]
+        return Example(
+            prompt_ids=prompt_ids,
+            answer_ids=answer_ids[:answer_limit],
+            prompt_cut=len(whole) > prompt_limit,
+            answer_cut=len(answer_ids) > answer_limit,
+        )
+
+    def _encode(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=True)["input_ids"]
+
+    def _cut(self, ids: list[int], limit: int | None) -> list[int]:
+        if limit is None or len(ids) <= limit:
+            return ids
+        bos = self.tokenizer.bos_token_id
+        if bos is not None and ids[0] == bos and limit > 1:
+            return [bos, *ids[-(limit - 1) :]]
+        return ids[-limit:]
+
+    def _answer_ids(self, prompt_ids: list[int], prompt: str, answer: str) -> list[int]:
+        """The joint encoding behind the prompt's ids where those are its prefix; else the answer
+        encoded alone, without the piece that some tokenizers put before a text's first word."""
+        joint = self._encode(prompt + answer)
+        if joint[: len(prompt_ids)] == prompt_ids:
+            return joint[len(prompt_ids) :]
+        alone = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
+        whole = self._decode(prompt_ids) + answer
+        for candidate in (alone, alone[1:]):
+            if self._decode(prompt_ids + candidate) == whole:
+                return candidate
+        return alone
+
+    def _decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def first_eos(model_config: Any, generation_config: Any, tokenizer: Any) -> int:
+    """The EOS id to learn: of the generation config (its first), the model or the tokenizer."""
+    for source in (generation_config, model_config, tokenizer):
+        value = getattr(source, "eos_token_id", None)
+        if isinstance(value, list | tuple) and value:
+            return int(value[0])
+        if value is not None:
+            return int(value)
+    raise ValueError("the model has no EOS token id")

@@ -1,0 +1,92 @@
+"""One rank's process: device, threads, process group, deterministic settings."""
+
+import os
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Who this process is among its peers."""
+
+    index: int
+    world: int
+    device: str
+
+    @property
+    def first(self) -> bool:
+        return self.index == 0
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        import torch.distributed as dist
+
+        dist.barrier()
+
+
+def start(
+    index: int, world: int, device: str, rendezvous: str, minutes: float, threads: int
+) -> Rank:
+    """Join the process group over a file and fix what would make two runs differ.
+
+    `device` is 'cpu' or 'cuda'; `rendezvous` is a path that no earlier group has used; `minutes`
+    bounds every collective. Call once a process, before any other use of torch.
+    """
+    if device == "cpu":
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+    import torch.distributed as dist
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    backend = "gloo"
+    if device == "cuda":
+        local = int(os.environ.get("LOCAL_RANK", index))
+        torch.cuda.set_device(local)
+        device, backend = f"cuda:{local}", "nccl"
+    dist.init_process_group(
+        backend,
+        init_method=f"file://{rendezvous}",
+        rank=index,
+        world_size=world,
+        timeout=timedelta(minutes=minutes),
+    )
+    _start_deepspeed(device)
+    return Rank(index, world, device)
+
+
+def _start_deepspeed(device: str) -> None:
+    import deepspeed
+
+    if device == "cpu":
+        # Its C++ build takes minutes on first use; gloo gives the same sums without it.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
+
+
+def stop(rank: Rank) -> None:
+    """Leave the process group together."""
+    import torch.distributed as dist
+
+    rank.barrier()
+    dist.destroy_process_group()
+
+
+def seed_everything(seed: int) -> None:
+    """Seed python, numpy and torch."""
+    import numpy
+    import torch
+
+    random.seed(seed)
+    numpy.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def model_dtype(precision: str) -> Any:
+    """torch dtype of 'fp32' or 'bf16'."""
+    import torch
+
+    return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]

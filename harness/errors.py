@@ -1,0 +1,46 @@
+"""The exceptions that a user may meet, and how a command line reports them."""
+
+import difflib
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class HarnessError(Exception):
+    """Base of every error whose message is written for the user: one line, no traceback."""
+
+
+class ConfigError(HarnessError):
+    """The configuration or the command line is wrong; nothing was started."""
+
+
+class DataError(HarnessError):
+    """A data file is missing or malformed."""
+
+
+class StageFailed(HarnessError):
+    """A piece of work failed in a worker; the message names it and its log."""
+
+
+def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
+    """Run a command line; a wrong input becomes one line on stderr and exit code 2, a failed
+    stage exit code 1."""
+    try:
+        code = main(argv)
+    except StageFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 1
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    sys.exit(code)
+
+
+def suggest(name: str, options: list[str]) -> str:
+    """'; did you mean X?' where something is close, else the list of what there is."""
+    close = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    if 0 < len(options) <= 20:
+        return f"; known: {', '.join(options)}"
+    return "; `python -m harness --help` lists what there is"

@@ -1,0 +1,1 @@
+"""The bridge to lm-eval: tasks as its YAML, a model class that encodes as training does, scores."""

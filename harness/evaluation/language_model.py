@@ -1,0 +1,72 @@
+"""lm-eval's Hugging Face model, encoding prompts with the format that training uses."""
+
+from typing import Any
+
+import torch
+from lm_eval.models.huggingface import HFLM
+from torch import Tensor
+
+from harness.data.prompts import PromptFormat
+
+
+class HarnessLM(HFLM):
+    """HFLM on a loaded model whose prompt ids equal the training ids, token for token.
+
+    `prompt_limit` is set before each benchmark. Stock HFLM decides about the BOS of a whole batch
+    by its first string and cuts prompts without keeping the BOS; both would make generation see
+    other ids than training.
+    """
+
+    def __init__(self, model: Any, prompts: PromptFormat, batch_size: int) -> None:
+        super().__init__(pretrained=model, tokenizer=prompts.tokenizer, batch_size=batch_size)
+        self.prompts = prompts
+        self.prompt_limit: int | None = None
+
+    @property
+    def eot_token_id(self) -> int:
+        """The EOS that training teaches."""
+        return self.prompts.eos_token_id
+
+    def tok_encode(
+        self,
+        string: str,
+        add_special_tokens: bool | None = None,
+        left_truncate_len: int | None = None,
+        **kwargs: Any,
+    ) -> list[int]:
+        """Ids of a whole prompt; with add_special_tokens=False, of a continuation."""
+        if add_special_tokens is False:
+            return super().tok_encode(string, False, left_truncate_len, **kwargs)
+        return self.prompts.prompt_ids(string, self._limit(left_truncate_len))
+
+    def tok_batch_encode(
+        self,
+        strings: list[str],
+        padding_side: str = "left",
+        left_truncate_len: int | None = None,
+        truncation: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Prompts as [rows, width] ids and mask, padded on the left with EOS under the mask."""
+        limit = self._limit(left_truncate_len)
+        rows = [self.prompts.prompt_ids(string, limit) for string in strings]
+        width = max(len(row) for row in rows)
+        ids = torch.full((len(rows), width), self.prompts.eos_token_id)
+        mask = torch.zeros_like(ids)
+        for index, row in enumerate(rows):
+            place = slice(width - len(row), width) if padding_side == "left" else slice(len(row))
+            ids[index, place] = torch.tensor(row)
+            mask[index, place] = 1
+        return ids, mask
+
+    def _model_generate(
+        self, context: Tensor, max_length: int, stop: list[str], **kwargs: Any
+    ) -> Tensor:
+        """Generate; the EOS string is no stop text, since generation ends at the EOS id itself
+        (matching text would decode every step of every row)."""
+        eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
+        texts = [text for text in stop if text != eos]
+        return super()._model_generate(context, max_length, texts, **kwargs)
+
+    def _limit(self, other: int | None) -> int | None:
+        limits = [limit for limit in (self.prompt_limit, other) if limit is not None]
+        return min(limits) if limits else None

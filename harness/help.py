@@ -1,0 +1,70 @@
+"""`harness --help`: verbs, groups and every key with its type, default and meaning."""
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+from harness.compose import conf_dir
+from harness.config import (
+    BenchmarkConfig,
+    DataConfig,
+    EngineConfig,
+    EvalConfig,
+    HarnessConfig,
+    MethodConfig,
+    ModelConfig,
+    SequenceConfig,
+    StoreConfig,
+    TaskConfig,
+    TrainConfig,
+)
+
+USAGE = """\
+usage: python -m harness [run|plan|metrics|tables] [overrides] [-m] [--cfg job --resolve]
+
+  run      train and score what is missing of a run (the default verb)
+  plan     print the nodes of a run, which are done, and what is left to do
+  metrics  OP, BWT and the rest from a CSV of scores (metrics --help)
+  tables   write all tables and plots from the tidy table (tables --help)
+
+examples
+  python -m harness seed=3 engine=zero2
+  python -m harness -m seed=0,1,2
+  python -m harness task=[micro_units,micro_stance] train.learning_rate=3e-4
+  python -m harness --cfg job --resolve
+"""
+
+_SECTIONS = (
+    ("", HarnessConfig),
+    ("model.", ModelConfig),
+    ("sequence.", SequenceConfig),
+    ("task.<task>.", TaskConfig),
+    ("method.", MethodConfig),
+    ("suite.<suite>.benchmarks.<benchmark>.", BenchmarkConfig),
+    ("engine.", EngineConfig),
+    ("train.", TrainConfig),
+    ("eval.", EvalConfig),
+    ("data.", DataConfig),
+    ("store.", StoreConfig),
+)
+
+
+def help_text() -> str:
+    """The whole help page."""
+    lines = [USAGE, "config groups (group=option)"]
+    for group in sorted(path for path in conf_dir().iterdir() if path.is_dir()):
+        options = sorted(path.stem for path in group.glob("*.yaml"))
+        if options:
+            lines.append(f"  {group.name:<11} {', '.join(options)}")
+    lines.append("\nkeys (key=value)")
+    for prefix, section in _SECTIONS:
+        for spec in fields(section):
+            name = f"{prefix}{spec.name}"
+            lines.append(f"  {name:<42} {spec.metadata['help']}{_default(spec)}")
+    return "\n".join(lines)
+
+
+def _default(spec: Any) -> str:
+    if spec.default is MISSING or spec.default == "???":
+        return ""
+    value = getattr(spec.default, "value", spec.default)
+    return f" [{'null' if value is None else value}]"

@@ -1,0 +1,37 @@
+"""The `method` group: known keys, strategies (mappings with `_target_`) and aliases."""
+
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from harness.config import MethodConfig
+from harness.errors import ConfigError
+
+_FRAME = {spec.name for spec in fields(MethodConfig)} - {"strategies"}
+
+
+def split_method(method: dict[str, Any]) -> MethodConfig:
+    """Part a composed `method` mapping into its frame and its stack of strategies.
+
+    A mapping with `_target_` is a strategy, addressed as `method.<strategy>.<parameter>`. A plain
+    value is an alias that a preset's strategies refer to (`${method.ratio}`).
+    """
+    strategies = {
+        name: value
+        for name, value in method.items()
+        if isinstance(value, dict) and "_target_" in value
+    }
+    frame = {name: value for name, value in method.items() if name in _FRAME}
+    for name, value in method.items():
+        if isinstance(value, dict) and name not in strategies and name not in _FRAME:
+            raise ConfigError(f"method.{name}: a strategy needs _target_: the path of its class")
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(MethodConfig), frame)
+        result = OmegaConf.to_object(typed)
+    except OmegaConfBaseException as error:
+        line = str(error).splitlines()[0]
+        raise ConfigError(f"method.{error.full_key}: {line}") from error
+    result.strategies = strategies
+    return result

@@ -1,0 +1,151 @@
+"""The score matrix R[stage, task] of one run, with missing cells and the run's schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.errors import ConfigError, DataError
+
+SCHEDULES = ("sequential", "joint", "single", "none")
+PAST = ("all", "ends")
+
+Rows = tuple[tuple[float | None, ...], ...]
+Cell = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ScoreMatrix:
+    """Scores of T tasks at stages 0..T; stage t is the model after training t tasks.
+
+    values: T + 1 rows of T scores in 0..1 (None = not measured), rows in stage order and columns in
+        the order of training.
+    stderr: standard errors of the same shape (None = unknown), or None.
+    schedule: what the run did, hence which cells it promises:
+        `sequential` the lower triangle R[t, i], i <= t;
+        `joint` row T (one model trained on all tasks at once);
+        `single` the diagonal R[i, i] (T models, each trained on one task);
+        `none` row 0 (no training, prompting only).
+    past: `all`, or `ends` if a sequential run scored row T and the diagonal only; the measures
+        that need the whole triangle are then null.
+    """
+
+    tasks: tuple[str, ...]
+    values: Rows
+    stderr: Rows | None = None
+    schedule: str = "sequential"
+    past: str = "all"
+
+    def __post_init__(self) -> None:
+        _check_choice("schedule", self.schedule, SCHEDULES)
+        _check_choice("past", self.past, PAST)
+        if not self.tasks:
+            raise DataError("a score matrix needs at least one task, found none")
+        for rows in (self.values, self.stderr):
+            if rows is not None:
+                _check_shape(rows, len(self.tasks))
+
+    @classmethod
+    def from_rows(
+        cls,
+        values: Sequence[Sequence[float | None]],
+        stderr: Sequence[Sequence[float | None]] | None = None,
+        tasks: Sequence[str] | None = None,
+        **options: str,
+    ) -> ScoreMatrix:
+        """Build a matrix from nested sequences; tasks are named "1".."T" by default."""
+        width = len(values[0]) if values else 0
+        names = tuple(tasks) if tasks else tuple(str(i + 1) for i in range(width))
+        return cls(names, _frozen(values), None if stderr is None else _frozen(stderr), **options)
+
+    @classmethod
+    def from_cells(
+        cls,
+        tasks: Sequence[str],
+        values: Mapping[tuple[int, str], float],
+        stderr: Mapping[tuple[int, str], float | None] | None = None,
+        **options: str,
+    ) -> ScoreMatrix:
+        """Build a matrix from {(stage, task name): score}; cells that are not there are missing."""
+        stages = range(len(tasks) + 1)
+        rows = tuple(tuple(values.get((t, name)) for name in tasks) for t in stages)
+        errors = stderr or {}
+        spread = tuple(tuple(errors.get((t, name)) for name in tasks) for t in stages)
+        return cls(tuple(tasks), rows, spread, **options)
+
+    @property
+    def size(self) -> int:
+        """T, the number of tasks."""
+        return len(self.tasks)
+
+    def has(self, cell: Cell) -> bool:
+        """Whether the cell (stage, 0-based column) was measured."""
+        stage, column = cell
+        return self.values[stage][column] is not None
+
+    def value(self, cell: Cell) -> float:
+        """Return the score of a cell (stage, 0-based column); a missing one is a DataError."""
+        stage, column = cell
+        score = self.values[stage][column]
+        if score is None:
+            raise DataError(
+                f"no score for task {self.tasks[column]!r} at stage {stage}, which the schedule "
+                f"{self.schedule!r} of {self.size} tasks promises; add that cell"
+            )
+        return score
+
+    def error(self, cell: Cell) -> float | None:
+        """Return the standard error of a cell, None where unknown."""
+        stage, column = cell
+        return None if self.stderr is None else self.stderr[stage][column]
+
+    def promised(self) -> Iterator[Cell]:
+        """Yield the cells that the schedule promises, by stage and column."""
+        size = self.size
+        if self.schedule in ("joint", "none"):
+            stage = size if self.schedule == "joint" else 0
+            yield from ((stage, column) for column in range(size))
+        elif self.schedule == "single":
+            yield from diagonal(size)
+        else:
+            sparse = self.past == "ends"
+            for stage in range(1, size + 1):
+                first = stage - 1 if sparse and stage < size else 0
+                yield from ((stage, column) for column in range(first, stage))
+
+    def missing(self) -> list[tuple[int, str]]:
+        """Return (stage, task name) of every promised cell without a score."""
+        return [(stage, self.tasks[i]) for stage, i in self.promised() if not self.has((stage, i))]
+
+
+def diagonal(size: int) -> list[Cell]:
+    """Return the cells of each task right after its own training."""
+    return [(column + 1, column) for column in range(size)]
+
+
+def binomial_stderr(value: float, n: int) -> float:
+    """Return sqrt(p (1 - p) / n), the standard error of a mean p of n scores in 0..1.
+
+    Exact for right/wrong items and an upper bound for graded ones: no distribution on 0..1 with
+    mean p has a larger variance than p (1 - p).
+    """
+    return math.sqrt(value * (1.0 - value) / n)
+
+
+def _check_choice(what: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise ConfigError(f"unknown {what} {given!r}; it is one of {', '.join(known)}")
+
+
+def _check_shape(rows: Rows, size: int) -> None:
+    widths = sorted({len(row) for row in rows})
+    if len(rows) != size + 1 or widths != [size]:
+        raise DataError(
+            f"a score matrix of {size} tasks needs {size + 1} rows (stages 0..{size}) of {size} "
+            f"cells, found {len(rows)} rows of {widths} cells"
+        )
+
+
+def _frozen(rows: Sequence[Sequence[float | None]]) -> Rows:
+    return tuple(tuple(row) for row in rows)

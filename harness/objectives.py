@@ -1,0 +1,21 @@
+"""What is minimised at every answer token; imports torch only when called."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class CrossEntropy:
+    """Negative log-likelihood of the next token, computed in fp32."""
+
+    label_smoothing: float = 0.0
+
+    def __call__(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
+        """Loss per answer token: logits [n, vocabulary], targets [n] -> [n], in nats."""
+        from torch.nn.functional import cross_entropy
+
+        smoothing = self.label_smoothing
+        return cross_entropy(logits.float(), targets, reduction="none", label_smoothing=smoothing)

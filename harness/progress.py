@@ -1,0 +1,95 @@
+"""One display for a whole run: what is being done, how far, and how long it still takes."""
+
+import sys
+import time
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from harness.plan import Node
+
+
+class Display:
+    """A live bar on a terminal, a line a finished node elsewhere.
+
+    Training and scoring run at different speeds, so each kind's rate is measured by itself and
+    the time left is the remaining work of each kind over its rate. Until a kind was measured, it
+    counts with the other's rate.
+    """
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = {node.key: node for node in nodes}
+        self.fractions = dict.fromkeys(self.nodes, 0.0)
+        self.spent: dict[str, float] = {"train": 0.0, "eval": 0.0}
+        self.current = ""
+        self.last = self.started = time.monotonic()
+        self.console = Console(stderr=True)
+        self.live = self.console.is_terminal
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%  left {task.fields[left]}  elapsed"),
+            TimeElapsedColumn(),
+            console=self.console,
+            disable=not self.live,
+        )
+        self.task = self.bar.add_task("starting", total=1.0, left="?")
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def follow(self, event: dict[str, Any]) -> None:
+        """Take in one event of a rank: {"key", "done": 0..1}."""
+        node = self.nodes.get(event["key"])
+        if node is None:
+            return
+        now = time.monotonic()
+        self.spent[node.kind] += now - self.last
+        self.last = now
+        finished = event["done"] >= 1.0 > self.fractions[node.key]
+        self.fractions[node.key] = event["done"]
+        self.current = f"stage {node.stage} · {node.label}"
+        if self.live:
+            self.bar.update(
+                self.task, completed=self._done(), description=self.current, left=self._left()
+            )
+        elif finished:
+            count = sum(done >= 1.0 for done in self.fractions.values())
+            print(
+                f"[{count}/{len(self.nodes)}] {self.current} · left {self._left()}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def _work(self, kind: str) -> tuple[float, float]:
+        nodes = [node for node in self.nodes.values() if node.kind == kind]
+        total = sum(max(node.work, 1.0) for node in nodes)
+        done = sum(max(node.work, 1.0) * self.fractions[node.key] for node in nodes)
+        return done, total
+
+    def _seconds_left(self) -> float | None:
+        left, unmeasured = 0.0, 0.0
+        for kind, spent in self.spent.items():
+            done, total = self._work(kind)
+            if done > 0 and spent > 0:
+                left += (total - done) * spent / done
+            elif total > done:
+                unmeasured += 1
+        return left * (1 + unmeasured) if left else None
+
+    def _done(self) -> float:
+        left = self._seconds_left()
+        elapsed = time.monotonic() - self.started
+        return elapsed / (elapsed + left) if left is not None else 0.0
+
+    def _left(self) -> str:
+        left = self._seconds_left()
+        if left is None:
+            return "?"
+        minutes, seconds = divmod(round(left), 60)
+        return f"{minutes}:{seconds:02d}"

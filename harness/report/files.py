@@ -1,0 +1,24 @@
+"""Write a file so that a reader sees the old or the new content, never a part."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.errors import DataError
+
+
+def write_atomically(path: Path, content: str | bytes) -> Path:
+    """Write text (UTF-8) or bytes beside `path` and rename; folders are made. Returns the path."""
+    data = content.encode() if isinstance(content, str) else content
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
+    return path

@@ -1,0 +1,228 @@
+"""From rows of the tidy table to runs: a score matrix and the suites' scores by stage."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import DataError
+from harness.metrics.continual import Estimate
+from harness.metrics.matrix import ScoreMatrix
+from harness.report.schema import DONE, frame_rows, is_score
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+SUITES = ("general", "instruction", "safety")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One headline benchmark of a suite; `sign` is -1 where lower scores are better."""
+
+    suite: str
+    name: str
+    metric: str
+    sign: int
+    stages: dict[int, Estimate]
+
+    def at(self, stage: int) -> Estimate:
+        """Return the score after `stage` tasks, an empty estimate if there is none."""
+        return self.stages.get(stage, Estimate(None, None))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run under one protocol."""
+
+    name: str
+    model: str
+    sequence: str
+    method: str
+    protocol: str | None
+    seed: int | None
+    matrix: ScoreMatrix
+    benchmarks: tuple[Benchmark, ...]
+
+    @property
+    def last_stage(self) -> int | None:
+        """The stage whose suites are compared with stage 0; None if no one model is final."""
+        final = {"single": None, "none": 0}
+        return final.get(self.matrix.schedule, self.matrix.size)
+
+    def delta(self, benchmark: Benchmark) -> Estimate:
+        """Return R[T,b] - R[0,b] in 0..1, signed so that more is better; null if undefined.
+
+        Its error treats the two scores as independent, an upper bound for a positive correlation.
+        """
+        if self.last_stage is None:
+            return Estimate(None, None)
+        first, last = benchmark.at(0), benchmark.at(self.last_stage)
+        if first.value is None or last.value is None:
+            return Estimate(None, None)
+        if self.last_stage == 0:
+            return Estimate(0.0, None)
+        known = first.item_error is not None and last.item_error is not None
+        error = math.hypot(first.item_error, last.item_error) if known else None
+        return Estimate(benchmark.sign * (last.value - first.value), error)
+
+    def suite_delta(self, suite: str) -> Estimate:
+        """Return the mean of delta over the suite's benchmarks; null if there is none."""
+        deltas = [self.delta(item) for item in self.benchmarks if item.suite == suite]
+        values = [delta.value for delta in deltas]
+        if not deltas or None in values:
+            return Estimate(None, None)
+        errors = [delta.item_error for delta in deltas]
+        error = None if None in errors else math.hypot(*errors) / len(errors)
+        return Estimate(math.fsum(values) / len(values), error)
+
+    def missing(self) -> list[tuple[int, str]]:
+        """Return (stage, task or benchmark) of every promised score that is not there.
+
+        The schedule promises target cells. A suite promises stage 0 and the last stage for each of
+        its benchmarks, once any of them is scored at stage 0.
+        """
+        lacking = self.matrix.missing()
+        for suite in SUITES:
+            items = [item for item in self.benchmarks if item.suite == suite]
+            if self.last_stage is None or not any(item.at(0).value is not None for item in items):
+                continue
+            ends = sorted({0, self.last_stage})
+            lacking += [(t, b.name) for b in items for t in ends if b.at(t).value is None]
+        return lacking
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed only, and those of them that are incomplete."""
+
+    model: str
+    sequence: str
+    method: str
+    protocol: str | None
+    runs: tuple[Run, ...]
+    incomplete: tuple[Run, ...]
+
+
+def load_runs(frame: DataFrame) -> list[Run]:
+    """Return every run of the tidy table that has target scores, in the table's order.
+
+    Only headline scores of whole benchmarks in 0..1 count. Raises DataError if a run has two
+    headline scores for one cell.
+    """
+    by_run: dict[str, list[Row]] = defaultdict(list)
+    for row in frame_rows(frame):
+        if row["headline"] and row["subtask"] is None and is_score(row["unit"]):
+            by_run[row["run"]].append(row)
+    return [run for name, rows in by_run.items() for run in _protocol_runs(name, rows)]
+
+
+def group_runs(runs: Iterable[Run]) -> list[Group]:
+    """Group runs by model, sequence, method and protocol.
+
+    Where a seed occurs twice, the runs differ in more than their seed (a parameter that the
+    method's name does not tell); each is then a group of its own, named after its run.
+    """
+    alike: dict[tuple[str, str, str, str], list[Run]] = defaultdict(list)
+    for run in runs:
+        alike[run.model, run.sequence, run.method, run.protocol or ""].append(run)
+    groups = []
+    for _, members in sorted(alike.items()):
+        seeds = [run.seed for run in members]
+        if len(set(seeds)) == len(seeds):
+            groups.append(_group(members, members[0].method))
+        else:
+            groups += [_group([run], f"{run.method} [{run.name}]") for run in members]
+    return groups
+
+
+def _group(members: Sequence[Run], method: str) -> Group:
+    first = members[0]
+    incomplete = tuple(run for run in members if run.missing())
+    complete = tuple(run for run in members if not run.missing())
+    return Group(first.model, first.sequence, method, first.protocol, complete, incomplete)
+
+
+def _protocol_runs(name: str, rows: list[Row]) -> list[Run]:
+    targets = _preferred([row for row in rows if row["suite"] == "target"], "split", "test")
+    protocols = list(dict.fromkeys(row["protocol"] for row in targets))
+    return [
+        _run(name, [row for row in targets if row["protocol"] == protocol], rows, protocol)
+        for protocol in protocols
+    ]
+
+
+def _run(name: str, targets: list[Row], rows: list[Row], protocol: str | None) -> Run:
+    first = targets[0]
+    tasks = first["tasks"].split("|")
+    for row in targets:
+        if row["benchmark"] not in tasks or row["stage"] > len(tasks):
+            raise DataError(
+                f"run {name}: target score of {row['benchmark']!r} at stage {row['stage']}, but "
+                f"its sequence is {first['tasks']}"
+            )
+    cells = _unique(name, targets)
+    matrix = ScoreMatrix.from_cells(
+        tasks,
+        {(row["stage"], row["benchmark"]): row["value"] for row in cells if _done(row)},
+        {(row["stage"], row["benchmark"]): row["stderr"] for row in cells},
+        schedule=first["schedule"],
+        past=first["past"] or "all",
+    )
+    return Run(
+        name=name,
+        model=first["model"],
+        sequence=first["sequence"],
+        method=first["method"],
+        protocol=protocol,
+        seed=first["seed"],
+        matrix=matrix,
+        benchmarks=tuple(_benchmarks(name, rows, protocol)),
+    )
+
+
+def _benchmarks(name: str, rows: list[Row], protocol: str | None) -> Iterable[Benchmark]:
+    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["suite"] in SUITES:
+            found[row["suite"], row["benchmark"]].append(row)
+    for suite, benchmark in sorted(found, key=lambda key: (SUITES.index(key[0]), key[1])):
+        chosen = _preferred(found[suite, benchmark], "protocol", protocol)
+        yield Benchmark(
+            suite=suite,
+            name=benchmark,
+            metric=chosen[0]["metric"],
+            sign=-1 if chosen[0]["higher_is_better"] is False else 1,
+            stages={row["stage"]: _estimate(row) for row in _unique(name, chosen)},
+        )
+
+
+def _estimate(row: Row) -> Estimate:
+    return Estimate(row["value"], row["stderr"]) if _done(row) else Estimate(None, None)
+
+
+def _done(row: Row) -> bool:
+    return row["status"] == DONE and row["value"] is not None
+
+
+def _preferred(rows: list[Row], column: str, wanted: str | None) -> list[Row]:
+    """Keep the rows with the wanted entry, or all if there is none."""
+    return [row for row in rows if row[column] == wanted] or rows
+
+
+def _unique(name: str, rows: list[Row]) -> list[Row]:
+    seen: set[tuple[int, str]] = set()
+    for row in rows:
+        cell = row["stage"], row["benchmark"]
+        if cell in seen:
+            raise DataError(
+                f"run {name}: two headline scores of {row['benchmark']!r} at stage {row['stage']}; "
+                f"mark one metric, filter and split as headline"
+            )
+        seen.add(cell)
+    return rows

@@ -1,0 +1,21 @@
+"""What a run prints when it is over."""
+
+from typing import Any
+
+from harness.report.schema import read_scores
+from harness.report.tables import main_table_markdown, matrix_markdown
+
+
+def show_outcome(outcome: Any) -> None:
+    """Print what was done, the run's main table, its score matrix and where everything is."""
+    run = outcome.plan.run["run"]
+    minutes, seconds = divmod(round(outcome.seconds), 60)
+    print(
+        f"trained {outcome.trained} stages, scored {outcome.scored} cells "
+        f"in {minutes}:{seconds:02d} (the rest was in the store)\n"
+    )
+    frame = read_scores(outcome.table)
+    mine = frame[frame["run"] == run]
+    print(main_table_markdown(mine))
+    print(matrix_markdown(mine, run))
+    print(f"scores: {outcome.table}")

@@ -1,0 +1,257 @@
+"""The tables of a report: main table, score matrix of a run-group, and suites by benchmark."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.errors import DataError
+from harness.metrics.continual import MEASURES, Estimate
+from harness.report.runs import SUITES, Benchmark, Group, Run, group_runs, load_runs
+from harness.report.schema import scores_digest
+from harness.report.table import DASH, Heading, Points, Table, grid
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TERMINAL_WIDTH = 120
+
+_MAIN = {"op": "OP", "learning_accuracy": "LA", "bwt": "BWT", "forgetting": "Forgetting"}
+_SPREAD = (
+    "Scores are times 100. ± is the standard deviation over seeds where there are several, else "
+    "the item error (finite test sets, propagated from per-score standard errors). "
+    f"{DASH} is undefined."
+)
+_DELTA = (
+    "Δ suite = mean over its headline benchmarks b of R[T,b] - R[0,b], in points, positive = better"
+)
+
+
+def main_table(groups: Sequence[Group], digest: str) -> Table:
+    """Return one row per run-group: OP, LA, BWT, forgetting and suite deltas, with spreads."""
+    headings = (
+        *_group_headings(),
+        *(Heading(title, name, True, True) for name, title in _MAIN.items()),
+        *(Heading(f"Δ {suite}", f"delta_{suite}", True, True) for suite in SUITES),
+        Heading("Seeds", "seeds", numeric=True),
+    )
+    rows = [_main_row(group) for group in groups if group.runs]
+    formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in _MAIN.items())
+    caption = (
+        f"{formulas}; {_DELTA}. R[t,i] is the score on task i after t of T tasks. For joint "
+        f"training OP is row T, for separate models the diagonal, without training row 0. {_SPREAD}"
+    )
+    table = Table(
+        "Main results", headings, tuple(rows), caption, "main", digest, _incomplete_notes(groups)
+    )
+    return _without_empty_protocol(table)
+
+
+def matrix_table(group: Group, digest: str, label: str) -> Table:
+    """Return stages x (tasks, then benchmarks), mean over the group's complete runs."""
+    runs = group.runs
+    names = _benchmark_names(runs)
+    tasks = runs[0].matrix.tasks
+    headings = (
+        Heading("Stage", "stage", numeric=True),
+        Heading("Trained", "trained"),
+        *(Heading(task, task, numeric=True) for task in tasks),
+        *(Heading(name, f"{suite}:{name}", numeric=True) for suite, name in names),
+    )
+    stages = [t for t in range(len(tasks) + 1) if _stage_has_scores(runs, t)]
+    rows = tuple(
+        (
+            stage,
+            _trained(runs[0], stage),
+            *(_mean_points([_target(run, stage, i) for run in runs]) for i in range(len(tasks))),
+            *(_mean_points([_at(run, key, stage).value for run in runs]) for key in names),
+        )
+        for stage in stages
+    )
+    seeds = f"mean over {len(runs)} seeds" if len(runs) > 1 else "one run"
+    caption = (
+        f"R[t,i], the score after t tasks (rows; 0 = initial model) on task or benchmark i "
+        f"(columns), times 100; {seeds}. Model {group.model}, sequence {group.sequence}."
+    )
+    return Table(f"Scores by stage: {group.method}", headings, rows, caption, label, digest)
+
+
+def suites_table(groups: Sequence[Group], digest: str) -> Table:
+    """Return one row per run-group and benchmark: stage 0, last stage, delta."""
+    headings = (
+        *_group_headings(),
+        Heading("Suite", "suite"),
+        Heading("Benchmark", "benchmark"),
+        Heading("Metric", "metric"),
+        Heading("Stage 0", "stage_0", True, True),
+        Heading("Stage T", "stage_T", True, True),
+        Heading("Δ", "delta", True, True),
+        Heading("Seeds", "seeds", numeric=True),
+    )
+    rows = tuple(
+        row
+        for group in groups
+        for key in _benchmark_names(group.runs)
+        for row in [_suite_row(group, key)]
+    )
+    caption = (
+        f"Suites before training (stage 0) and after it (stage T); Δ = R[T,b] - R[0,b] in points, "
+        f"positive = better. {_SPREAD}"
+    )
+    table = Table(
+        "Suites by benchmark", headings, rows, caption, "suites", digest, _incomplete_notes(groups)
+    )
+    return _without_empty_protocol(table)
+
+
+def main_table_markdown(frame: DataFrame) -> str:
+    """Return the main table for a terminal: model and sequence above it if they are the same."""
+    table = main_table(group_runs(load_runs(frame)), scores_digest(frame))
+    kept, common = [], []
+    for position, heading in enumerate(table.headings):
+        entries = {row[position] for row in table.rows}
+        if heading.name in ("model", "sequence") and len(entries) == 1:
+            common.append(f"{heading.title}: {entries.pop()}")
+        else:
+            kept.append(position)
+    lines = [", ".join(common), grid(table.columns(kept)), _legend(), *table.notes]
+    return "\n".join(filter(None, lines))
+
+
+def matrix_markdown(frame: DataFrame, run: str) -> str:
+    """Return the score matrix of one run for a terminal, also while it is incomplete."""
+    found = [item for item in load_runs(frame) if item.name == run]
+    if not found:
+        known = ", ".join(dict.fromkeys(item.name for item in load_runs(frame)))
+        raise DataError(f"no run {run!r} in the table of scores; it has: {known or 'no run'}")
+    blocks = []
+    for item in found:
+        group = Group(item.model, item.sequence, item.method, item.protocol, (item,), ())
+        table = matrix_table(group, scores_digest(frame), "matrix")
+        under = f", protocol {item.protocol}" if item.protocol else ""
+        blocks.append(f"{table.title} ({run}{under}), times 100")
+        blocks += [grid(part) for part in _terminal_parts(table)]
+    return "\n".join(blocks)
+
+
+def estimate_over_seeds(estimates: Sequence[Estimate]) -> Points:
+    """Return mean and spread in points: sd over several seeds, item error of one.
+
+    Null if there is no estimate, or if one of them is null.
+    """
+    values = [estimate.value for estimate in estimates]
+    if not values or None in values:
+        return Points(None)
+    if len(values) == 1:
+        error = estimates[0].item_error
+        return Points(100 * values[0], None if error is None else 100 * error)
+    return Points(100 * statistics.fmean(values), 100 * statistics.stdev(values))
+
+
+def _main_row(group: Group) -> tuple[str | int | Points, ...]:
+    measures = [
+        estimate_over_seeds([MEASURES[name].of(run.matrix) for run in group.runs]) for name in _MAIN
+    ]
+    deltas = [
+        estimate_over_seeds([run.suite_delta(suite) for run in group.runs]) for suite in SUITES
+    ]
+    return (*_group_entries(group), *measures, *deltas, len(group.runs))
+
+
+def _suite_row(group: Group, key: tuple[str, str]) -> tuple[str | int | Points, ...]:
+    having = [run for run in group.runs if _benchmark(run, key)]
+    last = having[0].last_stage
+    return (
+        *_group_entries(group),
+        *key,
+        _benchmark(having[0], key).metric,
+        estimate_over_seeds([_at(run, key, 0) for run in having]),
+        estimate_over_seeds([] if last is None else [_at(run, key, last) for run in having]),
+        estimate_over_seeds([run.delta(_benchmark(run, key)) for run in having]),
+        len(having),
+    )
+
+
+def _group_headings() -> tuple[Heading, ...]:
+    names = ("model", "sequence", "method", "protocol")
+    return tuple(Heading(name.capitalize(), name) for name in names)
+
+
+def _group_entries(group: Group) -> tuple[str, ...]:
+    return group.model, group.sequence, group.method, group.protocol or ""
+
+
+def _without_empty_protocol(table: Table) -> Table:
+    position = [heading.name for heading in table.headings].index("protocol")
+    if len({row[position] for row in table.rows}) > 1:
+        return table
+    return table.columns([i for i in range(len(table.headings)) if i != position])
+
+
+def _incomplete_notes(groups: Sequence[Group]) -> tuple[str, ...]:
+    notes = []
+    for run in (run for group in groups for run in group.incomplete):
+        lacking = ", ".join(f"({stage}, {name})" for stage, name in run.missing()[:3])
+        more = len(run.missing()) - 3
+        rest = f" and {more} more" if more > 0 else ""
+        notes.append(f"incomplete: run {run.name} lacks (stage, task) {lacking}{rest}.")
+    return tuple(notes)
+
+
+def _legend() -> str:
+    return "Scores x 100; ± = sd over seeds, or item error of a single seed; Δ = stage T - stage 0."
+
+
+def _benchmark_names(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((item.suite, item.name) for run in runs for item in run.benchmarks))
+
+
+def _benchmark(run: Run, key: tuple[str, str]) -> Benchmark | None:
+    return next((item for item in run.benchmarks if (item.suite, item.name) == key), None)
+
+
+def _at(run: Run, key: tuple[str, str], stage: int) -> Estimate:
+    item = _benchmark(run, key)
+    return Estimate(None, None) if item is None else item.at(stage)
+
+
+def _target(run: Run, stage: int, column: int) -> float | None:
+    return run.matrix.values[stage][column]
+
+
+def _mean_points(values: Sequence[float | None]) -> Points:
+    return Points(estimate_over_seeds([Estimate(value, None) for value in values]).value)
+
+
+def _stage_has_scores(runs: Sequence[Run], stage: int) -> bool:
+    return any(
+        any(value is not None for value in run.matrix.values[stage])
+        or any(item.at(stage).value is not None for item in run.benchmarks)
+        for run in runs
+    )
+
+
+def _trained(run: Run, stage: int) -> str:
+    if stage == 0:
+        return "(initial)"
+    return "(all)" if run.matrix.schedule == "joint" else run.matrix.tasks[stage - 1]
+
+
+def _terminal_parts(table: Table) -> list[Table]:
+    """Split the columns so that every part, with its stage columns, fits the terminal."""
+    keys, parts = [0, 1], []
+    current: list[int] = []
+    for position in range(len(keys), len(table.headings)):
+        wider = grid(table.columns([*keys, *current, position])).partition("\n")[0]
+        if current and len(wider) > TERMINAL_WIDTH:
+            parts.append(current)
+            current = []
+        current = [*current, position]
+    return [_without_empty_rows(table.columns([*keys, *part])) for part in (*parts, current)]
+
+
+def _without_empty_rows(table: Table) -> Table:
+    rows = [row for row in table.rows if any(str(entry) != DASH for entry in row[2:])]
+    return replace(table, rows=tuple(rows))

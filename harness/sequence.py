@@ -1,0 +1,64 @@
+"""Which task is trained at which stage, and which cells of the score matrix are measured."""
+
+import random
+
+from harness.config import FutureCells, HarnessConfig, Order, PastCells, SuiteStages
+from harness.errors import ConfigError, suggest
+
+
+def task_order(config: HarnessConfig) -> list[str]:
+    """Task names by stage (stage t trains item t - 1). Raises ConfigError."""
+    sequence = config.sequence
+    names = list(sequence.tasks) if sequence.tasks is not None else list(config.task)
+    if not names:
+        raise ConfigError("the sequence has no task; choose some, for example task=[micro_stance]")
+    for name in names:
+        if name not in config.task:
+            known = f" (loaded: {', '.join(config.task)}; task=[...] loads others)"
+            raise ConfigError(
+                f"sequence.tasks: unknown task '{name}'" + suggest(name, list(config.task)) + known
+            )
+        if names.count(name) > 1 and not sequence.recurrence:
+            raise ConfigError(
+                f"sequence.tasks: '{name}' is listed twice; set sequence.recurrence=true to revisit"
+            )
+    if sequence.order is Order.reversed:
+        names.reverse()
+    elif sequence.order is Order.random:
+        random.Random(sequence.order_seed).shuffle(names)
+    return names
+
+
+def column_names(order: list[str]) -> list[str]:
+    """Column of each visit: the task's name, with #2, #3, ... where it is visited again."""
+    columns = []
+    for index, name in enumerate(order):
+        visit = order[: index + 1].count(name)
+        columns.append(name if visit == 1 else f"{name}#{visit}")
+    return columns
+
+
+def target_cells(config: HarnessConfig, total: int) -> list[tuple[int, int]]:
+    """(stage, column) pairs to score, columns counted from 0, for `total` tasks."""
+    rules = config.eval
+    cells = [(0, column) for column in range(total)] if rules.stage0 else []
+    for stage in range(1, total + 1):
+        for column in range(total):
+            past = column < stage and (
+                rules.past is PastCells.all or column == stage - 1 or stage == total
+            )
+            upcoming = column >= stage and (
+                rules.future is FutureCells.all
+                or (rules.future is FutureCells.next and column == stage)
+            )
+            if past or upcoming:
+                cells.append((stage, column))
+    return cells
+
+
+def suite_stages(config: HarnessConfig, total: int) -> list[int]:
+    """Stages at which the suites are scored."""
+    stages = range(total + 1)
+    if config.eval.suite_stages is SuiteStages.ends:
+        stages = (0, total)
+    return [stage for stage in stages if stage > 0 or config.eval.stage0]

@@ -1,0 +1,81 @@
+"""The tidy table from plans and nodes: rebuilt whole, never appended to; no torch here."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.keys import plain
+from harness.plan import Plan
+from harness.report.schema import DONE, SCHEMA_VERSION, write_scores
+from harness.store import Store, write_json
+
+SCORES = "scores.json"
+
+
+def record_run(store: Store, plan: Plan) -> None:
+    """Remember a run's columns and cells, so that the table can be rebuilt without its config."""
+    folder = store.root / "runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"run": plan.run, "cells": [plain(cell) for cell in plan.cells]}
+    write_json(folder / f"{plan.run['run']}.json", content)
+
+
+def rebuild_table(store: Store, path: Path) -> Path:
+    """Write the table of every recorded run; cells whose node is not done have no row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for record in sorted((store.root / "runs").glob("*.json")):
+        content = json.loads(record.read_text())
+        for cell in content["cells"]:
+            rows += _rows(store, content["run"], cell)
+    write_scores(rows, path)
+    return path
+
+
+def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    folder = store.path("eval", cell["key"])
+    if not (folder / "manifest.json").is_file():
+        return
+    manifest = store.manifest("eval", cell["key"])
+    for score in store.read("eval", cell["key"], SCORES):
+        headline = (
+            score["subtask"] is None
+            and score["metric"] == cell["headline"]
+            and score["filter"] == cell["filter"]
+        )
+        yield {
+            **{name: run[name] for name in _RUN_COLUMNS},
+            "tasks": "|".join(run["tasks"]),
+            "stage": cell["stage"],
+            "trained_task": cell["trained_task"],
+            "suite": cell["suite"],
+            "benchmark": cell["benchmark"],
+            **score,
+            "headline": headline,
+            "split": cell["split"],
+            "shots": cell["shots"],
+            "unit": cell["unit"],
+            "status": DONE,
+            "schema": SCHEMA_VERSION,
+            "model_key": manifest["model"]["key"],
+            "eval_key": cell["key"],
+            "harness_version": __version__,
+        }
+
+
+_RUN_COLUMNS = (
+    "run",
+    "group",
+    "variant",
+    "experiment",
+    "model",
+    "sequence",
+    "method",
+    "seed",
+    "schedule",
+    "past",
+    "protocol",
+    "backend",
+)

@@ -1,0 +1,192 @@
+"""Everything about a configuration that can be checked before a model loads; imports no torch.
+
+Each check raises ConfigError or DataError with one line: what is wrong, where, what would be right.
+"""
+
+import importlib
+import json
+import math
+import re
+from pathlib import Path
+
+from harness.config import (
+    BenchmarkConfig,
+    Device,
+    HarnessConfig,
+    Precision,
+    Schedule,
+)
+from harness.data.files import read_rows, split_path
+from harness.devices import cpu_cores, gpu_count
+from harness.errors import ConfigError, suggest
+from harness.sequence import task_order
+from harness.store import require_writable
+
+HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+
+
+def validate(config: HarnessConfig) -> None:
+    """Check a whole configuration. Raises ConfigError or DataError."""
+    _check_numbers(config)
+    _check_engine(config)
+    _check_method(config)
+    _check_model(config)
+    order = task_order(config)
+    for name in dict.fromkeys(order):
+        _check_task(config, name)
+    for suite, group in config.suite.items():
+        for name, benchmark in group.benchmarks.items():
+            _check_benchmark(config, f"suite.{suite}.benchmarks.{name}", benchmark)
+    require_writable(Path(config.store.root), "store.root")
+    require_writable(Path(config.store.results), "store.results")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+def _check_numbers(config: HarnessConfig) -> None:
+    train, evaluation = config.train, config.eval
+    at_least_one = {
+        "train.batch_size": train.batch_size,
+        "train.micro_batch_size": train.micro_batch_size,
+        "train.pack_tokens": train.pack_tokens,
+        "train.epochs": train.epochs,
+        "train.max_steps": train.max_steps,
+        "eval.batch_size": evaluation.batch_size,
+        "eval.limit": evaluation.limit,
+        "engine.ranks": config.engine.ranks,
+        "engine.threads": config.engine.threads,
+    }
+    for name, value in at_least_one.items():
+        _require(value is None or value >= 1, f"{name}={value}: it must be at least 1")
+    rates = {"train.learning_rate": train.learning_rate, "train.eps": train.eps}
+    rates |= {
+        f"task.{name}.learning_rate": task.learning_rate for name, task in config.task.items()
+    }
+    for name, rate in rates.items():
+        valid = rate is None or (rate > 0 and math.isfinite(rate))
+        _require(valid, f"{name}={rate}: it must be a positive number")
+    for name, value in {
+        "train.weight_decay": train.weight_decay,
+        "train.clip": train.clip,
+        "eval.temperature": evaluation.temperature,
+    }.items():
+        _require(value >= 0 and math.isfinite(value), f"{name}={value}: it must be 0 or more")
+    _require(0 <= train.warmup_ratio <= 1, f"train.warmup_ratio={train.warmup_ratio}: use 0 to 1")
+    betas = train.betas
+    valid = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
+    _require(valid, f"train.betas={list(betas)}: AdamW takes two numbers in [0, 1)")
+    _require(evaluation.backend == "hf", f"eval.backend={evaluation.backend}: only 'hf' is there")
+
+
+def _check_engine(config: HarnessConfig) -> None:
+    engine = config.engine
+    _require(
+        engine.zero_stage in (0, 1, 2, 3), f"engine.zero_stage={engine.zero_stage}: use 0 to 3"
+    )
+    _require(engine.timeout_minutes > 0, "engine.timeout_minutes: it must be positive")
+    if engine.precision is Precision.bf16 and engine.zero_stage == 0:
+        raise ConfigError("engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1")
+    gpus = gpu_count()
+    if engine.device is Device.cuda and gpus == 0:
+        raise ConfigError("engine.device=cuda, but there is no GPU here; use engine.device=cpu")
+    on_cpu = engine.device is Device.cpu or gpus == 0
+    limit = cpu_cores() if on_cpu else gpus
+    if engine.ranks is not None and engine.ranks > limit:
+        what = "CPU cores" if on_cpu else "GPUs"
+        raise ConfigError(
+            f"engine.ranks={engine.ranks}, but there are {limit} {what}; use {limit} at most"
+        )
+
+
+def _check_method(config: HarnessConfig) -> None:
+    method = config.method
+    if method.schedule is not Schedule.sequential:
+        raise ConfigError(f"method.schedule={method.schedule.value}: only 'sequential' is there")
+    _require(method.adapter is None, "method.adapter: adapters are not there; use null")
+    for name, parameters in method.strategies.items():
+        load_object(str(parameters["_target_"]), f"method.{name}._target_")
+    load_object(str(config.train.objective.get("_target_")), "train.objective._target_")
+
+
+def _check_model(config: HarnessConfig) -> None:
+    model = config.model
+    _require(model.kind == "causal", f"model.kind={model.kind}: only 'causal' is there")
+    folder = Path(model.path)
+    if not folder.is_dir():
+        if HUB_ID.match(model.path) and not folder.parent.is_dir():
+            return
+        raise ConfigError(f"model.path: there is no folder {model.path}; give a folder or a hub id")
+    description = folder / "config.json"
+    _require(
+        description.is_file(), f"model.path: {folder} has no config.json; is it a model folder?"
+    )
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ConfigError(f"model.path: {folder} has no tokenizer ({', '.join(TOKENIZER_FILES)})")
+    try:
+        details = json.loads(description.read_text())
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"model.path: {description} is not valid JSON ({error.msg})") from error
+    if details.get("is_encoder_decoder"):
+        kind = details.get("model_type", "this model")
+        raise ConfigError(f"model.path: {kind} is an encoder-decoder; only causal models are there")
+    _check_lengths(config, details.get("max_position_embeddings"))
+
+
+def _check_lengths(config: HarnessConfig, positions: int | None) -> None:
+    parts = [(f"task.{name}", task, True) for name, task in config.task.items()]
+    for suite, group in config.suite.items():
+        for name, benchmark in group.benchmarks.items():
+            parts.append((f"suite.{suite}.benchmarks.{name}", benchmark, False))
+    for where, part, trained in parts:
+        for name in ("max_prompt_tokens", "max_answer_tokens"):
+            _require(getattr(part, name) >= 1, f"{where}.{name}: it must be at least 1")
+        total = part.max_prompt_tokens + part.max_answer_tokens
+        if positions is not None and total > positions:
+            raise ConfigError(
+                f"{where}: prompt + answer may take {total} tokens, "
+                f"the model has {positions} positions"
+            )
+        if trained and total > config.train.pack_tokens:
+            raise ConfigError(
+                f"{where}: prompt + answer may take {total} tokens; "
+                f"set train.pack_tokens={total} or more"
+            )
+
+
+def _check_task(config: HarnessConfig, name: str) -> None:
+    task = config.task[name]
+    if task.epochs < 1:
+        raise ConfigError(f"task.{name}.epochs={task.epochs}: it must be at least 1")
+    for split in ("train", config.eval.split.value):
+        read_rows(split_path(config.data.root, task.folder, split))
+    load_object(task.scorer, f"task.{name}.scorer")
+
+
+def _check_benchmark(config: HarnessConfig, where: str, benchmark: BenchmarkConfig) -> None:
+    if (benchmark.folder is None) == (benchmark.lm_eval_task is None):
+        raise ConfigError(f"{where}: give either folder (local data) or lm_eval_task")
+    if benchmark.folder is None:
+        return
+    if benchmark.scorer is None:
+        raise ConfigError(f"{where}.scorer: a local benchmark needs a scorer")
+    if config.data.suite_root is None:
+        raise ConfigError(f"{where}: set data.suite_root, the folder that holds {benchmark.folder}")
+    read_rows(split_path(config.data.suite_root, benchmark.folder, "test"))
+    load_object(benchmark.scorer, f"{where}.scorer")
+
+
+def load_object(path: str, where: str) -> object:
+    """Import what a dotted path names. Raises ConfigError naming the key that holds it."""
+    module, _, name = path.rpartition(".")
+    try:
+        loaded = importlib.import_module(module)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{where}: cannot import '{module}' ({error})") from error
+    if not hasattr(loaded, name):
+        public = [item for item in dir(loaded) if not item.startswith("_")]
+        raise ConfigError(f"{where}: {module} has no '{name}'" + suggest(name, public))
+    return getattr(loaded, name)

@@ -1,0 +1,155 @@
+"""One rank: runs the nodes of a job file and dies with its parent.
+
+`python -m harness.worker <job file>` with RANK and WORLD_SIZE in the environment; it needs nothing
+but the job file, the store and the data that the job names.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from harness.config import HarnessConfig, from_plain
+from harness.store import Store
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(argv: list[str]) -> int:
+    """Run a job as one rank; the exit code is 0 when every node was written."""
+    job = json.loads(Path(argv[0]).read_text())
+    die_with_parent(job["parent_pid"])
+    worker = Worker(job, int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    worker.run()
+    return 0
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies, and watch the parent as well
+    (the kernel's signal follows the thread that started us, which may be another one)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Worker:
+    """The rank's state while it walks the job's nodes in order."""
+
+    def __init__(self, job: dict[str, Any], index: int, world: int) -> None:
+        self.job = job
+        self.config: HarnessConfig = from_plain(job["config"])
+        self.store = Store(job["store"])
+        self.events = Path(job["folder"]) / f"events.{index}.jsonl"
+        self.index, self.world = index, world
+
+    def run(self) -> None:
+        """Start the rank, run all nodes, stop."""
+        os.environ.setdefault("HF_DATASETS_CACHE", str(self.store.root / "cache" / "datasets"))
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from harness.engine.ranks import start, stop
+
+        job = self.job
+        minutes, threads = self.config.engine.timeout_minutes, job["threads"]
+        self.rank = start(
+            self.index, self.world, job["device"], job["rendezvous"], minutes, threads
+        )
+        for kind, nodes in grouped(job["nodes"]):
+            if kind == "train":
+                self._train(nodes[0])
+            else:
+                self._evaluate(nodes)
+        stop(self.rank)
+
+    def _train(self, node: dict[str, Any]) -> None:
+        from harness.train import TrainJob, train_task
+
+        spec = node["spec"]
+        job = TrainJob(
+            config=self.config,
+            stage=node["stage"],
+            task=spec["task"],
+            data=Path(spec["data"]),
+            epochs=spec["epochs"],
+            learning_rate=spec["learning_rate"],
+            parent=self._source(node["model"]),
+            history=self.job["order"][: node["stage"] - 1],
+            last=spec["last"],
+        )
+        if self.rank.first:
+            with self._writing(node) as folder:
+                train_task(job, folder, self.rank, lambda i, n: self._say(node, i / n))
+        else:
+            folder = self.store.working_path("train", node["key"], self.job["parent_pid"])
+            train_task(job, folder, self.rank, lambda i, n: None)
+        self.rank.barrier()
+
+    def _evaluate(self, nodes: list[dict[str, Any]]) -> None:
+        """Whole cells, dealt to the ranks in turn, so that no batch depends on their number."""
+        from harness.evaluation.evaluate import Evaluator
+
+        mine = nodes[self.index :: self.world]
+        if not mine:
+            return
+        evaluator = Evaluator(self.config, self._source(mine[0]["model"]), self.rank.device)
+        for node in mine:
+            with self._writing(node) as folder:
+                evaluator.score(node["spec"], folder, lambda node=node: self._say(node, 0.99))
+            self._say(node, 1.0)
+
+    def _source(self, model: dict[str, Any]) -> Path | str:
+        if model["kind"] == "train":
+            return self.store.path("train", model["key"])
+        return model["path"]
+
+    def _writing(self, node: dict[str, Any]) -> Any:
+        about = {
+            "label": node["label"],
+            "stage": node["stage"],
+            "spec": node["spec"],
+            "model": node["model"],
+            "config": self.job["config"],
+            "ranks": self.world,
+            "device": self.job["device"],
+            "threads": self.job["threads"],
+            "versions": versions(),
+        }
+        return self.store.writing(node["kind"], node["key"], about, self.job["parent_pid"])
+
+    def _say(self, node: dict[str, Any], done: float) -> None:
+        with self.events.open("a") as stream:
+            stream.write(json.dumps({"key": node["key"], "done": done}) + "\n")
+
+
+def grouped(nodes: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Training nodes one by one; neighbouring eval nodes of one model together."""
+    for (kind, key), run in groupby(nodes, key=lambda node: (node["kind"], node["model"]["key"])):
+        members = list(run)
+        if kind == "eval":
+            yield kind, members
+        else:
+            yield from ((f"{kind}", [member]) for member in members)
+        del key
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that numbers depend on."""
+    from importlib.metadata import version
+
+    names = ("torch", "transformers", "deepspeed", "lm_eval", "datasets", "tokenizers")
+    return {"python": sys.version.split()[0], **{name: version(name) for name in names}}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
