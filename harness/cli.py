@@ -127,7 +127,13 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     parser.error = refuse  # type: ignore[method-assign]
     arguments = parser.parse_args(argv)
     flags = [item for item in argv if item.startswith("-") and "=" not in item]
-    return flags, list(arguments.overrides)
+    overrides = list(arguments.overrides)
+    if arguments.config_dir:
+        folder = os.path.abspath(arguments.config_dir)
+        if not os.path.isdir(folder):
+            raise ConfigError(f"--config-dir: there is no folder {folder}")
+        overrides.append(f"hydra.searchpath=[file://{folder}]")
+    return flags, overrides
 
 
 @contextmanager

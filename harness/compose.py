@@ -34,6 +34,15 @@ def conf_dir() -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / "conf"
 
 
+def option_names(group: str, overrides: list[str]) -> list[str]:
+    """The options of a config group, those of `hydra.searchpath` folders included."""
+    folders = [conf_dir()]
+    for item in parse(overrides):
+        if item.key_or_group == "hydra.searchpath" and isinstance(item.value(), list):
+            folders += [Path(str(entry).removeprefix("file://")) for entry in item.value()]
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
 def compose_job(overrides: list[str]) -> DictConfig:
     """Compose one job. Raises ConfigError, in one line, for anything that Hydra refuses."""
     GlobalHydra.instance().clear()
@@ -112,7 +121,7 @@ def _explain(error: Exception, overrides: list[str]) -> str:
         cause = cause.__cause__
     if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
         group, _, name = str(cause.missing_cfg_file).rpartition("/")
-        options = sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+        options = option_names(group, overrides)
         return f"unknown {group or 'config'} '{name}'" + suggest(name, options)
     text = " ".join(str(error).split())
     group = re.search(r"Could not override '([^']+)'. No match in the defaults list", text)

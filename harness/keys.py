@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import is_neutral
+from harness.files import write_json
 
 KEY_LENGTH = 20
 
@@ -80,8 +81,5 @@ class FileHashes:
     def save(self) -> None:
         """Write the memory back, if it grew and has a file."""
         if self._cache is not None and self._changed:
-            from harness.store import write_json
-
-            self._cache.parent.mkdir(parents=True, exist_ok=True)
             write_json(self._cache, self._known)
             self._changed = False

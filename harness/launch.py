@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.config import Device, EngineConfig
 from harness.devices import cpu_cores, gpu_count
-from harness.store import write_json
+from harness.files import write_json
 
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.1

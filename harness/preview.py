@@ -7,10 +7,11 @@ from pathlib import Path
 
 from harness.config import HarnessConfig
 from harness.errors import StageFailed
+from harness.files import write_json
 from harness.keys import digest, plain
 from harness.plan import Node, Plan
 from harness.run import pending_nodes, prepare
-from harness.store import Store, write_json
+from harness.store import Store
 
 
 def print_plan(config: HarnessConfig, variant: str = "") -> None:

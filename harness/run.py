@@ -89,8 +89,8 @@ def _require_same_shape(config: HarnessConfig, store: Store, node: Node) -> None
     here = machine(config.engine)[1], config.engine.zero_stage
     if written != here:
         raise ConfigError(
-            f"train.reset_optimizer=never: stage {node.stage} was trained by other ranks or at another"
-            f" ZeRO stage; go on with engine.ranks={written[0]} engine=zero{written[1]}"
+            f"train.reset_optimizer=never: stage {node.stage} was trained with other ranks or another "
+            f"ZeRO stage; go on with engine.ranks={written[0]} engine=zero{written[1]}"
         )
 
 

@@ -16,25 +16,11 @@ from typing import IO, Any
 
 from harness import __version__
 from harness.errors import ConfigError
+from harness.files import write_json
 from harness.keys import FileHashes
 
 MANIFEST = "manifest.json"
 TRANSIENT = "engine"  # optimizer state kept for the next stage only; not part of a node
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old or the new file, never a part."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text to a temporary name, flush it to disk and rename it into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
 
 
 class Store:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.files import write_json
 from harness.keys import plain
 from harness.plan import Plan
 from harness.report.schema import DONE, SCHEMA_VERSION, write_scores
-from harness.store import Store, write_json
+from harness.store import Store
 
 SCORES = "scores.json"
 

@@ -16,9 +16,10 @@ from harness.engine.core import Engine
 from harness.engine.probe import packs_exactly
 from harness.engine.ranks import Rank, seed_everything
 from harness.errors import StageFailed
+from harness.files import write_json
 from harness.methods.base import Phase, Strategy
 from harness.modeling import load_model, load_prompts, save_tokenizer
-from harness.store import TRANSIENT, write_json
+from harness.store import TRANSIENT
 
 Progress = Callable[[int, int], None]
 

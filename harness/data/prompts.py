@@ -1,7 +1,10 @@
 """How text becomes token ids: the one place that training and evaluation share."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+ANCHORS = ("\n", ":", ".", "0")
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,22 @@ class PromptFormat:
         joint = self._encode(prompt + answer)
         if joint[: len(prompt_ids)] == prompt_ids:
             return joint[len(prompt_ids) :]
-        alone = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
+        alone = self._bare(answer)
         whole = self._decode(prompt_ids) + answer
-        for candidate in (alone, alone[1:]):
+        for candidate in (alone, alone[1:], *self._behind_anchors(answer)):
             if self._decode(prompt_ids + candidate) == whole:
                 return candidate
         return alone
+
+    def _behind_anchors(self, answer: str) -> Iterator[list[int]]:
+        """The answer's ids as they stand behind a character that does not merge with it."""
+        for anchor in ANCHORS:
+            before, joint = self._bare(anchor), self._bare(anchor + answer)
+            if joint[: len(before)] == before:
+                yield joint[len(before) :]
+
+    def _bare(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def _decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True)

@@ -12,8 +12,8 @@ from typing import Any
 from harness.config import HarnessConfig
 from harness.engine.ranks import seed_everything
 from harness.evaluation.task_yaml import write_task
+from harness.files import write_atomically, write_json
 from harness.modeling import load_model, load_prompts
-from harness.store import write_json, write_text
 
 SCORES, PREDICTIONS = "scores.json", "predictions.jsonl"
 
@@ -45,7 +45,7 @@ class Evaluator:
         rows, predictions = collect(results, spec["benchmark"])
         write_json(folder / SCORES, rows)
         lines = (json.dumps(item, ensure_ascii=False, sort_keys=True) for item in predictions)
-        write_text(folder / PREDICTIONS, "".join(f"{line}\n" for line in lines))
+        write_atomically(folder / PREDICTIONS, "".join(f"{line}\n" for line in lines))
         progress()
 
     def _apply_sampling(self, tasks: dict[str, Any]) -> None:

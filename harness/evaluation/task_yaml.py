@@ -7,7 +7,7 @@ import yaml
 
 from harness.data.files import read_rows
 from harness.errors import DataError
-from harness.store import write_text
+from harness.files import write_atomically
 from harness.validate import load_object
 
 
@@ -31,9 +31,9 @@ def write_task(folder: Path, name: str, data: Path, what: dict[str, Any]) -> Non
         f"from {module} import {function}\n\n\n"
         f"def process_results(doc, results):\n    return {function}(doc, results[0])\n"
     )
-    write_text(folder / SCORING_FILE, scoring)
+    write_atomically(folder / SCORING_FILE, scoring)
     text = task_yaml(name, data, what["scorer"], what["max_answer_tokens"], what["version"])
-    write_text(folder / TASK_FILE, text)
+    write_atomically(folder / TASK_FILE, text)
 
 
 def task_yaml(name: str, data: Path, scorer: str, max_answer_tokens: int, version: int) -> str:

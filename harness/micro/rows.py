@@ -43,7 +43,7 @@ def distinct(generator: Generator, rng: random.Random, count: int, taken: set[st
     raise RuntimeError(f"{generator.name}: cannot draw {count} new items from {generator.space}")
 
 
-def write_text(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write under a temporary name and rename, so that no reader ever sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -54,7 +54,7 @@ def write_text(path: Path, text: str) -> None:
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """A JSON list with one row a line: readable by TRACE's loaders, and good for diffs."""
     lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in rows)
-    write_text(path, f"[\n{lines}\n]\n")
+    write_atomically(path, f"[\n{lines}\n]\n")
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.files import write_atomically
 from harness.metrics.arguments import Arguments
-from harness.report.files import write_atomically
 from harness.report.heatmap import heatmap_png
 from harness.report.runs import Group, group_runs, load_runs
 from harness.report.schema import read_scores, scores_digest
@@ -67,7 +67,7 @@ def matrix_names(groups: Sequence[Group]) -> dict[str, Group]:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.") or "unnamed"
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:60] or "unnamed"
 
 
 def _parser() -> Arguments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import statistics
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from harness.report.runs import Group
@@ -46,12 +47,13 @@ def heatmap_png(group: Group, digest: str) -> bytes:
     _write_numbers(axes, cells)
     _outline_trained(axes, group, stages)
     _label_axes(axes, tasks, labels)
-    axes.set_title(_title(group), fontsize=11, loc="left")
+    axes.set_title(fill(_title(group), int(9 * width)), fontsize=11, loc="left")
     bar = figure.colorbar(image, ax=axes, pad=0.02, fraction=0.05, aspect=25)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
     bar.set_label("score x 100", fontsize=9)
-    figure.supxlabel(f"scores table sha256 {digest}", fontsize=6, color="0.45", x=0.99, ha="right")
+    legend = f"framed: task just trained. Scores table: sha256 {digest}"
+    figure.supxlabel(legend, fontsize=6, color="0.45", x=0.99, ha="right")
     png = io.BytesIO()
     # Without the software entry, the bytes do not change with matplotlib's version string.
     FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
@@ -103,7 +105,7 @@ def _outline_trained(axes: Axes, group: Group, stages: Sequence[int]) -> None:
         return
     for row, stage in enumerate(stages):
         if stage > 0:
-            frame = Rectangle((stage - 1 + 0.03, row + 0.05), 0.94, 0.9, fill=False, lw=1.2)
+            frame = Rectangle((stage - 1, row), 1, 1, fill=False, lw=1.6, clip_on=False)
             axes.add_patch(frame)
 
 
@@ -112,7 +114,7 @@ def _label_axes(axes: Axes, tasks: Sequence[str], stages: Sequence[str]) -> None
     axes.set_xticks([column + 0.5 for column in range(len(tasks))], tasks, fontsize=8.5)
     axes.set_yticks([row + 0.5 for row in range(len(stages))], stages, fontsize=8.5)
     axes.set_xlabel("scored on task", fontsize=9)
-    axes.set_ylabel("after stage (framed: task just trained)", fontsize=9, labelpad=8)
+    axes.set_ylabel("after stage", fontsize=9, labelpad=8)
     if max(len(task) for task in tasks) > 11:
         axes.tick_params(axis="x", labelrotation=30)
         for label in axes.get_xticklabels():

@@ -46,6 +46,8 @@ class Run:
     method: str
     protocol: str | None
     seed: int | None
+    group: str | None
+    variant: str | None
     matrix: ScoreMatrix
     benchmarks: tuple[Benchmark, ...]
 
@@ -123,22 +125,48 @@ def load_runs(frame: DataFrame) -> list[Run]:
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Group runs by model, sequence, method and protocol.
+    """Group runs that differ in their seed only, ordered by model, sequence, method and protocol.
 
-    Where a seed occurs twice, the runs differ in more than their seed (a parameter that the
-    method's name does not tell); each is then a group of its own, named after its run.
+    Where several groups share all of these, their methods are told apart by the variant, and by
+    the run where the variant does not do it.
     """
     alike: dict[tuple[str, str, str, str], list[Run]] = defaultdict(list)
     for run in runs:
         alike[run.model, run.sequence, run.method, run.protocol or ""].append(run)
     groups = []
     for _, members in sorted(alike.items()):
-        seeds = [run.seed for run in members]
-        if len(set(seeds)) == len(seeds):
-            groups.append(_group(members, members[0].method))
-        else:
-            groups += [_group([run], f"{run.method} [{run.name}]") for run in members]
+        parts = _by_seed_only(members)
+        groups += [_group(part, _label(part[0], parts)) for part in parts]
     return groups
+
+
+def _by_seed_only(runs: Sequence[Run]) -> list[list[Run]]:
+    """Split runs of one method into lists in which every seed occurs once.
+
+    Runs with one group id did the same work, so a second run of a seed adds nothing. Without group
+    ids, a repeated seed means that the runs differ in something else: each then stands alone.
+    """
+    parts: dict[tuple[Any, ...], dict[Any, Run]] = defaultdict(dict)
+    for run in runs:
+        same = run.group, run.matrix.tasks, run.matrix.schedule
+        parts[same].setdefault(run.seed if run.group else run.name, run)
+    found: list[list[Run]] = []
+    for part in parts.values():
+        members = list(part.values())
+        if len({run.seed for run in members}) < len(members):
+            found += [[run] for run in members]
+        else:
+            found.append(members)
+    return found
+
+
+def _label(run: Run, parts: Sequence[Sequence[Run]]) -> str:
+    if len(parts) == 1:
+        return run.method
+    variants = [part[0].variant for part in parts]
+    if variants.count(run.variant) > 1:
+        return f"{run.method} [{run.name}]"
+    return f"{run.method} ({run.variant})" if run.variant else run.method
 
 
 def _group(members: Sequence[Run], method: str) -> Group:
@@ -181,6 +209,8 @@ def _run(name: str, targets: list[Row], rows: list[Row], protocol: str | None) -
         method=first["method"],
         protocol=protocol,
         seed=first["seed"],
+        group=first["group"],
+        variant=first["variant"],
         matrix=matrix,
         benchmarks=tuple(_benchmarks(name, rows, protocol)),
     )

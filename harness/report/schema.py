@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import DataError
+from harness.files import write_atomically
 from harness.metrics.matrix import PAST, SCHEDULES
-from harness.report.files import write_atomically
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,6 +39,8 @@ class Column:
 
 COLUMNS: tuple[Column, ...] = (
     Column("run", str, "id of the composed run"),
+    Column("group", str, "id of what runs that differ in their seed only share", nullable=True),
+    Column("variant", str, "settings that tell runs of one method apart", nullable=True),
     Column("experiment", str, "name of the experiment that asked for the run", nullable=True),
     Column("model", str, "name of the model"),
     Column("sequence", str, "name of the task sequence"),
@@ -73,7 +75,7 @@ COLUMNS: tuple[Column, ...] = (
 ROW_KEY = ("run", "stage", "suite", "benchmark", "subtask", "metric", "filter", "split")
 
 _BY_NAME = {column.name: column for column in COLUMNS}
-_DTYPES = {str: "str", int: "Int64", float: "float64", bool: "boolean"}
+_DTYPES = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
 
 Row = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ from harness.metrics import continual as measures
 from harness.metrics.matrix import ScoreMatrix, binomial_stderr
 
 NO = None
-FULL = [[0.1, 0.2, 0.3], [0.8, 0.3, NO], [0.6, 0.9, 0.4], [0.5, 0.7, 0.6]]
+FULL = [[0.1, 0.2, 0.3], [0.8, 0.35, NO], [0.6, 0.9, 0.4], [0.5, 0.7, 0.6]]
 
 
 def matrix(rows=FULL, **options):
@@ -31,7 +31,7 @@ def changed(stage, column, value):
         ("bwt_over_T", (-0.3 - 0.2) / 3),
         ("bwt_clipped", (-0.3 - 0.2) / 3),
         ("forgetting", (0.3 + 0.2) / 2),
-        ("fwt", (0.1 + 0.1) / 2),
+        ("fwt", (0.15 + 0.1) / 2),
         ("learning_gain", (0.7 + 0.7 + 0.3) / 3),
         ("mean_op", (0.8 + 0.75 + 0.6) / 3),
         ("triangle_mean", (0.8 + 0.6 + 0.9 + 0.5 + 0.7 + 0.6) / 6),
@@ -94,6 +94,8 @@ def test_optional_cells_give_null():
 def test_ends_only_runs_promise_last_row_and_diagonal():
     sparse = matrix(changed(2, 0, NO), past="ends")
     assert sparse.missing() == []
+    unfinished = matrix([*FULL[:3], [NO, 0.7, 0.6]], past="ends")
+    assert unfinished.missing() == [(3, "a")]
     assert measures.bwt(sparse) == pytest.approx(-0.25)
     for name in ("forgetting", "mean_op", "triangle_mean", "op_curve"):
         assert getattr(measures, name)(sparse) is None

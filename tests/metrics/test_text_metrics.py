@@ -1,6 +1,7 @@
 """Text metrics against published values, the packages they must equal, and values by hand."""
 
 import random
+import subprocess
 import sys
 
 import pytest
@@ -99,8 +100,10 @@ def test_sari_lowers_case_and_tokenises_punctuation():
 
 
 def test_sari_of_an_empty_prediction_is_defined():
-    # Everything deleted (one of two unigrams rightly), nothing kept, an empty word added.
-    assert 0.0 < sari("a b", "", ["a c"]) < 0.5
+    # Unigrams: a not kept (0), one of two deletions right (1/2), an empty word added (0). Bigrams:
+    # nothing to keep (1), deletion right (1), "a c" not added (0). Longer ones: 1 each.
+    keep, delete, add = (0 + 1 + 1 + 1) / 4, (1 / 2 + 1 + 1 + 1) / 4, (0 + 0 + 1 + 1) / 4
+    assert sari("a b", "", ["a c"]) == pytest.approx((keep + delete + add) / 3)
 
 
 def test_edit_similarity_is_the_documented_asymmetric_ratio():
@@ -135,8 +138,6 @@ def test_edit_similarity_restores_both_sides_and_scores_nothing_for_empty_ones()
 
 
 def test_text_metrics_do_not_load_a_deep_learning_library():
-    import subprocess
-
     code = (
         "import sys, harness.metrics.scorers, harness.report.command;"
         "print([m for m in ('torch', 'transformers', 'pandas', 'matplotlib') if m in sys.modules])"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from harness.errors import DataError
 
@@ -20,5 +22,12 @@ def write_atomically(path: Path, content: str | bytes) -> Path:
             os.fsync(stream.fileno())
         os.replace(beside, path)
     except OSError as error:
+        beside.unlink(missing_ok=True)
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
     return path
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write a JSON value with sorted keys, atomically."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True)
+    return write_atomically(path, f"{text}\n")

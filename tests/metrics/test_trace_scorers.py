@@ -32,6 +32,7 @@ def test_choice_with_reason():
     assert scorers.choice_with_reason(doc, "B\nIt is warm")["accuracy"] == 1.0
     assert scorers.choice_with_reason(doc, "B\nIt is warm")["rouge_l"] > 0.999
     assert scorers.choice_with_reason(doc, "A\nIt is warm")["accuracy"] == 0.0
+    assert scorers.choice_with_reason(doc, "B:It is warm")["rouge_l"] > 0.999
     assert scorers.choice_with_reason(doc, "B") == {"accuracy": 1.0, "rouge_l": 0.0}
     assert scorers.choice_with_reason(doc, "") == {"accuracy": 0.0, "rouge_l": 0.0}
 
@@ -68,11 +69,13 @@ def test_code_line():
 
 
 def test_simplification_takes_the_whole_prompt_as_source():
-    # The only source word that a prediction "a" keeps is in the instruction.
+    # Unigrams of "b": not to be kept (0), of the deletions "simplify" and "a" one is right (1/2),
+    # nothing added or to be added (1). Bigrams: nothing to keep, deletions right, nothing to add;
+    # so are longer ones. Without the instruction, no deletion of a unigram would be right.
     doc = {"prompt": "Simplify a b", "answer": "a"}
-    with_instruction = scorers.simplification(doc, "a")["sari"]
-    assert with_instruction == pytest.approx(1.0)
-    assert scorers.simplification(doc, "simplify a")["sari"] < with_instruction
+    keep, delete, add = 3 / 4, (1 / 2 + 3) / 4, 1.0
+    expected = (keep + delete + add) / 3
+    assert scorers.simplification(doc, "b")["sari"] == pytest.approx(expected)
     assert scorers.simplification(doc, "a")["rouge_l"] == pytest.approx(1.0, abs=1e-7)
 
 

@@ -1,0 +1,115 @@
+"""Fixtures shared by all tests: a tiny model folder, small task data, the command line."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+MICRO_MODEL = REPOSITORY / "harness" / "micro" / "model"
+
+
+def write_rows(path: Path, rows: list[dict]) -> None:
+    """Write one split in TRACE's format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers with the micro tokenizer, as a model folder."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    tokenizer = AutoTokenizer.from_pretrained(MICRO_MODEL)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=192,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tasks of different lengths in TRACE's folder format: `copy` and `count`."""
+    root = tmp_path_factory.mktemp("data")
+    source = random.Random(1)
+    words = ["rot", "blau", "grün", "red", "green", "stone", "river", "cloud"]
+    for task in ("copy", "count"):
+        for split, size in (("train", 33), ("eval", 6), ("test", 8)):
+            rows = []
+            for _ in range(size):
+                chosen = [source.choice(words) for _ in range(source.randint(1, 9))]
+                answer = " ".join(chosen) if task == "copy" else str(len(chosen))
+                rows.append({"prompt": f"{task}: {' '.join(chosen)}\nAnswer:", "answer": answer})
+            write_rows(root / task / f"{split}.json", rows)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_conf(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Overrides that choose two tiny tasks, which live in a config folder of their own."""
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "task").mkdir()
+    for name in ("copy", "count"):
+        (folder / "task" / f"{name}.yaml").write_text(
+            f"{name}:\n  folder: {name}\n  scorer: harness.metrics.scorers.exact\n"
+            "  headline: accuracy\n  max_prompt_tokens: 64\n  max_answer_tokens: 32\n"
+        )
+    return [
+        f"hydra.searchpath=[file://{folder}]",
+        "task=[copy,count]",
+        "suite=[]",
+        "train.batch_size=8",
+        "train.learning_rate=1e-3",
+        "engine.device=cpu",
+    ]
+
+
+@pytest.fixture
+def tiny_run(tiny_model: Path, tiny_data: Path, tiny_conf: list[str], tmp_path: Path) -> list[str]:
+    """Overrides of a complete tiny run with a store of its own."""
+    return [
+        *tiny_conf,
+        f"model.path={tiny_model}",
+        f"data.root={tiny_data}",
+        f"store.root={tmp_path / 'store'}",
+        f"store.results={tmp_path / 'results'}",
+    ]
+
+
+def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `python -m harness` as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd or REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        check=False,
+    )
+
+
+def refused(*arguments: str) -> str:
+    """The one line that a wrong command line prints; it exits with 2 and without a traceback."""
+    done = harness(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
