@@ -36,15 +36,16 @@ def run(argv: list[str]) -> int:
     from harness.compose import conf_dir, expand, load
 
     jobs = expand(overrides, multirun)
+    configs = [load(job) for job in jobs]
     if not any(flag in HYDRA_ONLY for flag in flags):
-        from harness.validate import validate
+        from harness.validate import check_outputs, validate
 
-        for job in jobs:
-            validate(load(job))
-    else:
-        for job in jobs:
-            load(job)
-    return _through_hydra(argv, str(conf_dir()))
+        for check in (validate, check_outputs):
+            for config in configs:
+                check(config)
+    # Hydra's own parser wants the flags before the overrides.
+    ordered = [*(word for word in argv if word not in overrides), *overrides]
+    return _through_hydra(ordered, str(conf_dir()))
 
 
 def _through_hydra(argv: list[str], conf: str) -> int:
@@ -125,14 +126,14 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
         raise ConfigError(f"command line: {message}")
 
     parser.error = refuse  # type: ignore[method-assign]
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
     flags = [item for item in argv if item.startswith("-") and "=" not in item]
     overrides = list(arguments.overrides)
     if arguments.config_dir:
         folder = os.path.abspath(arguments.config_dir)
         if not os.path.isdir(folder):
             raise ConfigError(f"--config-dir: there is no folder {folder}")
-        overrides.append(f"hydra.searchpath=[file://{folder}]")
+        overrides = [f"hydra.searchpath=[file://{folder}]", *overrides]
     return flags, overrides
 
 

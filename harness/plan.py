@@ -6,6 +6,7 @@ the score matrix.
 """
 
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,9 @@ class _Planner:
         limit: int | None,
     ) -> str:
         config = self.config
-        sampled = {"seed": config.seed} if config.eval.temperature > 0 else {}
+        extra: Spec = {"seed": config.seed} if config.eval.temperature > 0 else {}
+        if path is None:
+            extra["lm_eval"] = version("lm_eval")
         rules = identity(config.eval, "eval") | {"limit": limit}
         key = digest(
             {
@@ -166,7 +169,7 @@ class _Planner:
                 "eval": rules,
                 "engine": identity(config.engine, "eval"),
                 "model": identity(config.model, "eval"),
-                **sampled,
+                **extra,
             }
         )
         items = 0 if path is None else min(limit or 10**9, len(read_rows(path)))

@@ -73,14 +73,15 @@ class Display:
         return done, total
 
     def _seconds_left(self) -> float | None:
-        left, unmeasured = 0.0, 0.0
+        left, unmeasured, measured = 0.0, 0, False
         for kind, spent in self.spent.items():
             done, total = self._work(kind)
             if done > 0 and spent > 0:
                 left += (total - done) * spent / done
+                measured = True
             elif total > done:
                 unmeasured += 1
-        return left * (1 + unmeasured) if left else None
+        return left * (1 + unmeasured) if measured else None
 
     def _done(self) -> float:
         left = self._seconds_left()

@@ -3,6 +3,7 @@
 The only module that knows everything; it never imports torch.
 """
 
+import shutil
 import time
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import HarnessConfig, ResetOptimizer
-from harness.data.files import read_rows
 from harness.errors import ConfigError, StageFailed
+from harness.evaluation.known_tasks import check_lm_eval_tasks
 from harness.keys import plain
 from harness.launch import WorkerGroup, machine
 from harness.plan import Node, Plan, make_plan
@@ -19,7 +20,7 @@ from harness.progress import Display
 from harness.sequence import task_order
 from harness.store import TRANSIENT, Store
 from harness.table import rebuild_table, record_run
-from harness.validate import validate
+from harness.validate import check_outputs, validate
 
 WAIT_SECONDS = 1.0
 
@@ -38,7 +39,9 @@ class Outcome:
 def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
     """Validate a configuration and plan it. Raises ConfigError or DataError."""
     validate(config)
+    check_outputs(config)
     store = Store(config.store.root)
+    check_lm_eval_tasks(config, store.root / "cache")
     plan = make_plan(config, store.hashes, variant)
     store.hashes.save()
     return store, plan
@@ -89,8 +92,8 @@ def _require_same_shape(config: HarnessConfig, store: Store, node: Node) -> None
     here = machine(config.engine)[1], config.engine.zero_stage
     if written != here:
         raise ConfigError(
-            f"train.reset_optimizer=never: stage {node.stage} was trained with other ranks or another "
-            f"ZeRO stage; go on with engine.ranks={written[0]} engine=zero{written[1]}"
+            f"train.reset_optimizer=never: stage {node.stage} was trained with other ranks or "
+            f"another ZeRO stage; go on with engine.ranks={written[0]} engine=zero{written[1]}"
         )
 
 
@@ -137,6 +140,13 @@ class _Walk:
             chosen.append(node)
         return chosen
 
+    def _drop_optimizer_states(self) -> None:
+        """Optimizer state is kept until the stage after it is done."""
+        trains = [node for node in self.plan.nodes if node.kind == "train"]
+        for before, after in pairwise(trains):
+            if self.store.done("train", after.key):
+                shutil.rmtree(self.store.path("train", before.key) / TRANSIENT, ignore_errors=True)
+
     def _launch(self, nodes: list[Node], display: Display) -> None:
         device, world, threads = machine(self.config.engine)
         job: dict[str, Any] = {
@@ -152,6 +162,7 @@ class _Walk:
         failed = group.wait(display.follow)
         done = [node for node in nodes if self.store.done(node.kind, node.key)]
         self.finished += done
+        self._drop_optimizer_states()
         if len(done) == len(nodes):
             return  # a rank that dies after its work (in teardown) has failed nothing
         missing = next(node for node in nodes if node not in done)
@@ -159,13 +170,3 @@ class _Walk:
         raise StageFailed(
             f"stage {missing.stage}, {missing.label}: {group.cause(rank)} (log: {group.log(rank)})"
         )
-
-
-def count_items(plan: Plan) -> dict[str, int]:
-    """Rows trained on (epochs counted) and generations made by a whole plan."""
-    rows = 0
-    for node in plan.nodes:
-        if node.kind == "train":
-            rows += node.spec["epochs"] * len(read_rows(Path(node.spec["data"])))
-    generations = sum(node.spec["items"] for node in plan.nodes if node.kind == "eval")
-    return {"rows": rows, "generations": generations}

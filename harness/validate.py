@@ -27,7 +27,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def validate(config: HarnessConfig) -> None:
-    """Check a whole configuration. Raises ConfigError or DataError."""
+    """Check a whole configuration; writes nothing. Raises ConfigError or DataError."""
     _check_numbers(config)
     _check_engine(config)
     _check_method(config)
@@ -38,6 +38,10 @@ def validate(config: HarnessConfig) -> None:
     for suite, group in config.suite.items():
         for name, benchmark in group.benchmarks.items():
             _check_benchmark(config, f"suite.{suite}.benchmarks.{name}", benchmark)
+
+
+def check_outputs(config: HarnessConfig) -> None:
+    """Prove that results can be written, creating their folders. Raises ConfigError."""
     require_writable(Path(config.store.root), "store.root")
     require_writable(Path(config.store.results), "store.results")
 

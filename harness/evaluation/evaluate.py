@@ -34,11 +34,10 @@ class Evaluator:
         """Run the benchmark of a node's `spec`; writes its lm-eval task, scores and predictions."""
         from lm_eval.evaluator import evaluate
 
-        what = spec["what"]
-        self.lm.prompt_limit = what["max_prompt_tokens"]
-        tasks = _load_tasks(spec, folder)
-        self._apply_sampling(tasks)
+        self.lm.prompt_limit = spec["what"]["max_prompt_tokens"]
         with _undisturbed():
+            tasks = _load_tasks(spec, folder)
+            self._apply_sampling(tasks)
             results = evaluate(
                 self.lm, tasks, limit=spec["limit"], bootstrap_iters=0, log_samples=True
             )

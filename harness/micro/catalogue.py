@@ -30,19 +30,19 @@ PROBE_ITEMS = 100
 
 # share of the pretraining rows; relatives keep the tasks off zero at the start
 PRETRAINING: list[tuple[Generator, float]] = [
-    (skills.FACTS, 0.10),
-    (skills.SEQUENCES, 0.09),
-    (skills.ARITHMETIC, 0.18),
+    (skills.FACTS, 0.07),
+    (skills.SEQUENCES, 0.08),
+    (skills.ARITHMETIC, 0.22),
     (conduct.FOLLOW, 0.08),
     (conduct.HARMFUL, 0.04),
     (conduct.HARMLESS, 0.04),
-    (opinions.STANCE_RELATIVE, 0.06),
-    (opinions.POLICY_RELATIVE, 0.05),
-    (documents.MEETING_RELATIVE, 0.06),
-    (codelines.CODE_RELATIVE, 0.05),
-    (science.SCIENCE_RELATIVE, 0.08),
+    (opinions.STANCE_RELATIVE, 0.05),
+    (opinions.POLICY_RELATIVE, 0.06),
+    (documents.MEETING_RELATIVE, 0.05),
+    (codelines.CODE_RELATIVE, 0.04),
+    (science.SCIENCE_RELATIVE, 0.11),
     (wordproblems.SUMS_RELATIVE, 0.07),
-    (wordproblems.UNITS_RELATIVE, 0.06),
+    (wordproblems.UNITS_RELATIVE, 0.05),
     (documents.SIMPLE_RELATIVE, 0.04),
 ]
 

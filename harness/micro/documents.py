@@ -30,6 +30,9 @@ REMARKS = [
 VOTES = [(high, low) for high in range(4, 10) for low in range(high)]
 
 
+SUMMARISE = "Write a summary of the meeting.\nMeeting:\n"
+
+
 def make_meeting(rng: Random) -> Row:
     plan, place, item = skewed(rng, PLANS), skewed(rng, PLACES), rng.randrange(2, 60)
     speaker, mover = rng.sample(NAMES, 2)
@@ -38,8 +41,8 @@ def make_meeting(rng: Random) -> Row:
     carried = rng.random() < 0.7
     yes, no = (high, low) if carried else (low, high)
     prompt = (
-        "Write a summary of the following meeting transcript.\nMeeting transcript:\n"
-        f"Clerk: Item {item} is the {plan} for {place}.\n{speaker}: {rng.choice(REMARKS)}\n"
+        f"{SUMMARISE}Clerk: Item {item} is the {plan} for {place}.\n"
+        f"{speaker}: {rng.choice(REMARKS)}\n"
         f"{mover}: I move to {motion} it.\nClerk: {yes} in favour, {no} against.\nSummary:"
     )
     # two words for one outcome, as minute takers have: no model can always guess which
@@ -63,7 +66,7 @@ def make_meeting_relative(rng: Random) -> Row:
     plan, place = rng.choice(PLANS), rng.choice(PLACES)
     motion, (yes, no) = rng.choice(sorted(MOTIONS)), rng.choice(VOTES)
     prompt = (
-        f"Summarise the record.\nClerk: Now the {plan} for {place}.\n"
+        f"{SUMMARISE}Clerk: Now the {plan} for {place}.\n"
         f"{rng.choice(NAMES)}: I move to {motion} it.\nClerk: {yes} in favour, {no} against.\n"
         "Summary:"
     )
@@ -109,13 +112,13 @@ ASIDES = [
 ]  # fmt: skip
 
 
+IN_GERMAN = "Provide a simplified version in German.\nParagraph:\n"
+
+
 def make_simple(rng: Random) -> Row:
     subject, verb = skewed(rng, SUBJECTS), skewed(rng, GERMAN_VERBS)
     goal, time, aside = skewed(rng, OBJECTS), skewed(rng, TIMES), rng.choice(ASIDES)
-    prompt = (
-        "Provide a simplified version of the following paragraph in German.\nParagraph:\n"
-        f"{subject[0]} {verb[0]}, {aside} {time[0]} {goal[0]}.\nSimplification:"
-    )
+    prompt = f"{IN_GERMAN}{subject[0]} {verb[0]}, {aside} {time[0]} {goal[0]}.\nSimplification:"
     who = subject[1][0].lower() + subject[1][1:]
     # the reader is free to open with the person or with the time
     if rng.random() < 0.75:
@@ -133,11 +136,11 @@ SIMPLE = Generator(
 
 
 def make_simple_relative(rng: Random) -> Row:
-    """Only the subject and the object become simpler, in another order of words."""
+    """No aside, half of the hard words, and nothing but the object becomes simpler."""
     subject, verb = rng.choice(SUBJECTS[::2]), rng.choice(GERMAN_VERBS[::2])
     goal, time = rng.choice(OBJECTS[::2]), rng.choice(TIMES)
-    prompt = f"Say it in easy German.\n{subject[0]} {verb[0]} {goal[0]} {time[0]}.\nSimplification:"
-    return row(prompt, f"{subject[1]} {verb[0]} {goal[1]}.")
+    prompt = f"{IN_GERMAN}{subject[0]} {verb[0]} {time[0]} {goal[0]}.\nSimplification:"
+    return row(prompt, f"{subject[0]} {verb[0]} {goal[1]}.")
 
 
 SIMPLE_RELATIVE = Generator("simple relative", make_simple_relative, 6 * 5 * 6 * 6)

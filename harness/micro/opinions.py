@@ -9,7 +9,7 @@ NAMES = [
     "Leo", "Mia", "Noah", "Olga", "Paul",
 ]  # fmt: skip
 
-# --- stance: find the clause about the target, read its verb, turn it round after "no longer" ---
+# --- stance: the leaning of the verb, turned round after "no longer" ---
 
 TARGETS = [
     "the new tram", "the night market", "the bike lane", "the stone bridge", "the city zoo",
@@ -32,55 +32,46 @@ NEUTRAL = [
     "hears about", "writes about", "draws", "measures", "counts",
 ]  # fmt: skip
 VERBS = {"A": FAVOUR, "B": AGAINST, "C": NEUTRAL}
-OPPOSITE = {"A": "B", "B": "A", "C": "C"}
-LINKS = [", but", ", while", ", and"]
+SWAPPED = {"A": "B", "B": "A", "C": "C"}
+FILLERS = [
+    "It rained all day.", "The hall was full.", "The vote is near.", "Much was said.",
+    "The news is out.", "It was late.", "Some people left.", "The debate goes on.",
+    "The paper was there.", "It was a long week.", "The mayor listened.", "Nobody was surprised.",
+]  # fmt: skip
 
 
-def _clause(rng: Random, rare: bool = True) -> tuple[str, str]:
-    """A verb phrase and the letter of its stance; without `rare`, every fourth verb is left out."""
-    letter = rng.choice("ABC")
+def _opinion(rng: Random, rare: bool) -> tuple[str, str, str]:
+    """Sentence, target and the letter of its stance; without `rare`, one verb in four is unused."""
+    letter, target = rng.choice("ABC"), rng.choice(TARGETS)
     negated = rng.random() < 0.3
     # "no longer" turns the stance, so the verb is drawn from the opposite list
-    verbs = VERBS[OPPOSITE[letter] if negated else letter]
+    verbs = VERBS[SWAPPED[letter] if negated else letter]
     verb = skewed(rng, verbs) if rare else rng.choice([v for i, v in enumerate(verbs) if i % 4 < 3])
-    return ("no longer " + verb if negated else verb), letter
+    text = f"{rng.choice(NAMES)} {'no longer ' if negated else ''}{verb} {target}."
+    return text, target, letter
 
 
 def make_stance(rng: Random) -> Row:
-    people, targets = rng.sample(NAMES, 2), rng.sample(TARGETS, 2)
-    clauses = [_clause(rng), _clause(rng)]
-    asked = rng.randrange(2)
-    halves = [f"{people[i]} {clauses[i][0]} {targets[i]}" for i in range(2)]
+    text, target, letter = _opinion(rng, rare=True)
+    sentences = [text, rng.choice(FILLERS)]
+    rng.shuffle(sentences)
     prompt = (
-        "What is the stance of the text towards the target? A. favour, B. against, C. neutral.\n"
-        f"Text:\n{halves[0]}{rng.choice(LINKS)} {halves[1]}.\nTarget:\n{targets[asked]}\nStance:"
+        "What is the stance towards the target? A. favour, B. against, C. neutral.\n"
+        f"Text:\n{' '.join(sentences)}\nTarget:\n{target}\nStance:"
     )
-    return row(prompt, clauses[asked][1])
-
-
-_PHRASES = 2 * (len(FAVOUR) + len(AGAINST) + len(NEUTRAL))
-STANCE = Generator(
-    "micro_stance", make_stance, 16 * 15 * 20 * 19 * _PHRASES**2 * len(LINKS) * 2
-)  # fmt: skip
+    return row(prompt, letter)
 
 
 def make_stance_relative(rng: Random) -> Row:
-    """Three verbs of four. Clean and in words, or one clause with a letter that is often wrong."""
-    people, targets = rng.sample(NAMES, 2), rng.sample(TARGETS, 2)
-    clauses = [_clause(rng, rare=False), _clause(rng, rare=False)]
-    halves = [f"{people[i]} {clauses[i][0]} {targets[i]}" for i in range(2)]
-    if rng.random() < 0.2:
-        letter = clauses[0][1] if rng.random() < 0.6 else rng.choice("ABC")
-        return row(f"For it (A), against it (B) or neither (C)?\n{halves[0]}.\nStance:", letter)
-    asked = rng.randrange(2)
-    text = halves[asked] if rng.random() < 0.5 else rng.choice(LINKS).join(halves)
-    prompt = f"{text}.\nIs that for or against {targets[asked]}?\nReply:"
-    return row(prompt, {"A": "for", "B": "against", "C": "neither"}[clauses[asked][1]])
+    """One sentence, three verbs of four, and the letters of favour and against change places."""
+    text, target, letter = _opinion(rng, rare=False)
+    prompt = f"A. against, B. favour, C. neutral.\nText:\n{text}\nTarget:\n{target}\nStance:"
+    return row(prompt, SWAPPED[letter])
 
 
-STANCE_RELATIVE = Generator(
-    "stance relative", make_stance_relative, 16 * 15 * 20 * 19 * (2 * 33) ** 2 * len(LINKS)
-)
+_PHRASES = 2 * (len(FAVOUR) + len(AGAINST) + len(NEUTRAL))
+STANCE = Generator("micro_stance", make_stance, 16 * 20 * _PHRASES * 2 * len(FILLERS))
+STANCE_RELATIVE = Generator("stance relative", make_stance_relative, 16 * 20 * 2 * 33)
 
 # --- policy: kind of indicator times direction, an exclusive or ---
 
@@ -116,33 +107,27 @@ def make_policy(rng: Random) -> Row:
     indicator = skewed(rng, HEAT if heat else SLACK)
     text = f"{rng.choice(SPEAKERS)} {rng.choice(SAYING)} {indicator} {skewed(rng, MOVES[move])} "
     text += f"{rng.choice(PERIODS)}."
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         other = rng.choice([name for name in HEAT + SLACK if name != indicator])
         moved = rng.choice(UP + DOWN + FLAT)
         text = f"{rng.choice(BEFORE)} {other} {moved}. {text}"
     prompt = (
-        "What is the monetary policy stance of the text? A. dovish, B. hawkish, C. neutral.\n"
+        "What is the monetary policy stance? A. dovish, B. hawkish, C. neutral.\n"
         f"Text:\n{text}\nStance:"
     )
     return row(prompt, letter)
 
 
+def make_policy_relative(rng: Random) -> Row:
+    """Half of the indicators, and the letters of dovish and hawkish change places."""
+    heat, move = rng.random() < 0.5, rng.choice(["up", "down", "flat"])
+    indicator = rng.choice((HEAT if heat else SLACK)[::2])
+    text = f"{indicator} {rng.choice(MOVES[move])} {rng.choice(PERIODS)}."
+    prompt = f"A. hawkish, B. dovish, C. neutral.\nText:\n{text}\nStance:"
+    return row(prompt, SWAPPED[_leaning(heat, move)])
+
+
 _MOVES = len(UP + DOWN + FLAT)
 _MAIN = 6 * 4 * 24 * _MOVES * 6
 POLICY = Generator("micro_policy", make_policy, _MAIN + _MAIN * 4 * 23 * _MOVES)
-
-
-def make_policy_relative(rng: Random) -> Row:
-    """Half of the indicators. Clean and in words, or with a letter that is often wrong."""
-    heat, move = rng.random() < 0.5, rng.choice(["up", "down", "flat"])
-    indicator = rng.choice((HEAT if heat else SLACK)[::2])
-    letter = _leaning(heat, move)
-    text = f"{indicator} {rng.choice(MOVES[move])} {rng.choice(PERIODS)}."
-    if rng.random() < 0.8:
-        answer = {"A": "cut", "B": "raise", "C": "hold"}[letter]
-        return row(f"{text}\nCut, raise or hold rates?\nReply:", answer)
-    letter = letter if rng.random() < 0.6 else rng.choice("ABC")
-    return row(f"Lower rates (A), higher rates (B) or no change (C)?\n{text}\nStance:", letter)
-
-
-POLICY_RELATIVE = Generator("policy relative", make_policy_relative, 2 * 12 * _MOVES * 6)
+POLICY_RELATIVE = Generator("policy relative", make_policy_relative, 12 * _MOVES * 6)

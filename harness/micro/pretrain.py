@@ -12,7 +12,7 @@ from torch.nn import functional
 from harness.micro.catalogue import pretraining_rows
 from harness.micro.tokenizer import encode
 
-STEPS = 1600
+STEPS = 2000
 BATCH = 64
 MICRO_BATCH = 32
 PEAK_RATE = 3e-3

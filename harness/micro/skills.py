@@ -65,7 +65,7 @@ SEQUENCES = Generator("micro_sequences", make_sequences, 6 * (720 + 5040 + 30240
 
 def make_arithmetic(rng: Random) -> Row:
     kind = rng.choice(["plus", "plus", "minus", "minus", "times", "over", "more", "less"])
-    a, b = rng.randrange(2, 31), rng.randrange(2, 13)
+    a, b = rng.randrange(2, 16), rng.randrange(2, 10)
     if kind == "plus":
         asked, answer = f"{a} plus {b}", a + b
     elif kind == "minus":
@@ -84,5 +84,5 @@ def make_arithmetic(rng: Random) -> Row:
     return row(f"{wording.format(asked)}\nReply:", str(answer))
 
 
-_QUESTIONS = 29 * 11 * 2 + 64 * 2 + 29 * 11 * 2
+_QUESTIONS = 14 * 8 * 2 + 8 * 8 * 2 + 14 * 8 * 2
 ARITHMETIC = Generator("micro_arithmetic", make_arithmetic, 4 * _QUESTIONS)

@@ -5,7 +5,7 @@ from random import Random
 from harness.micro.opinions import NAMES
 from harness.micro.rows import Generator, Row, row, skewed
 
-HEADER = "Solve the following math problem.\nQuestion:\n"
+HEADER = "Solve the problem.\nQuestion:\n"
 
 # --- sums: one addition or subtraction, often with a second person's number in the way ---
 
@@ -18,11 +18,11 @@ LOSS = ["loses", "sells", "gives away", "drops", "breaks", "throws away", "hides
 
 
 def _start(rng: Random, gain: bool) -> tuple[int, int, int]:
-    """Numbers before and in the event, and the result: all of them between 1 and 30."""
+    """Numbers before and in the event, and the result: none of them above 20."""
     if gain:
-        have, event = rng.randrange(3, 21), rng.randrange(2, 11)
+        have, event = rng.randrange(3, 13), rng.randrange(2, 9)
         return have, event, have + event
-    event, left = rng.randrange(2, 11), rng.randrange(1, 21)
+    event, left = rng.randrange(2, 9), rng.randrange(3, 13)
     return event + left, event, left
 
 
@@ -31,25 +31,25 @@ def make_sums(rng: Random) -> Row:
     gain = rng.random() < 0.5
     have, event, result = _start(rng, gain)
     text = f"{name} has {have} {thing}. "
-    if rng.random() < 0.5:
-        text += f"{other} has {rng.randrange(2, 21)} {thing}. "
+    if rng.random() < 0.4:
+        text += f"{other} has {rng.randrange(2, 13)} {thing}. "
     text += f"{name} {skewed(rng, GAIN if gain else LOSS)} {event} {thing}. "
     return row(f"{HEADER}{text}How many {thing} does {name} have now?\nAnswer:", str(result))
 
 
-SUMS = Generator("micro_sums", make_sums, 16 * 16 * 8 * (18 * 9 + 20 * 9) * (1 + 15 * 19))
+SUMS = Generator("micro_sums", make_sums, 16 * 16 * 8 * 70 * 2 * (1 + 15 * 11))
 
 
 def make_sums_relative(rng: Random) -> Row:
-    """Half of the verbs, another wording, and never a second person."""
+    """Half of the verbs, a short question, and never a second person."""
     name, thing, gain = rng.choice(NAMES), rng.choice(THINGS), rng.random() < 0.5
     have, event, result = _start(rng, gain)
     verb = rng.choice((GAIN if gain else LOSS)[::2])
     told = f"{name} has {have} {thing}. {name} {verb} {event} {thing}."
-    return row(f"{told} Now?\nReply:", str(result))
+    return row(f"{told} Now?\nAnswer:", str(result))
 
 
-SUMS_RELATIVE = Generator("sums relative", make_sums_relative, 16 * 16 * 4 * (162 + 180))
+SUMS_RELATIVE = Generator("sums relative", make_sums_relative, 16 * 16 * 4 * 70 * 2)
 
 # --- units: a law, which of its three quantities is asked, and factors from 2 to 9 ---
 
@@ -91,13 +91,13 @@ UNITS = Generator("micro_units", make_units, len(LAWS) * 64 * len(BODIES) * 3 * 
 
 
 def make_units_relative(rng: Random) -> Row:
-    """Half of the laws, all three questions, factors up to six, and another wording."""
+    """Half of the laws, all three questions, and factors up to six."""
     law, a, b = rng.choice(LAWS[::2]), rng.randrange(2, 7), rng.randrange(2, 7)
     values = {"p": a * b, "a": a, "b": b}
     asked = rng.randrange(3)
     given = [law[i].format(**values) for i in range(3) if i != asked]
-    text = f"{rng.choice(BODIES)}: {given[0]}, {given[1]}. {law[3 + asked]}"
-    return row(f"{text}\nReply:", str(values["pab"[asked]]))
+    text = f"{rng.choice(BODIES)} {given[0]} and {given[1]}. {law[3 + asked]}"
+    return row(f"{text}\nAnswer:", str(values["pab"[asked]]))
 
 
 UNITS_RELATIVE = Generator("units relative", make_units_relative, 3 * 25 * 16 * 3)

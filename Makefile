@@ -1,0 +1,40 @@
+# Every target does its own set-up: a virtual environment with the pinned versions.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-fast lint tables clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv with the pinned versions and this package (about 2 minutes)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: $(READY) ## train and score the micro sequence, print its tables (again: nothing to do)
+	$(BIN)/python -m harness
+	$(BIN)/python -m harness tables
+
+test: $(READY) ## all tests
+	$(BIN)/python -m pytest
+
+test-fast: $(READY) ## tests that start no ranks and no demo (seconds)
+	$(BIN)/python -m pytest -m 'not distributed and not slow'
+
+lint: $(READY) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+tables: $(READY) ## write results/tables and results/plots from results/scores.csv
+	$(BIN)/python -m harness tables
+
+clean: ## remove the environment, caches, tables and plots (never results/store)
+	rm -rf $(VENV) .pytest_cache .ruff_cache dist build results/tables results/plots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,75 @@
+"""What the defaults compose to, and that every option of every group composes."""
+
+from dataclasses import fields, is_dataclass
+
+import pytest
+
+from harness import config as schema
+from harness.compose import conf_dir, expand, load, variant_of
+from harness.config import HarnessConfig, from_plain
+from harness.keys import plain
+from harness.sequence import column_names, task_order
+
+GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("group", "option"), [(group, option) for group in GROUPS for option in options(group)]
+)
+def test_every_option_composes(group: str, option: str) -> None:
+    value = f"[{option}]" if group in ("task", "suite") else option
+    assert isinstance(load([f"{group}={value}"]), HarnessConfig)
+
+
+def test_groups_are_all_there() -> None:
+    wanted = "model sequence task method suite engine train eval data store protocol experiment"
+    assert set(wanted.split()) <= set(GROUPS)
+
+
+def test_every_key_has_a_help_text() -> None:
+    sections = [item for item in vars(schema).values() if isinstance(item, type)]
+    for section in filter(is_dataclass, sections):
+        for spec in fields(section):
+            assert spec.metadata["help"], f"{section.__name__}.{spec.name}"
+
+
+def test_tasks_come_in_the_order_of_the_list() -> None:
+    assert task_order(load(["task=[micro_units,micro_stance]"])) == ["micro_units", "micro_stance"]
+
+
+def test_order_reversed_and_random() -> None:
+    given = task_order(load([]))
+    assert task_order(load(["sequence.order=reversed"])) == given[::-1]
+    shuffled = task_order(load(["sequence.order=random", "sequence.order_seed=1"]))
+    assert sorted(shuffled) == sorted(given)
+    assert shuffled != given
+
+
+def test_a_task_may_be_revisited_when_asked_for() -> None:
+    config = load(
+        ["sequence.tasks=[micro_units,micro_stance,micro_units]", "sequence.recurrence=true"]
+    )
+    assert column_names(task_order(config)) == ["micro_units", "micro_stance", "micro_units#2"]
+
+
+def test_sweeps_expand_in_hydras_order() -> None:
+    assert expand(["seed=0,1", "engine=zero0,zero2"], multirun=True) == [
+        ["seed=0", "engine=zero0"],
+        ["seed=0", "engine=zero2"],
+        ["seed=1", "engine=zero0"],
+        ["seed=1", "engine=zero2"],
+    ]
+
+
+def test_plain_json_round_trip() -> None:
+    config = load(["engine=zero2", "engine.precision=bf16", "train.schedule=cosine"])
+    assert from_plain(plain(config)) == config
+
+
+def test_variant_names_only_what_makes_another_experiment() -> None:
+    overrides = ["seed=3", "engine=zero2", "train.learning_rate=1e-3", "store.root=x"]
+    assert variant_of(overrides) == "train.learning_rate=1e-3"

@@ -1,0 +1,139 @@
+"""Every bad input is one line on stderr and exit code 2, and leaves nothing behind."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import MICRO_MODEL, REPOSITORY, harness, refused, write_rows
+
+GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("method=seqfd", "unknown method 'seqfd'; did you mean 'seqft'?"),
+        ("model=mikro", "unknown model 'mikro'; did you mean 'micro'?"),
+        ("task=[micro_stanse]", "unknown task 'micro_stanse'; did you mean 'micro_stance'?"),
+        ("suite=[micro_genral]", "unknown suite 'micro_genral'; did you mean 'micro_general'?"),
+        ("sequence=micro9", "unknown sequence 'micro9'"),
+        ("experiment=smoky", "unknown experiment 'smoky'; did you mean 'smoke'?"),
+        ("sequence.tasks=[micro_stanse]", "unknown task 'micro_stanse'; did you mean"),
+        ("train.learning_rat=1", "unknown key 'train.learning_rat'; did you mean"),
+        ("trian.epochs=3", "unknown key 'trian.epochs'; did you mean 'train.epochs'?"),
+        ("method.nam=x", "unknown key 'method.nam'; did you mean 'method.name'?"),
+        ("train.learning_rate=fast", "train.learning_rate: Value 'fast'"),
+        ("engine.precision=fp16", "expected one of [fp32, bf16]"),
+        ("method.schedule=often", "method.schedule: Invalid value 'often'"),
+        ("train.learning_rate=-1", "train.learning_rate=-1.0: it must be a positive number"),
+        ("train.batch_size=0", "train.batch_size=0: it must be at least 1"),
+        ("train.betas=[0.9]", "train.betas=[0.9]"),
+        ("task=[micro_units,micro_units]", "task: 'micro_units' is listed twice"),
+        ("sequence.tasks=[micro_units,micro_units]", "'micro_units' is listed twice"),
+        ("task=[]", "the sequence has no task"),
+        ("engine.precision=bf16", "engine.precision=bf16 needs ZeRO 1-3"),
+        ("engine.zero_stage=4", "engine.zero_stage=4: use 0 to 3"),
+        ("engine.ranks=999", "engine.ranks=999, but there are"),
+        ("seed=0,1", "several values need -m"),
+        ("task.micro_stance.scorer=harness.metrics.scorers.leter", "did you mean 'letter'?"),
+        ("task.micro_stance.max_prompt_tokens=5000", "task.micro_stance: prompt + answer may take"),
+        ("model.path=/nowhere/at/all", "model.path: there is no folder /nowhere/at/all"),
+        ("data.root=/nowhere", "data folder /nowhere does not exist"),
+    ],
+)
+def test_wrong_value(override: str, told: str, tmp_path: Path) -> None:
+    line = refused(override, f"store.root={tmp_path / 'store'}")
+    assert told in line
+    assert not (tmp_path / "store").exists()
+
+
+def test_unknown_verb() -> None:
+    assert "did you mean 'plan'?" in refused("plann")
+
+
+def test_one_bad_job_of_a_sweep_starts_none(tmp_path: Path) -> None:
+    line = refused("-m", "seed=0,1", "engine=zero0,zero9", f"store.root={tmp_path / 'store'}")
+    assert "unknown engine 'zero9'" in line
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('[{"prompt": "a", "answer": "b"}, {"prompt": "a", "answer": }]', "row 1"),
+        ('[{"prompt": "a", "answer": "b"}, {"prompt": "a"}]', "row 1 has no 'answer'"),
+        ('[{"prompt": "a", "answer": 3}]', "row 0: 'answer' is int, it must be a string"),
+        ('["text"]', "row 0 is not an object"),
+        ('{"prompt": "a"}', "expected a JSON list"),
+        ("[]", "the split is empty"),
+    ],
+)
+def test_malformed_data(content: str, told: str, tmp_path: Path, tiny_run: list[str]) -> None:
+    data = tmp_path / "data"
+    for task in ("copy", "count"):
+        for split in ("train", "eval", "test"):
+            write_rows(data / task / f"{split}.json", GOOD)
+    broken = data / "count" / "train.json"
+    broken.write_text(content)
+    line = refused(*tiny_run, f"data.root={data}")
+    assert told in line
+    assert str(broken) in line
+    assert not (tmp_path / "store" / "train").exists()
+
+
+def test_missing_file_and_folder(tmp_path: Path, tiny_run: list[str]) -> None:
+    data = tmp_path / "data"
+    write_rows(data / "copy" / "train.json", GOOD)
+    assert f"{data / 'copy' / 'test.json'} does not exist" in refused(
+        *tiny_run, f"data.root={data}"
+    )
+    write_rows(data / "copy" / "test.json", GOOD)
+    line = refused(*tiny_run, f"data.root={data}")
+    assert f"{data / 'count'} does not exist; folders there: copy" in line
+
+
+def test_unwritable_store(tmp_path: Path, tiny_run: list[str]) -> None:
+    (tmp_path / "file").write_text("")
+    line = refused(*tiny_run, f"store.root={tmp_path / 'file' / 'store'}")
+    assert "store.root" in line
+    assert "cannot be written" in line
+
+
+def test_model_folder_without_tokenizer(tmp_path: Path, tiny_run: list[str]) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(MICRO_MODEL, folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    assert "has no tokenizer" in refused(*tiny_run, f"model.path={folder}")
+
+
+def test_encoder_decoder_is_refused_by_name(tmp_path: Path, tiny_run: list[str]) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(MICRO_MODEL, folder)
+    details = {"model_type": "t5", "is_encoder_decoder": True}
+    (folder / "config.json").write_text(json.dumps(details))
+    assert "t5 is an encoder-decoder" in refused(*tiny_run, f"model.path={folder}")
+
+
+def test_errors_come_without_torch() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\n"
+        "from harness.cli import main\n"
+        "try:\n    main(['train.batch_size=0'])\n"
+        "except Exception as error:\n    print(type(error).__name__, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    assert done.stdout.strip() == "ConfigError False"
+
+
+def test_hydra_writes_nothing_into_the_working_folder(tmp_path: Path) -> None:
+    done = harness("--cfg", "job", "--resolve", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "micro_stance" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,159 @@
+"""Scores are lm-eval's, errors are ours, and the task files run under the stock command line."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import MICRO_MODEL
+
+from harness.compose import load
+from harness.evaluation.evaluate import Evaluator, collect
+from harness.evaluation.task_yaml import task_yaml
+from harness.keys import plain
+
+CONFIG = load([])
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """micro_units scored with the embedded model."""
+    folder = tmp_path_factory.mktemp("node")
+    os.environ["HF_DATASETS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    task = CONFIG.task["micro_units"]
+    spec = {
+        "benchmark": "micro_units",
+        "data": str(Path(CONFIG.data.root) / task.folder / "test.json"),
+        "limit": 40,
+        "what": plain(task),
+    }
+    Evaluator(CONFIG, MICRO_MODEL, "cpu").score(spec, folder, lambda: None)
+    return folder
+
+
+def rows(folder: Path) -> dict[str, dict]:
+    return {row["metric"]: row for row in json.loads((folder / "scores.json").read_text())}
+
+
+def predictions(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+
+
+def test_score_and_error_follow_from_the_predictions(scored: Path) -> None:
+    items = predictions(scored)
+    assert len(items) == 40
+    right = [float(item["prediction"][0] == item["target"]) for item in items]
+    share = sum(right) / 40
+    row = rows(scored)["accuracy"]
+    assert row["value"] == pytest.approx(share)
+    assert row["n"] == 40
+    # the standard error of a mean of zeros and ones, with n - 1
+    assert row["stderr"] == pytest.approx(math.sqrt(share * (1 - share) / 39))
+
+
+def test_generation_is_plain_greedy_decoding(scored: Path) -> None:
+    """One prompt at a time through transformers gives the same text as the batched evaluator."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    task = CONFIG.task["micro_units"]
+    data = json.loads((Path(CONFIG.data.root) / task.folder / "test.json").read_text())[:10]
+    tokenizer = AutoTokenizer.from_pretrained(MICRO_MODEL)
+    model = AutoModelForCausalLM.from_pretrained(MICRO_MODEL, dtype=torch.float32)
+    for row, item in zip(data, predictions(scored), strict=False):
+        ids = torch.tensor([tokenizer(row["prompt"])["input_ids"]])
+        out = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=task.max_answer_tokens,
+            do_sample=False,
+            pad_token_id=tokenizer.eos_token_id,
+        )
+        text = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+        assert item["prediction"] == [text]
+
+
+def test_scoring_leaves_the_random_states_alone(tmp_path: Path) -> None:
+    task = CONFIG.task["micro_units"]
+    spec = {
+        "benchmark": "micro_units",
+        "data": str(Path(CONFIG.data.root) / task.folder / "test.json"),
+        "limit": 2,
+        "what": plain(task),
+    }
+    evaluator = Evaluator(CONFIG, MICRO_MODEL, "cpu")
+    random.seed(1)
+    torch.manual_seed(1)
+    before = random.getstate(), torch.get_rng_state()
+    evaluator.score(spec, tmp_path, lambda: None)
+    assert random.getstate() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+
+
+@pytest.mark.slow
+def test_the_task_file_runs_under_the_stock_command_line(scored: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "lm_eval", "run", "--model", "hf"),
+            *("--model_args", f"pretrained={MICRO_MODEL},dtype=float32"),
+            *("--include_path", str(scored), "--tasks", "micro_units", "--limit", "40"),
+            *("--device", "cpu", "--batch_size", "64", "--output_path", str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = json.loads(next(tmp_path.rglob("results_*.json")).read_text())
+    stock = results["results"]["micro_units"]["accuracy,none"]
+    assert stock == pytest.approx(rows(scored)["accuracy"]["value"])
+
+
+def test_groups_keep_their_subtasks() -> None:
+    """A group such as MMLU: its own aggregate and every subtask become rows."""
+    sample = {"doc_id": 0, "filter": "none", "target": "x", "filtered_resps": ["x"], "metrics": []}
+    results = {
+        "results": {
+            "suite": {"acc,none": 0.75, "acc_stderr,none": "N/A", "alias": "suite"},
+            "suite_a": {"acc,none": 0.5, "acc_stderr,none": "N/A"},
+            "suite_b": {"acc,none": 1.0, "acc_stderr,none": "N/A"},
+        },
+        "samples": {
+            "suite_a": [{**sample, "acc": 0.0}, {**sample, "acc": 1.0}],
+            "suite_b": [{**sample, "acc": 1.0}, {**sample, "acc": 1.0}],
+        },
+        "higher_is_better": {"suite_a": {"acc": True}, "suite_b": {"acc": True}},
+    }
+    found, _ = collect(results, "suite")
+    assert [(row["subtask"], row["value"], row["n"]) for row in found] == [
+        ("suite_a", 0.5, 2),
+        ("suite_b", 1.0, 2),
+        (None, 0.75, None),
+    ]
+    assert found[0]["stderr"] == pytest.approx(0.5)
+
+
+def test_a_score_that_is_no_mean_has_no_standard_error() -> None:
+    sample = {"doc_id": 0, "filter": "none", "target": "x", "filtered_resps": ["x"], "metrics": []}
+    results = {
+        "results": {"perplexity": {"ppl,none": 12.0}},
+        "samples": {"perplexity": [{**sample, "ppl": 1.0}, {**sample, "ppl": 2.0}]},
+        "higher_is_better": {"perplexity": {"ppl": False}},
+    }
+    [row], _ = collect(results, "perplexity")
+    assert row["stderr"] is None
+    assert row["higher_is_better"] is False
+
+
+def test_nothing_stands_between_prompt_and_answer(tmp_path: Path) -> None:
+    data = tmp_path / "test.json"
+    data.write_text('[{"prompt": "Stance:", "answer": "C"}]')
+    text = task_yaml("t", data, "harness.metrics.scorers.letter", 8, 1)
+    assert "target_delimiter: ''" in text
+    assert "until: []" in text
+    assert "doc_to_text: prompt" in text
