@@ -161,7 +161,7 @@ def _ranks_of(folder: Path) -> list[int]:
 def test_killed_parent_leaves_no_rank_and_the_next_run_does_the_rest(
     base: tuple, tmp_path: Path
 ) -> None:
-    common, folder, _ = base
+    common, _, _ = base
     store = tmp_path / "store"
     command = [sys.executable, "-m", "harness", *common, *_store(tmp_path)]
     command += ["engine.ranks=2", "engine=zero2"]

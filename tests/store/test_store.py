@@ -30,9 +30,14 @@ def test_a_node_is_done_when_written(tmp_path: Path) -> None:
 
 def test_an_error_inside_leaves_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with pytest.raises(RuntimeError), store.writing("train", "k", {}, os.getpid()) as folder:
-        (folder / "a.txt").write_text("half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with store.writing("train", "k", {}, os.getpid()) as folder:
+            (folder / "a.txt").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert not store.done("train", "k")
     assert list((tmp_path / "train").iterdir()) == []
 
@@ -102,5 +107,5 @@ def test_hashes_are_remembered_by_size_and_time(tmp_path: Path) -> None:
 
 def test_writability_is_proved(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="store.root: .* cannot be written"):
+    with pytest.raises(ConfigError, match=r"store.root: .* cannot be written"):
         require_writable(tmp_path / "file" / "below", "store.root")
