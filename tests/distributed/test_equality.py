@@ -33,27 +33,26 @@ def trained(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[int, Path]:
     """Number of ranks -> folder with zero<stage>/<number>/ models; one launch a rank count."""
+    places = [f"model.path={tiny_model}", f"data.root={tiny_data}"]
     return {
-        world: _launch(world, tiny_model, tiny_data, tiny_conf, tmp_path_factory.mktemp("cells"))
+        world: _launch(world, [*tiny_conf, *places], tmp_path_factory.mktemp("cells"), ZERO_STAGES)
         for world in (1, 2)
     }
 
 
-def _launch(world: int, model: Path, data: Path, conf: list[str], out: Path) -> Path:
+def _launch(world: int, overrides: list[str], out: Path, zero_stages: list[int]) -> Path:
     # Short rows: several a step, unevenly filled; the fifth step has one example, so that a
     # second rank is idle.
     config = load(
         [
-            *conf,
-            f"model.path={model}",
-            f"data.root={data}",
             "train.pack_tokens=100",
             f"train.max_steps={STEPS}",
+            *overrides,
         ]
     )
     plan = {
         "config": plain(config),
-        "zero_stages": ZERO_STAGES,
+        "zero_stages": zero_stages,
         "tasks": ["copy", "count"],
         "out": str(out),
         "rendezvous": str(out / "rendezvous"),
@@ -98,3 +97,19 @@ def test_training_moved_the_weights(tiny_model: Path, reference: list[dict]) -> 
     start = load_file(tiny_model / "model.safetensors")
     moved = max(float((reference[-1][name] - start[name]).abs().max()) for name in start)
     assert moved > 100 * TOLERANCE
+
+
+@pytest.mark.distributed
+def test_bf16_keeps_the_fp32_masters_through_a_stage(
+    tiny_model: Path, tiny_data: Path, tiny_conf: list[str], tmp_path: Path
+) -> None:
+    """With a rate too small to move any fp32 weight, two bf16 stages give back the very weights
+    they started from: nothing is rounded to bf16 on the way in or out."""
+    overrides = [*tiny_conf, f"model.path={tiny_model}", f"data.root={tiny_data}"]
+    overrides += ["engine.precision=bf16", "train.learning_rate=1e-30"]
+    out = _launch(2, overrides, tmp_path, [1, 2, 3])
+    start = load_file(tiny_model / "model.safetensors")
+    assert any((w.bfloat16().float() != w).any() for w in start.values())
+    for zero_stage in (1, 2, 3):
+        weights = load_file(out / f"zero{zero_stage}" / "2" / "model.safetensors")
+        assert all((weights[name] == start[name]).all() for name in start), f"ZeRO {zero_stage}"
