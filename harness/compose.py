@@ -128,6 +128,8 @@ def _explain(error: Exception, overrides: list[str]) -> str:
     if group:
         return f"unknown config group '{group[1]}'" + suggest(group[1], _groups())
     unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown and unknown[1].startswith("method.adapter"):
+        return f"{unknown[1]}: this method trains no adapter; use method=lora_seqft"
     if unknown and "Key" in str(cause):
         return _unknown_key(unknown[1])
     return _value_error(cause, overrides)

@@ -136,7 +136,21 @@ class TaskConfig:
 
 @dataclass
 class AdapterConfig:
-    kind: str = key("adapter type", "lora", identity=TRAIN)
+    kind: str = key("adapter type; only 'lora' is there", "lora", identity=TRAIN)
+    rank: int = key("rank of the update", 8, identity=TRAIN)
+    alpha: float = key("the update is scaled by alpha / rank", 32.0, identity=TRAIN)
+    dropout: float = key("dropout on the adapter's input", 0.1, identity=TRAIN)
+    targets: list[str] = key(
+        "names of the linear layers to adapt; [all-linear] = all but the head",
+        factory=lambda: ["q_proj", "v_proj"],
+        identity=TRAIN,
+    )
+
+
+@dataclass
+class PromptingConfig:
+    demonstrations: int = key("solved training rows before each prompt", 0, identity=EVAL)
+    seed: int = key("which training rows", 0, identity=EVAL)
 
 
 @dataclass
@@ -148,6 +162,10 @@ class MethodConfig:
     adapter: AdapterConfig | None = key(
         "train an adapter; null = all weights", None, identity=TRAIN
     )
+    learning_rate_factor: float = key(
+        "multiplies the learning rate (adapters want about ten times that of full training)", 1.0
+    )
+    prompting: PromptingConfig = key("in-context learning", factory=PromptingConfig)
     strategies: dict[str, Any] = key(
         "filled from the method's other keys: strategy name -> {_target_: class, its parameters}",
         factory=dict,

@@ -46,6 +46,18 @@ def identity(config: Any, kind: str) -> dict[str, Any]:
     return found
 
 
+def plain_identity(strategy: Any) -> dict[str, Any]:
+    """A strategy's class and its parameters that differ from their defaults, places of files left
+    out (a plan adds their content)."""
+    found: dict[str, Any] = {"class": f"{type(strategy).__module__}.{type(strategy).__qualname__}"}
+    for spec in fields(strategy):
+        value = getattr(strategy, spec.name)
+        hidden = not spec.init or spec.name in strategy.file_parameters
+        if not hidden and not is_neutral(spec, value):
+            found[spec.name] = plain(value)
+    return found
+
+
 class FileHashes:
     """sha256 of files, remembered by (path, size, modification time) in one JSON file."""
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from harness.config import ModelConfig
+from harness.config import AdapterConfig, ModelConfig
 from harness.data.prompts import PromptFormat, first_eos
+from harness.errors import StageFailed
 
 
 def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
@@ -22,12 +23,55 @@ def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
     )
 
 
+ADAPTER_FILE = "adapter_config.json"
+
+
+def load_stage(model: ModelConfig, source: Path | str, precision: str) -> Any:
+    """A stage as one plain model: an adapter is merged into the initial model in fp32, and only
+    the sum is rounded (merging in bf16 would lose most of a small update)."""
+    if not (Path(source) / ADAPTER_FILE).is_file():
+        return load_model(model, source, precision)
+    from harness.engine.ranks import model_dtype
+
+    adapted = load_adapter(load_model(model, model.path, "fp32"), source, trainable=False)
+    return adapted.merge_and_unload(safe_merge=True).to(model_dtype(precision))
+
+
+def load_adapter(base: Any, source: Path | str, trainable: bool) -> Any:
+    """The adapter of a stage's folder on its base model."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(base, str(source), is_trainable=trainable)
+
+
+def new_adapter(base: Any, adapter: AdapterConfig) -> Any:
+    """A fresh LoRA adapter; its product is zero, so the model is the base model at first."""
+    from peft import LoraConfig, get_peft_model
+
+    targets = adapter.targets
+    lora = LoraConfig(
+        r=adapter.rank,
+        lora_alpha=adapter.alpha,
+        lora_dropout=adapter.dropout,
+        target_modules="all-linear" if targets == ["all-linear"] else list(targets),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(base, lora)
+    except ValueError as error:
+        raise StageFailed(f"method.adapter.targets={targets}: {error}") from error
+
+
 def load_prompts(model: ModelConfig, source: Path | str) -> PromptFormat:
-    """The tokenizer of a folder or hub id as the format that training and evaluation share."""
+    """The tokenizer of a folder or hub id as the format that training and evaluation share; a
+    stage that is an adapter has the initial model's configuration."""
     from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
     options = {"trust_remote_code": model.trust_remote_code, **_revision(model, source)}
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    if (Path(source) / ADAPTER_FILE).is_file():
+        source = model.path
+        options |= _revision(model, source)
     try:
         generation = GenerationConfig.from_pretrained(source, **_revision(model, source))
     except OSError:

@@ -10,9 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness.config import BenchmarkConfig, HarnessConfig, LossNorm, TaskConfig
+from harness.config import BenchmarkConfig, HarnessConfig, LossNorm, Schedule, TaskConfig
+from harness.data.demonstrations import draw_demonstrations
 from harness.data.files import read_rows, split_path
-from harness.keys import FileHashes, digest, identity, plain
+from harness.keys import FileHashes, digest, identity, plain, plain_identity
+from harness.methods.loading import load_strategies
 from harness.sequence import column_names, suite_stages, target_cells, task_order
 
 Spec = dict[str, Any]
@@ -75,10 +77,15 @@ class _Planner:
 
     def plan(self, overrides: str) -> Plan:
         total = len(self.order)
+        sequential = self.config.method.schedule is Schedule.sequential
         targets = target_cells(self.config, total)
+        if not sequential:
+            targets = [(0, column) for column in range(total)]
         with_suites = set(suite_stages(self.config, total))
         model = self._initial_model()
         for stage in range(total + 1):
+            if stage > 0 and not sequential:
+                break
             if stage > 0:
                 model = self._train(stage, model)
             for where, column in targets:
@@ -100,10 +107,11 @@ class _Planner:
     def _train(self, stage: int, parent: Spec) -> Spec:
         config, name = self.config, self.order[stage - 1]
         task = config.task[name]
-        path = split_path(config.data.root, task.folder, "train")
+        path = self._training_file(name)
         budget = {
             "epochs": config.train.epochs or task.epochs,
-            "learning_rate": task.learning_rate or config.train.learning_rate,
+            "learning_rate": config.method.learning_rate_factor
+            * (task.learning_rate or config.train.learning_rate),
         }
         train = identity(config.train, "train") | budget
         if config.train.loss_norm is LossNorm.micro_batch:
@@ -115,26 +123,64 @@ class _Planner:
                 "data": self.hashes.file(path),
                 "task": {"name": name, **identity(task, "train")},
                 "train": train,
-                "method": identity(config.method, "train"),
+                "method": self._method(),
+                "replayed": self._replayed(stage),
                 "engine": identity(config.engine, "train"),
                 "model": identity(config.model, "train"),
                 "seed": config.seed,
                 "stage": stage,
             }
         )
-        spec = {"task": name, "data": str(path), **budget, "last": stage == len(self.order)}
+        spec = {
+            "task": name,
+            "data": str(path),
+            **budget,
+            "earlier": {task: str(self._training_file(task)) for task in self.order[: stage - 1]},
+            "last": stage == len(self.order),
+        }
         rows = read_rows(path)
         work = budget["epochs"] * sum(len(row["prompt"]) + len(row["answer"]) for row in rows)
         self._add(Node("train", key, stage, f"train {self.columns[stage - 1]}", parent, spec, work))
         return {"kind": "train", "key": key}
+
+    def _method(self) -> Spec:
+        """The method's identity: files that its strategies name enter by content, not by place."""
+        found = identity(self.config.method, "train")
+        if found.get("strategies"):
+            found["strategies"] = {
+                name: plain_identity(strategy)
+                for name, strategy in load_strategies(self.config.method).items()
+            }
+        return found
+
+    def _replayed(self, stage: int) -> list[str]:
+        """Hashes of all data besides the task's own that the strategies read at a stage."""
+        history = self.order[: stage - 1]
+        paths: list[Path] = []
+        for strategy in load_strategies(self.config.method).values():
+            inputs = strategy.key_inputs(history)
+            paths += [Path(name) for name in inputs.files]
+            paths += [self._training_file(name) for name in inputs.tasks]
+        return [self.hashes.file(path) for path in paths]
 
     def _target(self, stage: int, model: Spec, column: int) -> None:
         name = self.order[column]
         task = self.config.task[name]
         split = self.config.eval.split.value
         path = split_path(self.config.data.root, task.folder, split)
-        key = self._score(stage, model, name, task, path, self.config.eval.limit)
+        shown = self._demonstrations(name)
+        key = self._score(stage, model, name, task, path, self.config.eval.limit, shown)
         self._cell(stage, "target", self.columns[column], key, task, split)
+
+    def _demonstrations(self, name: str) -> list[Spec]:
+        """The task's solved examples for every prompt: a fixed seeded draw of training rows."""
+        prompting = self.config.method.prompting
+        if prompting.demonstrations == 0:
+            return []
+        return draw_demonstrations(read_rows(self._training_file(name)), name, prompting)
+
+    def _training_file(self, name: str) -> Path:
+        return split_path(self.config.data.root, self.config.task[name].folder, "train")
 
     def _suites(self, stage: int, model: Spec) -> None:
         for suite, group in self.config.suite.items():
@@ -154,9 +200,12 @@ class _Planner:
         what: TaskConfig | BenchmarkConfig,
         path: Path | None,
         limit: int | None,
+        shown: list[Spec] | None = None,
     ) -> str:
         config = self.config
         extra: Spec = {"seed": config.seed} if config.eval.temperature > 0 else {}
+        if shown:
+            extra["demonstrations"] = shown
         if path is None:
             extra["lm_eval"] = version("lm_eval")
         rules = identity(config.eval, "eval") | {"limit": limit}
@@ -179,6 +228,7 @@ class _Planner:
             "items": items,
             "limit": limit,
             "what": plain(what),
+            "demonstrations": shown or [],
         }
         work = float(items * what.max_answer_tokens)
         self._add(Node("eval", key, stage, f"score {name}", model, spec, work))
@@ -207,7 +257,7 @@ class _Planner:
                 headline=what.headline,
                 filter=getattr(what, "filter", "none"),
                 unit=getattr(what, "unit", "score"),
-                shots=getattr(what, "shots", 0),
+                shots=getattr(what, "shots", self.config.method.prompting.demonstrations),
                 split=split,
             )
         )

@@ -17,7 +17,6 @@ from harness.keys import plain
 from harness.launch import WorkerGroup, machine
 from harness.plan import Node, Plan, make_plan
 from harness.progress import Display
-from harness.sequence import task_order
 from harness.store import TRANSIENT, Store
 from harness.table import rebuild_table, record_run
 from harness.validate import check_outputs, validate
@@ -152,7 +151,6 @@ class _Walk:
         job: dict[str, Any] = {
             "store": str(self.store.root),
             "config": plain(self.config),
-            "order": task_order(self.config),
             "nodes": [node.to_json() for node in nodes],
             "device": device,
             "threads": threads,

@@ -18,7 +18,8 @@ from harness.engine.ranks import Rank, seed_everything
 from harness.errors import StageFailed
 from harness.files import write_json
 from harness.methods.base import Phase, Strategy
-from harness.modeling import load_model, load_prompts, save_tokenizer
+from harness.methods.loading import load_strategies
+from harness.modeling import load_adapter, load_model, load_prompts, new_adapter, save_tokenizer
 from harness.store import TRANSIENT
 
 Progress = Callable[[int, int], None]
@@ -26,7 +27,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class TrainJob:
-    """What to train: one stage of one run."""
+    """What to train: one stage of one run. `earlier` are the tasks before, in order, with their
+    training files; `parent` is the folder of the stage before (or the initial model)."""
 
     config: HarnessConfig
     stage: int
@@ -35,7 +37,7 @@ class TrainJob:
     epochs: int
     learning_rate: float
     parent: Path | str
-    history: Sequence[str]
+    earlier: dict[str, Path]
     last: bool
 
 
@@ -48,7 +50,8 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     seed_everything(derive_seed("stage", config.seed, job.stage))
     prompts, strategies = load_prompts(config.model, job.parent), _strategies(job)
     data = load_task_data(job.task, job.data, config.task[job.task], prompts)
-    model = load_model(config.model, job.parent, "fp32")
+    history = _History(job, prompts)
+    model = _start_model(job)
     for strategy in strategies:
         model = strategy.prepare_model(model, job.task)
     packed = _may_pack(config.train, strategies) and packs_exactly(model)
@@ -58,10 +61,10 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
             engine.load_optimizer(Path(job.parent) / TRANSIENT)
         for strategy in strategies:
             strategy.before_task(job.task)
-            data = strategy.training_data(data, job.history)
+            data = strategy.training_data(data, history, config.seed)
         phases = [Phase(data, job.epochs)]
         for strategy in strategies:
-            phases += strategy.phases(data, job.history)
+            phases += strategy.phases(data, history)
         loop = _Loop(job, engine, rank, strategies, packed, prompts)
         for phase in phases:
             loop.run(phase, progress)
@@ -76,6 +79,34 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
         save_tokenizer(prompts, folder)
         _write_state(folder, strategies)
         _write_log(folder, loop.log, data, packed)
+
+
+def _start_model(job: TrainJob) -> Any:
+    """The fp32 module to train: the stage before, or the initial model with its adapter."""
+    model, adapter = job.config.model, job.config.method.adapter
+    if adapter is None:
+        return load_model(model, job.parent, "fp32")
+    base = load_model(model, model.path, "fp32")
+    if job.stage == 1:
+        return new_adapter(base, adapter)
+    return load_adapter(base, job.parent, trainable=True)
+
+
+class _History:
+    """Training data of the tasks before, for strategies."""
+
+    def __init__(self, job: TrainJob, prompts: PromptFormat) -> None:
+        self.tasks = list(job.earlier)
+        self._job, self._prompts = job, prompts
+
+    def load(self, task: str) -> TaskData:
+        settings = self._job.config.task[task]
+        return load_task_data(task, self._job.earlier[task], settings, self._prompts)
+
+    def load_file(self, path: str) -> TaskData:
+        """Rows of a file, with the limits of the task in training."""
+        settings = self._job.config.task[self._job.task]
+        return load_task_data(path, Path(path), settings, self._prompts)
 
 
 class _Loop:
@@ -211,10 +242,9 @@ def _may_pack(train: TrainConfig, strategies: Sequence[Strategy]) -> bool:
 
 def _strategies(job: TrainJob) -> list[Strategy]:
     """The method's stack, with what the previous stage left."""
-    from hydra.utils import instantiate
     from safetensors.torch import load_file
 
-    stack = [instantiate(spec) for spec in job.config.method.strategies.values()]
+    stack = list(load_strategies(job.config.method).values())
     if job.stage > 1:
         plain = json.loads((Path(job.parent) / "strategies.json").read_text())
         for index, strategy in enumerate(stack):

@@ -3,13 +3,13 @@
 Each check raises ConfigError or DataError with one line: what is wrong, where, what would be right.
 """
 
-import importlib
 import json
 import math
 import re
 from pathlib import Path
 
 from harness.config import (
+    AdapterConfig,
     BenchmarkConfig,
     Device,
     HarnessConfig,
@@ -18,7 +18,8 @@ from harness.config import (
 )
 from harness.data.files import read_rows, split_path
 from harness.devices import cpu_cores, gpu_count
-from harness.errors import ConfigError, suggest
+from harness.errors import ConfigError
+from harness.methods.loading import load_object, load_strategies
 from harness.sequence import task_order
 from harness.store import require_writable
 
@@ -108,12 +109,34 @@ def _check_engine(config: HarnessConfig) -> None:
 
 def _check_method(config: HarnessConfig) -> None:
     method = config.method
-    if method.schedule is not Schedule.sequential:
-        raise ConfigError(f"method.schedule={method.schedule.value}: only 'sequential' is there")
-    _require(method.adapter is None, "method.adapter: adapters are not there; use null")
-    for name, parameters in method.strategies.items():
-        load_object(str(parameters["_target_"]), f"method.{name}._target_")
+    if method.schedule not in (Schedule.sequential, Schedule.none):
+        raise ConfigError(f"method.schedule={method.schedule.value}: use sequential or none")
+    strategies = load_strategies(method)
+    factor = method.learning_rate_factor
+    _require(factor > 0, f"method.learning_rate_factor={factor}: it must be positive")
+    shown = method.prompting.demonstrations
+    _require(shown >= 0, f"method.prompting.demonstrations={shown}: it must be 0 or more")
+    if shown and method.schedule is not Schedule.none:
+        raise ConfigError("method.prompting.demonstrations: only with method=icl (schedule=none)")
+    if method.schedule is Schedule.none and (strategies or method.adapter):
+        raise ConfigError("method.schedule=none trains nothing: drop its strategies and adapter")
+    if method.adapter is not None:
+        _check_adapter(method.adapter)
+    for name, strategy in strategies.items():
+        for path in strategy.key_inputs([]).files:
+            if not Path(path).is_file():
+                raise ConfigError(f"method.{name}: the data file {path} does not exist")
+            read_rows(Path(path))
     load_object(str(config.train.objective.get("_target_")), "train.objective._target_")
+
+
+def _check_adapter(adapter: AdapterConfig) -> None:
+    _require(adapter.kind == "lora", f"method.adapter.kind={adapter.kind}: only 'lora' is there")
+    _require(adapter.rank >= 1, f"method.adapter.rank={adapter.rank}: it must be at least 1")
+    _require(adapter.alpha > 0, f"method.adapter.alpha={adapter.alpha}: it must be positive")
+    share = adapter.dropout
+    _require(0 <= share < 1, f"method.adapter.dropout={share}: it must be in [0, 1)")
+    _require(bool(adapter.targets), "method.adapter.targets: name at least one layer")
 
 
 def _check_model(config: HarnessConfig) -> None:
@@ -181,16 +204,3 @@ def _check_benchmark(config: HarnessConfig, where: str, benchmark: BenchmarkConf
         raise ConfigError(f"{where}: set data.suite_root, the folder that holds {benchmark.folder}")
     read_rows(split_path(config.data.suite_root, benchmark.folder, "test"))
     load_object(benchmark.scorer, f"{where}.scorer")
-
-
-def load_object(path: str, where: str) -> object:
-    """Import what a dotted path names. Raises ConfigError naming the key that holds it."""
-    module, _, name = path.rpartition(".")
-    try:
-        loaded = importlib.import_module(module)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(f"{where}: cannot import '{module}' ({error})") from error
-    if not hasattr(loaded, name):
-        public = [item for item in dir(loaded) if not item.startswith("_")]
-        raise ConfigError(f"{where}: {module} has no '{name}'" + suggest(name, public))
-    return getattr(loaded, name)

@@ -84,7 +84,7 @@ class Worker:
             epochs=spec["epochs"],
             learning_rate=spec["learning_rate"],
             parent=self._source(node["model"]),
-            history=self.job["order"][: node["stage"] - 1],
+            earlier={name: Path(path) for name, path in spec["earlier"].items()},
             last=spec["last"],
         )
         if self.rank.first:

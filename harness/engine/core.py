@@ -61,11 +61,13 @@ class Engine:
         value = self.deepspeed.get_global_grad_norm()
         return float(value) if value is not None else 0.0
 
-    def master_weights(self) -> Iterator[tuple[str, Any]]:
+    def master_weights(self, trainable_only: bool = False) -> Iterator[tuple[str, Any]]:
         """(name, whole fp32 tensor on the CPU) of every parameter; all ranks must iterate."""
         from deepspeed.utils import safe_get_full_fp32_param
 
         for name, parameter in self.module.named_parameters():
+            if trainable_only and not parameter.requires_grad:
+                continue
             if self.zero_stage == 0:
                 value = parameter.detach()
             elif parameter.requires_grad:
@@ -75,10 +77,12 @@ class Engine:
             yield name, value.detach().float().cpu().clone()
 
     def export(self, folder: Path) -> None:
-        """Write the fp32 masters as a Hugging Face model folder (rank 0 writes, all take part)."""
-        weights = dict(self.master_weights())
+        """Write the fp32 masters as a Hugging Face model folder, or the adapter alone as a PEFT
+        folder (rank 0 writes, all take part)."""
+        adapter = hasattr(self.module, "peft_config")
+        weights = dict(self.master_weights(trainable_only=adapter))
         if self.rank.first:
-            buffers = {k: v.cpu() for k, v in _saved_buffers(self.module)}
+            buffers = {} if adapter else dict(_saved_buffers(self.module))
             self.module.save_pretrained(folder, state_dict=weights | buffers)
         self.rank.barrier()
 
@@ -118,7 +122,7 @@ def _trainable(model: Any) -> list[tuple[str, Any]]:
 
 def _saved_buffers(model: Any) -> list[tuple[str, Any]]:
     names = set(model.state_dict())
-    return [(name, buffer) for name, buffer in model.named_buffers() if name in names]
+    return [(name, buffer.cpu()) for name, buffer in model.named_buffers() if name in names]
 
 
 def _adamw(model: Any, train: TrainConfig) -> Any:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import HarnessConfig
+from harness.data.demonstrations import with_demonstrations
+from harness.data.files import read_rows
 from harness.engine.ranks import seed_everything
 from harness.evaluation.task_yaml import write_task
 from harness.files import write_atomically, write_json
-from harness.modeling import load_model, load_prompts
+from harness.modeling import load_prompts, load_stage
 
 SCORES, PREDICTIONS = "scores.json", "predictions.jsonl"
 
@@ -26,7 +28,7 @@ class Evaluator:
 
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         self.config = config
-        model = load_model(config.model, source, config.engine.precision.value)
+        model = load_stage(config.model, source, config.engine.precision.value)
         prompts = load_prompts(config.model, source)
         self.lm = HarnessLM(model.to(device).eval(), prompts, config.eval.batch_size)
 
@@ -34,7 +36,9 @@ class Evaluator:
         """Run the benchmark of a node's `spec`; writes its lm-eval task, scores and predictions."""
         from lm_eval.evaluator import evaluate
 
-        self.lm.prompt_limit = spec["what"]["max_prompt_tokens"]
+        # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.
+        shown = spec.get("demonstrations")
+        self.lm.prompt_limit = None if shown else spec["what"]["max_prompt_tokens"]
         with _undisturbed():
             tasks = _load_tasks(spec, folder)
             self._apply_sampling(tasks)
@@ -66,7 +70,14 @@ def _load_tasks(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         for task in tasks["tasks"].values():
             task.set_config(key="num_fewshot", value=what["shots"])
         return tasks
-    write_task(folder, spec["benchmark"], Path(spec["data"]), what)
+    data = Path(spec["data"])
+    if spec.get("demonstrations"):
+        rows = [
+            {**row, "prompt": with_demonstrations(row["prompt"], spec["demonstrations"])}
+            for row in read_rows(data)
+        ]
+        data = write_json(folder / "test.json", rows)
+    write_task(folder, spec["benchmark"], data, what)
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     return manager.load([spec["benchmark"]])
 

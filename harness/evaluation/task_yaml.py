@@ -8,7 +8,7 @@ import yaml
 from harness.data.files import read_rows
 from harness.errors import DataError
 from harness.files import write_atomically
-from harness.validate import load_object
+from harness.methods.loading import load_object
 
 
 class _Function(str):

@@ -8,7 +8,7 @@ only, so that a configuration is checked without it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,24 +26,49 @@ class Phase:
     name: str = "train"
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What a strategy reads besides the task's own data: training splits of earlier tasks, by
+    name, and files in TRACE's format, by path."""
+
+    tasks: Sequence[str] = ()
+    files: Sequence[str] = ()
+
+
+class History(Protocol):
+    """The tasks trained before, and access to training data in the run's encoding."""
+
+    tasks: Sequence[str]
+
+    def load(self, task: str) -> "TaskData":
+        """The encoded training split of an earlier task."""
+
+    def load_file(self, path: str) -> "TaskData":
+        """The encoded rows of a file, with the limits of the task in training."""
+
+
 @dataclass
 class Strategy:
     """Base of all strategies: every hook does nothing. Parameters are the dataclass's fields."""
 
+    file_parameters: ClassVar[tuple[str, ...]] = ()
+    supports_packing: ClassVar[bool] = True
+
     version: int = field(default=1, kw_only=True)
 
-    needs: frozenset[str] = field(default=frozenset(), init=False, repr=False)
-    supports_packing: bool = field(default=True, init=False, repr=False)
+    def key_inputs(self, history: Sequence[str]) -> Inputs:
+        """Data that enters the content key of the stage after `history`; called without torch."""
+        return Inputs()
 
     def prepare_model(self, model: Any, task: str) -> Any:
         """Change the whole fp32 module before DeepSpeed takes it; returns the module to train."""
         return model
 
-    def training_data(self, data: "TaskData", history: Sequence[str]) -> "TaskData":
-        """The examples to train on; `history` names the tasks trained before."""
+    def training_data(self, data: "TaskData", history: History, seed: int) -> "TaskData":
+        """The examples to train on, from the task's own and what `history` gives."""
         return data
 
-    def phases(self, data: "TaskData", history: Sequence[str]) -> list[Phase]:
+    def phases(self, data: "TaskData", history: History) -> list[Phase]:
         """Extra passes after the task's own epochs."""
         return []
 

@@ -35,7 +35,10 @@ def main() -> None:
                 epochs=1,
                 learning_rate=config.train.learning_rate,
                 parent=parent,
-                history=plan["tasks"][: number - 1],
+                earlier={
+                    name: Path(config.data.root) / name / "train.json"
+                    for name in plan["tasks"][: number - 1]
+                },
                 last=number == len(plan["tasks"]),
             )
             train_task(job, folder, rank, lambda done, total: None)

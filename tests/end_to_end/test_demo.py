@@ -93,13 +93,8 @@ def test_a_new_suite_scores_but_trains_nothing(demo: tuple[Path, str]) -> None:
 
 def test_the_worker_started_once(demo: tuple[Path, str]) -> None:
     folder, _ = demo
-    jobs = [path for path in (folder / "store" / "logs").iterdir()]
-    trained = [
-        path
-        for path in jobs
-        if any(node["kind"] == "train" for node in json.loads((path / "job.json").read_text())["nodes"])
-    ]
-    assert len(trained) == 1
+    jobs = [json.loads(path.read_text()) for path in folder.glob("store/logs/*/job.json")]
+    assert sum(any(node["kind"] == "train" for node in job["nodes"]) for job in jobs) == 1
 
 
 def test_the_scripts_are_the_verbs(tmp_path: Path) -> None:

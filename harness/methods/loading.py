@@ -1,0 +1,52 @@
+"""From the `method` group to strategy objects; imports no torch."""
+
+import importlib
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from harness.config import MethodConfig
+from harness.errors import ConfigError, suggest
+from harness.methods.base import Strategy
+
+
+def load_strategies(method: MethodConfig) -> dict[str, Strategy]:
+    """The method's stack by name, in order. Raises ConfigError for a wrong class or parameter."""
+    return {name: load_strategy(name, spec) for name, spec in method.strategies.items()}
+
+
+def load_strategy(name: str, spec: dict[str, Any]) -> Strategy:
+    """One strategy, its parameters checked against the types of its dataclass."""
+    target = str(spec["_target_"])
+    kind = load_object(target, f"method.{name}._target_")
+    if not (isinstance(kind, type) and issubclass(kind, Strategy)):
+        raise ConfigError(f"method.{name}._target_: {target} is not a Strategy")
+    parameters = {key: value for key, value in spec.items() if key != "_target_"}
+    known = [field.name for field in fields(kind) if field.init]
+    for key in parameters:
+        if key not in known:
+            told = f"method.{name}.{key}: {kind.__name__} has no such parameter"
+            raise ConfigError(told + suggest(key, known))
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(kind), parameters)
+        return kind(**{key: typed[key] for key in parameters})
+    except OmegaConfBaseException as error:
+        line = str(error).splitlines()[0]
+        raise ConfigError(f"method.{name}.{error.full_key}: {line}") from error
+    except ConfigError as error:
+        raise ConfigError(f"method.{name}.{error}") from error
+
+
+def load_object(path: str, where: str) -> object:
+    """Import what a dotted path names. Raises ConfigError naming the key that holds it."""
+    module, _, name = path.rpartition(".")
+    try:
+        loaded = importlib.import_module(module)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{where}: cannot import '{module}' ({error})") from error
+    if not hasattr(loaded, name):
+        public = [item for item in dir(loaded) if not item.startswith("_")]
+        raise ConfigError(f"{where}: {module} has no '{name}'" + suggest(name, public))
+    return getattr(loaded, name)
