@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from harness.config import HarnessConfig
 from harness.errors import ConfigError, StageFailed, suggest
 
 HYDRA_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--package", "-p", "--resolve")
@@ -45,32 +47,57 @@ def run(argv: list[str]) -> int:
                 check(config)
     # Hydra's own parser wants the flags before the overrides.
     ordered = [*(word for word in argv if word not in overrides), *overrides]
-    return _through_hydra(ordered, str(conf_dir()))
+    _through_hydra(ordered, str(conf_dir()))
+    if any(flag in HYDRA_ONLY for flag in flags):
+        return 0
+    return _report_unfinished(configs)
 
 
-def _through_hydra(argv: list[str], conf: str) -> int:
+def _through_hydra(argv: list[str], conf: str) -> None:
     import hydra
-    from omegaconf import DictConfig
-
-    failures: list[str] = []
-
-    def job(composed: DictConfig) -> None:
-        from harness.compose import to_config
-        from harness.report.show import show_outcome
-        from harness.run import execute
-
-        config = to_config(composed)
-        try:
-            outcome = execute(config, variant=_variant())
-        except StageFailed as error:
-            failures.append(str(error))
-            print(f"error: {error}", file=sys.stderr)
-            return
-        show_outcome(outcome)
 
     with _arguments(argv):
-        hydra.main(version_base="1.3", config_path=conf, config_name="config")(job)()
-    return 1 if failures else 0
+        hydra.main(version_base="1.3", config_path=conf, config_name="config")(_job)()
+
+
+def _job(composed: Any) -> None:
+    """One job of Hydra's. A failed stage is told, not raised, so that the other jobs go on; what
+    is missing afterwards is read from the store."""
+    from harness.compose import to_config
+    from harness.report.show import show_guesses, show_outcome
+    from harness.run import execute
+
+    config = to_config(composed)
+    show_guesses(config)
+    try:
+        outcome = execute(config, variant=_variant())
+    except StageFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return
+    show_outcome(outcome)
+
+
+def _report_unfinished(configs: list[HarnessConfig]) -> int:
+    """Exit code 1, and for a sweep a line a job, unless everything that was asked for is there."""
+    from harness.run import pending_nodes, prepare
+    from harness.table import rebuild_table
+
+    unfinished = 0
+    for config in configs:
+        store, planned = prepare(config)
+        missing = pending_nodes(config, store, planned)
+        unfinished += bool(missing)
+        # Jobs side by side each wrote the table; the last to write may not have seen the others.
+        rebuild_table(store, Path(config.store.results) / "scores.csv")
+        if len(configs) > 1:
+            first = f"{len(missing)} nodes missing, first: {missing[0].label}" if missing else ""
+            state = first or "complete"
+            print(f"{config.method.name} seed={config.seed} on {config.sequence.name}: {state}")
+    if len(configs) > 1:
+        print(f"{len(configs) - unfinished} of {len(configs)} jobs complete")
+        if unfinished:
+            print("the same command does what is missing")
+    return 1 if unfinished else 0
 
 
 def _variant() -> str:

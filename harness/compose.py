@@ -13,12 +13,13 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config import HarnessConfig
+from harness.data.guess import tasks_from_folder
 from harness.errors import ConfigError, suggest
 from harness.method_config import split_method
 
@@ -85,6 +86,10 @@ def to_config(composed: DictConfig) -> HarnessConfig:
     except OmegaConfBaseException as error:
         raise ConfigError(_first_line(error)) from error
     config.method = split_method(config.method)
+    if config.sequence.from_folder is not None:
+        config.task = tasks_from_folder(config.sequence)
+        config.data.root = config.sequence.from_folder
+        config.sequence.name = Path(config.sequence.from_folder).name
     return config
 
 
@@ -109,7 +114,7 @@ def expand(overrides: list[str], multirun: bool) -> list[list[str]]:
             if not multirun:
                 raise ConfigError(f"{item.input_line}: several values need -m (a sweep)")
             prefix = item.get_key_element()
-            choices.append([f"{prefix}={value}" for value in item.sweep_string_iterator()])
+            choices.append([f"{prefix}={value}" for value in _swept(item, overrides)])
         else:
             choices.append([str(item.input_line)])
     return [list(job) for job in product(*choices)]
@@ -148,6 +153,16 @@ def _value_error(cause: Exception, overrides: list[str]) -> str:
 def _unknown_key(name: str) -> str:
     keys = known_keys()
     return f"unknown key '{name}'" + suggest(name, keys)
+
+
+def _swept(item: Override, overrides: list[str]) -> list[str]:
+    """The values of a sweep; of an interval (which a sweeper samples) its ends."""
+    value = item.value()
+    if isinstance(value, Glob):
+        return value.filter(option_names(str(item.key_or_group), overrides))
+    if isinstance(value, IntervalSweep):
+        return [str(value.start), str(value.end)]
+    return list(item.sweep_string_iterator())
 
 
 def known_keys() -> list[str]:

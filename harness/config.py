@@ -113,6 +113,15 @@ class SequenceConfig:
     tasks: list[str] | None = key(
         "task names in order; null = every task of the task group, in the order it lists them", None
     )
+    from_folder: str | None = key(
+        "take every task of this folder in TRACE's format, metrics guessed; null = the task group",
+        None,
+    )
+    scorers: dict[str, str] = key(
+        "from_folder: task -> scorer that replaces the guess", factory=dict
+    )
+    max_prompt_tokens: int = key("from_folder: longest prompt", 1024)
+    max_answer_tokens: int = key("from_folder: longest answer", 256)
     order: Order = key("given | reversed | random (seeded by order_seed)", Order.given)
     order_seed: int = key("seed of order=random", 0)
     recurrence: bool = key("allow a task to be visited more than once", False)

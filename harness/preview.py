@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from harness.config import HarnessConfig
+from harness.data.order import steps_per_epoch
 from harness.errors import StageFailed
 from harness.files import write_json
 from harness.keys import digest, plain
@@ -25,7 +26,7 @@ def print_plan(config: HarnessConfig, variant: str = "") -> None:
     left_tokens = left_generations = 0
     for node in plan.nodes:
         state = "to do" if node.key in pending else "done"
-        amount, unit = _amount(node, tokens)
+        amount, unit = _amount(node, tokens, config)
         if node.key in pending:
             left_tokens += amount if node.kind == "train" else 0
             left_generations += amount if node.kind == "eval" else 0
@@ -38,9 +39,14 @@ def print_plan(config: HarnessConfig, variant: str = "") -> None:
     )
 
 
-def _amount(node: Node, tokens: dict[str, dict[str, int]]) -> tuple[int, str]:
+def _amount(
+    node: Node, tokens: dict[str, dict[str, int]], config: HarnessConfig
+) -> tuple[int, str]:
     if node.kind == "train":
-        return tokens[node.spec["data"]]["tokens"] * node.spec["epochs"], "tokens"
+        counted = tokens[node.spec["data"]]
+        total = counted["tokens"] * node.spec["epochs"]
+        steps = node.spec["epochs"] * steps_per_epoch(counted["rows"], config.train.batch_size)
+        return round(total * min(1.0, (config.train.max_steps or steps) / steps)), "tokens"
     return node.spec["items"], "generations"
 
 

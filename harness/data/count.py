@@ -8,7 +8,7 @@ from harness.config import from_plain
 
 
 def main() -> None:
-    """Read {"files": {path: task}, "config": ...}; print {path: {"tokens", "answer_tokens"}}."""
+    """Read {"files": {path: task}, "config": ...}; print {path: {"tokens", "rows"}}."""
     from harness.data.task_data import load_task_data
     from harness.modeling import load_prompts
 
@@ -18,7 +18,7 @@ def main() -> None:
     counts = {}
     for path, name in request["files"].items():
         data = load_task_data(name, Path(path), config.task[name], prompts)
-        counts[path] = {"tokens": data.tokens, "answer_tokens": data.answer_tokens}
+        counts[path] = {"tokens": data.tokens, "rows": len(data.examples)}
     json.dump(counts, sys.stdout)
 
 

@@ -16,14 +16,23 @@ def split_path(root: str, folder: str, split: str) -> Path:
         raise DataError(f"data folder {base} does not exist; set data.root=<folder>")
     task = base / folder
     if not task.is_dir():
-        found = ", ".join(sorted(entry.name for entry in base.iterdir() if entry.is_dir())[:12])
-        raise DataError(f"{task} does not exist; folders there: {found or 'none'}")
+        raise DataError(f"{task} does not exist; {_hint(base, folder)}")
     path = task / f"{split}.json"
     if not path.is_file():
         raise DataError(
             f"{path} does not exist; a task folder holds train.json, eval.json, test.json"
         )
     return path
+
+
+def _hint(base: Path, folder: str) -> str:
+    """Where the task's folder lies instead, if a root was given one level too high or too low."""
+    folders = sorted(entry.name for entry in base.iterdir() if entry.is_dir())
+    deeper = [name for name in folders if (base / name / folder).is_dir()]
+    for right in (*(base / name for name in deeper), base.parent):
+        if (right / folder).is_dir():
+            return f"did you mean the root {right}?"
+    return f"folders there: {', '.join(folders[:12]) or 'none'}"
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -2,8 +2,18 @@
 
 from typing import Any
 
+from harness.config import HarnessConfig
 from harness.report.schema import read_scores
 from harness.report.tables import main_table_markdown, matrix_markdown
+
+
+def show_guesses(config: HarnessConfig) -> None:
+    """Print what was guessed about the tasks of `sequence.from_folder`."""
+    if config.sequence.from_folder is None:
+        return
+    for name, task in config.task.items():
+        source = "given" if name in config.sequence.scorers else "guessed"
+        print(f"{name}: {task.scorer} ({source}; sequence.scorers overrides)")
 
 
 def show_outcome(outcome: Any) -> None:

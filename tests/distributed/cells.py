@@ -33,7 +33,7 @@ def main() -> None:
                 task=task,
                 data=Path(config.data.root) / task / "train.json",
                 epochs=1,
-                learning_rate=config.train.learning_rate,
+                learning_rate=config.train.learning_rate * config.method.learning_rate_factor,
                 parent=parent,
                 earlier={
                     name: Path(config.data.root) / name / "train.json"
