@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+RANKS  ?= $(shell [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ] && echo 2 || echo 1)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -18,8 +19,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-demo: $(READY) ## train and score the micro sequence, print its tables (again: nothing to do)
-	$(BIN)/python -m harness
+demo: $(READY) ## four methods on the micro sequence, and their tables (again: nothing to do)
+	$(BIN)/python -m harness -m method=seqft,lora_seqft,replay,icl engine.ranks=$(RANKS)
 	$(BIN)/python -m harness tables
 
 test: $(READY) ## all tests

@@ -40,9 +40,10 @@ def run(argv: list[str]) -> int:
     jobs = expand(overrides, multirun)
     configs = [load(job) for job in jobs]
     if not any(flag in HYDRA_ONLY for flag in flags):
+        from harness.run import prepare
         from harness.validate import check_outputs, validate
 
-        for check in (validate, check_outputs):
+        for check in (validate, check_outputs, prepare):
             for config in configs:
                 check(config)
     # Hydra's own parser wants the flags before the overrides.

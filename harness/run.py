@@ -19,6 +19,7 @@ from harness.plan import Node, Plan, make_plan
 from harness.progress import Display
 from harness.store import TRANSIENT, Store
 from harness.table import rebuild_table, record_run
+from harness.token_counts import check_demonstrations
 from harness.validate import check_outputs, validate
 
 WAIT_SECONDS = 1.0
@@ -42,6 +43,7 @@ def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
     store = Store(config.store.root)
     check_lm_eval_tasks(config, store.root / "cache")
     plan = make_plan(config, store.hashes, variant)
+    check_demonstrations(config, store, plan)
     store.hashes.save()
     return store, plan
 

@@ -1,25 +1,40 @@
-"""Helper process: count the tokens of training files. JSON on stdin, JSON on stdout."""
+"""Helper process: count tokens, which needs transformers. JSON on stdin, JSON on stdout."""
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from harness.config import from_plain
 
 
 def main() -> None:
-    """Read {"files": {path: task}, "config": ...}; print {path: {"tokens", "rows"}}."""
-    from harness.data.task_data import load_task_data
+    """Read {"config", "requests": [{"data", "task", "demonstrations"}]}; print a list with, for
+    each request, {"rows", "tokens", "longest_prompt"}: tokens of an epoch under the task's limits,
+    and the uncut length of the longest prompt with its demonstrations."""
     from harness.modeling import load_prompts
 
-    request = json.load(sys.stdin)
-    config = from_plain(request["config"])
+    asked = json.load(sys.stdin)
+    config = from_plain(asked["config"])
     prompts = load_prompts(config.model, config.model.path)
-    counts = {}
-    for path, name in request["files"].items():
-        data = load_task_data(name, Path(path), config.task[name], prompts)
-        counts[path] = {"tokens": data.tokens, "rows": len(data.examples)}
-    json.dump(counts, sys.stdout)
+    json.dump([_count(request, config, prompts) for request in asked["requests"]], sys.stdout)
+
+
+def _count(request: dict[str, Any], config: Any, prompts: Any) -> dict[str, int]:
+    from harness.data.demonstrations import with_demonstrations
+    from harness.data.files import read_rows
+    from harness.data.task_data import load_task_data
+
+    path = Path(request["data"])
+    data = load_task_data(request["task"], path, config.task[request["task"]], prompts)
+    texts = [
+        with_demonstrations(row["prompt"], request["demonstrations"]) for row in read_rows(path)
+    ]
+    return {
+        "rows": len(data.examples),
+        "tokens": data.tokens,
+        "longest_prompt": max(len(prompts.prompt_ids(text)) for text in texts),
+    }
 
 
 if __name__ == "__main__":

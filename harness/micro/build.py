@@ -9,8 +9,10 @@ from collections import Counter
 from pathlib import Path
 
 from harness.micro import ROOT
-from harness.micro.catalogue import PROBES, TASKS, probe_rows, task_splits
+from harness.micro.catalogue import PROBES, TASKS, general_rows, probe_rows, task_splits
 from harness.micro.rows import Row, write_rows
+
+REPLAY_FILE = "replay/general.json"
 
 
 def table_line(name: str, space: int, splits: dict[str, list[Row]]) -> str:
@@ -38,6 +40,8 @@ def build_data(out: Path) -> None:
         rows = probe_rows(probe)
         write_rows(out / "data" / "probes" / probe.name / "test.json", rows)
         print(table_line(probe.name, probe.space, {"test": rows}))
+
+    write_rows(out / "data" / REPLAY_FILE, general_rows())
 
 
 def build_model(out: Path, steps: int | None) -> None:

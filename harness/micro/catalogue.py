@@ -27,6 +27,7 @@ PROBES = [
     conduct.HARMLESS,
 ]
 PROBE_ITEMS = 100
+REPLAY_ITEMS = 40
 
 # share of the pretraining rows; relatives keep the tasks off zero at the start
 PRETRAINING: list[tuple[Generator, float]] = [
@@ -65,6 +66,16 @@ def held_out() -> set[str]:
     rows = [row for task in TASKS for split in task_splits(task).values() for row in split]
     rows += [row for probe in PROBES for row in probe_rows(probe)]
     return {row["prompt"] for row in rows}
+
+
+def general_rows() -> list[Row]:
+    """Rows of the probes' skills that are no probe item: an extra set for replay."""
+    banned = held_out()
+    return [
+        row
+        for probe in PROBES
+        for row in distinct(probe, Random(f"{probe.name} replay"), REPLAY_ITEMS, set(banned))
+    ]
 
 
 def pretraining_rows(seed: str) -> Iterator[Row]:

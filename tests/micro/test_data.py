@@ -6,10 +6,11 @@ import pytest
 import yaml
 
 from harness.micro import DATA, ROOT
-from harness.micro.build import build_data
+from harness.micro.build import REPLAY_FILE, build_data
 from harness.micro.catalogue import (
     PRETRAINING,
     PROBES,
+    REPLAY_ITEMS,
     SPLITS,
     TASKS,
     held_out,
@@ -21,6 +22,8 @@ from harness.micro.rows import Generator, distinct, read_rows
 CONF = ROOT.parents[1] / "conf"
 FILES = [f"{task.name}/{split}.json" for task in TASKS for split in SPLITS]
 FILES += [f"probes/{probe.name}/test.json" for probe in PROBES]
+SCORED = list(FILES)
+FILES += [REPLAY_FILE]
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +77,11 @@ def test_a_generator_that_runs_dry_says_so():
 
 def test_pretraining_draws_nothing_that_is_shipped():
     banned = held_out()
-    shipped = {row["prompt"] for name in FILES for row in read_rows(DATA / name)}
+    shipped = {row["prompt"] for name in SCORED for row in read_rows(DATA / name)}
     assert banned == shipped
+    replayed = {row["prompt"] for row in read_rows(DATA / REPLAY_FILE)}
+    assert len(replayed) == REPLAY_ITEMS * len(PROBES)
+    assert not replayed & banned
     stream = pretraining_rows("test")
     assert not any(next(stream)["prompt"] in banned for _ in range(2000))
     assert abs(sum(share for _, share in PRETRAINING) - 1) < 1e-9

@@ -1,0 +1,88 @@
+"""Token counts for the parent, measured once in a helper process and remembered in the store."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.config import HarnessConfig
+from harness.errors import ConfigError, StageFailed
+from harness.files import write_json
+from harness.keys import digest, plain
+from harness.plan import Node, Plan
+from harness.store import Store
+
+Request = dict[str, Any]
+
+
+def training_counts(config: HarnessConfig, store: Store, plan: Plan) -> dict[str, dict[str, int]]:
+    """Training file -> {"rows", "tokens"} of one epoch."""
+    nodes = [node for node in plan.nodes if node.kind == "train"]
+    requests = [_request(node, node.spec["task"], []) for node in nodes]
+    counts = _counts(config, store, plan, requests)
+    return {request["data"]: count for request, count in zip(requests, counts, strict=True)}
+
+
+def check_demonstrations(config: HarnessConfig, store: Store, plan: Plan) -> None:
+    """Raise ConfigError where a prompt with its demonstrations and the answer exceed the model's
+    positions; nothing is cut silently."""
+    positions = _positions(config)
+    nodes = [node for node in plan.nodes if node.spec.get("demonstrations")]
+    if positions is None or not nodes:
+        return
+    requests = [_request(n, n.spec["benchmark"], n.spec["demonstrations"]) for n in nodes]
+    for node, count in zip(nodes, _counts(config, store, plan, requests), strict=True):
+        needed = count["longest_prompt"] + node.spec["what"]["max_answer_tokens"]
+        if needed > positions:
+            shown = config.method.prompting.demonstrations
+            raise ConfigError(
+                f"method.prompting.demonstrations={shown}: {node.spec['benchmark']} needs {needed} "
+                f"tokens, the model has {positions} positions; use fewer demonstrations"
+            )
+
+
+def _request(node: Node, task: str, demonstrations: list[Any]) -> Request:
+    return {"data": node.spec["data"], "task": task, "demonstrations": demonstrations}
+
+
+def _positions(config: HarnessConfig) -> int | None:
+    description = Path(config.model.path) / "config.json"
+    if not description.is_file():
+        return None
+    return json.loads(description.read_text()).get("max_position_embeddings")
+
+
+def _counts(
+    config: HarnessConfig, store: Store, plan: Plan, requests: list[Request]
+) -> list[dict[str, int]]:
+    cache = store.root / "cache" / "tokens.json"
+    known = json.loads(cache.read_text()) if cache.is_file() else {}
+    names = [_name(config, store, plan, request) for request in requests]
+    missing = {name: r for name, r in zip(names, requests, strict=True) if name not in known}
+    if missing:
+        counted = _measure(config, list(missing.values()))
+        known |= dict(zip(missing, counted, strict=True))
+        write_json(cache, known)
+    return [known[name] for name in names]
+
+
+def _name(config: HarnessConfig, store: Store, plan: Plan, request: Request) -> str:
+    task = config.task[request["task"]]
+    limits = [task.max_prompt_tokens, task.max_answer_tokens]
+    data = store.hashes.file(Path(request["data"]))
+    return digest([plan.run["model_key"], data, limits, request["demonstrations"]])
+
+
+def _measure(config: HarnessConfig, requests: list[Request]) -> list[dict[str, int]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.data.count"],
+        input=json.dumps({"config": plain(config), "requests": requests}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        cause = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise StageFailed(f"counting tokens failed: {cause}")
+    return json.loads(done.stdout)

@@ -1,0 +1,110 @@
+"""Replay: which rows come back, what enters the key, and that ratio 0 is sequential fine-tuning."""
+
+from pathlib import Path
+
+import pytest
+from conftest import write_rows
+
+from harness.compose import load
+from harness.data.prompts import Example
+from harness.data.task_data import TaskData
+from harness.errors import ConfigError
+from harness.keys import FileHashes
+from harness.methods.replay import Replay
+from harness.plan import make_plan
+from harness.run import execute
+from harness.validate import validate
+
+
+def rows(name: str, count: int, base: int) -> TaskData:
+    return TaskData(name, [Example([base + i], [1]) for i in range(count)])
+
+
+class History:
+    """Two earlier tasks of 20 and 10 rows."""
+
+    tasks = ("a", "b")
+
+    def load(self, task: str) -> TaskData:
+        return {"a": rows("a", 20, 100), "b": rows("b", 10, 200)}[task]
+
+    def load_file(self, path: str) -> TaskData:
+        return rows(path, 4, 300)
+
+
+def replayed(strategy: Replay, seed: int = 0) -> list[int]:
+    data = strategy.training_data(rows("c", 5, 0), History(), seed)
+    return [example.prompt_ids[0] for example in data.examples]
+
+
+def test_own_rows_stay_and_a_part_of_each_earlier_task_joins() -> None:
+    found = replayed(Replay(ratio=0.5))
+    assert found[:5] == [0, 1, 2, 3, 4]
+    assert sum(100 <= row < 200 for row in found) == 10
+    assert sum(200 <= row < 300 for row in found) == 5
+    assert len(set(found)) == len(found)
+
+
+def test_the_sample_is_fixed_by_the_seed() -> None:
+    assert replayed(Replay(ratio=0.5)) == replayed(Replay(ratio=0.5))
+    assert replayed(Replay(ratio=0.5)) != replayed(Replay(ratio=0.5), seed=1)
+
+
+def test_ratio_0_draws_nothing_and_1_everything() -> None:
+    assert replayed(Replay(ratio=0.0)) == [0, 1, 2, 3, 4]
+    assert len(replayed(Replay(ratio=1.0))) == 35
+
+
+def test_an_extra_set_joins_whole_or_in_part() -> None:
+    assert sum(row >= 300 for row in replayed(Replay(ratio=0.0, extra="x"))) == 4
+    assert sum(row >= 300 for row in replayed(Replay(ratio=0.0, extra="x", extra_ratio=0.5))) == 2
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 1.5])
+def test_a_ratio_outside_its_range_is_refused(ratio: float) -> None:
+    with pytest.raises(ConfigError, match=r"ratio=.*: it must be in \[0, 1\]"):
+        Replay(ratio=ratio)
+
+
+def test_a_missing_extra_set_is_refused(tmp_path: Path) -> None:
+    config = load(["method=replay", f"method.extra={tmp_path / 'lima.json'}"])
+    with pytest.raises(ConfigError, match=r"method.replay: the data file .*lima.json"):
+        validate(config)
+
+
+def test_replayed_data_enters_the_key_of_later_stages_only(
+    tiny_run: list[str], tiny_data: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    copied = tmp_path / "data"
+    shutil.copytree(tiny_data, copied)
+
+    def keys() -> list[str]:
+        config = load([*tiny_run, "method=replay", f"data.root={copied}"])
+        plan = make_plan(config, FileHashes())
+        return [node.key for node in plan.nodes if node.kind == "train"]
+
+    before = keys()
+    extra = tmp_path / "extra.json"
+    write_rows(extra, [{"prompt": "a", "answer": "b"}])
+    config = load([*tiny_run, "method=replay", f"data.root={copied}", f"method.extra={extra}"])
+    with_extra = [n.key for n in make_plan(config, FileHashes()).nodes if n.kind == "train"]
+    assert not set(before) & set(with_extra)
+    moved = extra.rename(tmp_path / "moved.json")
+    config.method.strategies["replay"]["extra"] = str(moved)
+    again = [n.key for n in make_plan(config, FileHashes()).nodes if n.kind == "train"]
+    assert again == with_extra  # content counts, not the place
+
+
+@pytest.mark.distributed
+def test_ratio_0_is_sequential_fine_tuning_byte_for_byte(
+    tiny_run: list[str], tmp_path: Path
+) -> None:
+    rules = ["eval.past=ends", "eval.stage0=false", "eval.limit=1"]
+    weights = []
+    for method in (["method=seqft"], ["method=replay", "method.ratio=0"]):
+        plan = execute(load([*tiny_run, *rules, *method])).plan
+        last = [node for node in plan.nodes if node.kind == "train"][-1]
+        weights.append((tmp_path / "store/train" / last.key / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
