@@ -27,13 +27,14 @@ WAIT_SECONDS = 1.0
 
 @dataclass
 class Outcome:
-    """What a run did."""
+    """What a run did. `cut`: task -> share of training rows whose prompt or answer was cut."""
 
     plan: Plan
     trained: int
     scored: int
     seconds: float
     table: Path
+    cut: dict[str, dict[str, float]]
 
 
 def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
@@ -65,7 +66,14 @@ def execute(config: HarnessConfig, variant: str = "") -> Outcome:
         scored=sum(node.kind == "eval" for node in done),
         seconds=time.monotonic() - started,
         table=table,
+        cut=_cut_shares(store, plan),
     )
+
+
+def _cut_shares(store: Store, plan: Plan) -> dict[str, dict[str, float]]:
+    nodes = [node for node in plan.nodes if node.kind == "train"]
+    reports = [store.read("train", node.key, "training.json") for node in nodes]
+    return {report["task"]: report["truncated"] for report in reports}
 
 
 def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Node]:

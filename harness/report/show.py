@@ -24,6 +24,10 @@ def show_outcome(outcome: Any) -> None:
         f"trained {outcome.trained} stages, scored {outcome.scored} cells "
         f"in {minutes}:{seconds:02d} (the rest was in the store)\n"
     )
+    for task, shares in outcome.cut.items():
+        if any(shares.values()):
+            told = f"{shares['prompt']:.1%} of its prompts, {shares['answer']:.1%} of its answers"
+            print(f"cut to fit while training {task}: {told}")
     frame = read_scores(outcome.table)
     mine = frame[frame["run"] == run]
     print(main_table_markdown(mine))

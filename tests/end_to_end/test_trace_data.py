@@ -45,6 +45,7 @@ def test_eight_real_tasks_end_to_end(few: Path, tmp_path: Path) -> None:
         f"store.results={tmp_path / 'results'}",
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "cut to fit while training MeetingBank: 100.0% of its prompts" in done.stdout
     frame = read_scores(tmp_path / "results" / "scores.csv")
     assert len(frame[frame["headline"]]) == 8 + 36
     reports = [
