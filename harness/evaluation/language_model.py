@@ -12,7 +12,7 @@ from harness.data.prompts import PromptFormat
 class HarnessLM(HFLM):
     """HFLM on a loaded model whose prompt ids equal the training ids, token for token.
 
-    `prompt_limit` is set before each benchmark. Stock HFLM decides about the BOS of a whole batch
+    `prompt_limit` bounds the prompts of generations and is set before each benchmark. Stock HFLM decides about the BOS of a whole batch
     by its first string and cuts prompts without keeping the BOS; both would make generation see
     other ids than training.
     """
@@ -34,10 +34,11 @@ class HarnessLM(HFLM):
         left_truncate_len: int | None = None,
         **kwargs: Any,
     ) -> list[int]:
-        """Ids of a whole prompt; with add_special_tokens=False, of a continuation."""
+        """Ids of a whole text; with add_special_tokens=False, without BOS. The prompt limit does
+        not apply: lm-eval tells context and continuation of a likelihood apart by their lengths."""
         if add_special_tokens is False:
             return super().tok_encode(string, False, left_truncate_len, **kwargs)
-        return self.prompts.prompt_ids(string, self._limit(left_truncate_len))
+        return self.prompts.prompt_ids(string, left_truncate_len)
 
     def tok_batch_encode(
         self,
@@ -47,7 +48,8 @@ class HarnessLM(HFLM):
         truncation: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Prompts as [rows, width] ids and mask, padded on the left with EOS under the mask."""
-        limit = self._limit(left_truncate_len)
+        limits = [limit for limit in (self.prompt_limit, left_truncate_len) if limit is not None]
+        limit = min(limits, default=None)
         rows = [self.prompts.prompt_ids(string, limit) for string in strings]
         width = max(len(row) for row in rows)
         ids = torch.full((len(rows), width), self.prompts.eos_token_id)
@@ -66,7 +68,3 @@ class HarnessLM(HFLM):
         eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
         texts = [text for text in stop if text != eos]
         return super()._model_generate(context, max_length, texts, **kwargs)
-
-    def _limit(self, other: int | None) -> int | None:
-        limits = [limit for limit in (self.prompt_limit, other) if limit is not None]
-        return min(limits) if limits else None

@@ -157,3 +157,22 @@ def test_nothing_stands_between_prompt_and_answer(tmp_path: Path) -> None:
     assert "target_delimiter: ''" in text
     assert "until: []" in text
     assert "doc_to_text: prompt" in text
+
+
+def test_likelihoods_see_the_whole_context_whatever_the_prompt_limit() -> None:
+    """Log-likelihood of a continuation equals the one computed by hand; the limit on generated
+    prompts does not cut it."""
+    from lm_eval.api.instance import Instance
+
+    evaluator = Evaluator(CONFIG, MICRO_MODEL, "cpu")
+    evaluator.lm.prompt_limit = 5
+    context, continuation = "The council met on Monday and talked about the", " park"
+    request = Instance("loglikelihood", {}, (context, continuation), 0, ("t", 0, 1))
+    [(found, _)] = evaluator.lm.loglikelihood([request])
+    prompts = evaluator.lm.prompts
+    before, whole = prompts.prompt_ids(context), prompts.prompt_ids(context + continuation)
+    with torch.no_grad():
+        scores = evaluator.lm.model(torch.tensor([whole])).logits[0].log_softmax(-1)
+    places = range(len(before) - 1, len(whole) - 1)
+    expected = sum(float(scores[place, whole[place + 1]]) for place in places)
+    assert found == pytest.approx(expected, abs=1e-4)
