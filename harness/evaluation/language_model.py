@@ -12,9 +12,9 @@ from harness.data.prompts import PromptFormat
 class HarnessLM(HFLM):
     """HFLM on a loaded model whose prompt ids equal the training ids, token for token.
 
-    `prompt_limit` bounds the prompts of generations and is set before each benchmark. Stock HFLM decides about the BOS of a whole batch
-    by its first string and cuts prompts without keeping the BOS; both would make generation see
-    other ids than training.
+    `prompt_limit` bounds the prompts of generations and is set before each benchmark. Stock HFLM
+    decides about the BOS of a whole batch by its first string and cuts prompts without keeping the
+    BOS; both would make generation see other ids than training.
     """
 
     def __init__(self, model: Any, prompts: PromptFormat, batch_size: int) -> None:
