@@ -192,7 +192,8 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-# Overrides that change where or how fast something runs, or are columns of the table themselves.
+# Overrides that change where or how fast something runs or which cells are scored, or that are
+# columns of the table themselves.
 _NOT_A_VARIANT = (
     "seed",
     "experiment",
@@ -207,6 +208,10 @@ _NOT_A_VARIANT = (
     "store.results",
     "data.root",
     "data.suite_root",
+    "eval.past",
+    "eval.future",
+    "eval.stage0",
+    "eval.suite_stages",
 )
 
 
