@@ -1,6 +1,7 @@
 """The exceptions that a user may meet, and how a command line reports them."""
 
 import difflib
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -27,6 +28,10 @@ def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
     stage exit code 1."""
     try:
         code = main(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader (`| head`) has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1
