@@ -109,6 +109,8 @@ def parse(overrides: list[str]) -> list[Override]:
 def expand(overrides: list[str], multirun: bool) -> list[list[str]]:
     """The override lists of every job of a sweep (one list without `--multirun`)."""
     choices: list[list[str]] = []
+    if multirun:
+        overrides = [*sweep_parameters(overrides), *overrides]
     for item in parse(overrides):
         if item.is_sweep_override():
             if not multirun:
@@ -118,6 +120,22 @@ def expand(overrides: list[str], multirun: bool) -> list[list[str]]:
         else:
             choices.append([str(item.input_line)])
     return [list(job) for job in product(*choices)]
+
+
+def sweep_parameters(overrides: list[str]) -> list[str]:
+    """What the configuration itself sweeps over (`hydra.sweeper.params`), as overrides; what the
+    command line sets is the command line's."""
+    fixed = [item for item in parse(overrides) if not item.is_sweep_override()]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        try:
+            lines = [str(item.input_line) for item in fixed]
+            composed = compose("config", overrides=lines, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_explain(error, overrides)) from error
+    given = {item.key_or_group for item in parse(overrides)}
+    params = composed.hydra.sweeper.get("params") or {}
+    return [f"{name}={values}" for name, values in params.items() if name not in given]
 
 
 def _explain(error: Exception, overrides: list[str]) -> str:
@@ -152,6 +170,8 @@ def _value_error(cause: Exception, overrides: list[str]) -> str:
 
 def _unknown_key(name: str) -> str:
     keys = known_keys()
+    if name in keys:
+        return f"{name}: new entries of a mapping need a plus sign, +{name}.<entry>=<value>"
     return f"unknown key '{name}'" + suggest(name, keys)
 
 

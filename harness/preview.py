@@ -1,10 +1,9 @@
 """`harness plan`: what a configuration would do, without doing it."""
 
 from harness.config import HarnessConfig
-from harness.data.order import steps_per_epoch
 from harness.plan import Node
 from harness.run import pending_nodes, prepare
-from harness.token_counts import training_counts
+from harness.token_counts import training_counts, training_tokens
 
 
 def print_plan(config: HarnessConfig, variant: str = "") -> None:
@@ -35,8 +34,5 @@ def _amount(
     node: Node, tokens: dict[str, dict[str, int]], config: HarnessConfig
 ) -> tuple[int, str]:
     if node.kind == "train":
-        counted = tokens[node.spec["data"]]
-        total = counted["tokens"] * node.spec["epochs"]
-        steps = node.spec["epochs"] * steps_per_epoch(counted["rows"], config.train.batch_size)
-        return round(total * min(1.0, (config.train.max_steps or steps) / steps)), "tokens"
+        return training_tokens(node, tokens, config), "tokens"
     return node.spec["items"], "generations"

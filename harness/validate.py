@@ -20,11 +20,11 @@ from harness.data.files import read_rows, split_path
 from harness.devices import cpu_cores, gpu_count
 from harness.errors import ConfigError
 from harness.methods.loading import load_object, load_strategies
+from harness.modeling import ADAPTER_FILE, TOKENIZER_FILES
 from harness.sequence import task_order
 from harness.store import require_writable
 
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def validate(config: HarnessConfig) -> None:
@@ -109,8 +109,6 @@ def _check_engine(config: HarnessConfig) -> None:
 
 def _check_method(config: HarnessConfig) -> None:
     method = config.method
-    if method.schedule not in (Schedule.sequential, Schedule.none):
-        raise ConfigError(f"method.schedule={method.schedule.value}: use sequential or none")
     strategies = load_strategies(method)
     factor = method.learning_rate_factor
     _require(factor > 0, f"method.learning_rate_factor={factor}: it must be positive")
@@ -120,6 +118,10 @@ def _check_method(config: HarnessConfig) -> None:
         raise ConfigError("method.prompting.demonstrations: only with method=icl (schedule=none)")
     if method.schedule is Schedule.none and (strategies or method.adapter):
         raise ConfigError("method.schedule=none trains nothing: drop its strategies and adapter")
+    if method.checkpoints is not None:
+        _check_checkpoints(config, method.checkpoints)
+    if method.schedule is Schedule.joint:
+        _check_joint(config)
     if method.adapter is not None:
         _check_adapter(method.adapter)
     for name, strategy in strategies.items():
@@ -128,6 +130,35 @@ def _check_method(config: HarnessConfig) -> None:
                 raise ConfigError(f"method.{name}: the data file {path} does not exist")
             read_rows(Path(path))
     load_object(str(config.train.objective.get("_target_")), "train.objective._target_")
+
+
+def _check_checkpoints(config: HarnessConfig, folders: list[str]) -> None:
+    """Stages that were trained elsewhere: a folder a task, each a model or an adapter."""
+    method, total = config.method, len(task_order(config))
+    if method.schedule is not Schedule.sequential or method.strategies or method.adapter:
+        raise ConfigError("method.checkpoints trains nothing: use method=foreign")
+    if len(folders) != total:
+        raise ConfigError(
+            f"method.checkpoints: {len(folders)} folders for {total} tasks; "
+            "give one a stage, in the order of the sequence"
+        )
+    for folder in map(Path, folders):
+        files = [folder / name for name in ("config.json", ADAPTER_FILE)]
+        if not any(path.is_file() for path in files):
+            raise ConfigError(
+                f"method.checkpoints: {folder} holds neither config.json nor {ADAPTER_FILE}; "
+                "give the folder of a model or of an adapter"
+            )
+
+
+def _check_joint(config: HarnessConfig) -> None:
+    for name in task_order(config):
+        if config.task[name].learning_rate is not None:
+            raise ConfigError(
+                f"task.{name}.learning_rate: joint training has one rate; use train.learning_rate"
+            )
+    if len(set(task_order(config))) < len(task_order(config)):
+        raise ConfigError("sequence.recurrence: joint training sees every task once")
 
 
 def _check_adapter(adapter: AdapterConfig) -> None:
