@@ -77,13 +77,17 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
 
 def to_config(composed: DictConfig) -> HarnessConfig:
     """Resolve interpolations, demand every mandatory key and build the dataclasses."""
-    missing = sorted(OmegaConf.missing_keys(composed))
-    if missing:
-        raise ConfigError(f"{missing[0]}: no value; set it, for example {missing[0]}=...")
     try:
+        missing = sorted(OmegaConf.missing_keys(composed))
+        if missing:
+            raise ConfigError(f"{missing[0]}: no value; set it, for example {missing[0]}=...")
         OmegaConf.resolve(composed)
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
+        unset = re.search(r"Environment variable '(\w+)' not found", str(error))
+        if unset:
+            told = f"the environment variable {unset[1]} is not set; set it, or {error.full_key}="
+            raise ConfigError(f"{error.full_key}: {told}...") from error
         raise ConfigError(_first_line(error)) from error
     config.method = split_method(config.method)
     if config.sequence.from_folder is not None:

@@ -116,6 +116,9 @@ class ModelConfig:
     parameters: float | None = key(
         "billions of weights, for the estimates of `plan` where the folder is not here", None
     )
+    dtype: Precision = key(
+        "type of the published weights, for the estimates of `plan`", Precision.fp32
+    )
     chat_template: bool = key(
         "put prompts into the tokenizer's chat template (TRACE does not)", False, identity=BOTH
     )

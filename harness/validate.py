@@ -62,6 +62,7 @@ def _check_numbers(config: HarnessConfig) -> None:
         "train.max_steps": train.max_steps,
         "eval.batch_size": evaluation.batch_size,
         "eval.limit": evaluation.limit,
+        "eval.max_answer_tokens": evaluation.max_answer_tokens,
         "engine.ranks": config.engine.ranks,
         "engine.threads": config.engine.threads,
     }
@@ -203,15 +204,17 @@ def _check_lengths(config: HarnessConfig, positions: int | None) -> None:
         for name in ("max_prompt_tokens", "max_answer_tokens"):
             _require(getattr(part, name) >= 1, f"{where}.{name}: it must be at least 1")
         total = part.max_prompt_tokens + part.max_answer_tokens
-        if positions is not None and total > positions:
-            raise ConfigError(
-                f"{where}: prompt + answer may take {total} tokens, "
-                f"the model has {positions} positions"
-            )
         if trained and total > config.train.pack_tokens:
             raise ConfigError(
                 f"{where}: prompt + answer may take {total} tokens; "
                 f"set train.pack_tokens={total} or more"
+            )
+        if trained and config.eval.max_answer_tokens is not None:
+            total = max(total, part.max_prompt_tokens + config.eval.max_answer_tokens)
+        if positions is not None and total > positions:
+            raise ConfigError(
+                f"{where}: prompt + answer may take {total} tokens, "
+                f"the model has {positions} positions"
             )
 
 
