@@ -8,7 +8,7 @@ A key that changes numbers is marked with the kinds of work it changes (`identit
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -340,7 +340,7 @@ class HarnessConfig:
     task: dict[str, TaskConfig] = key("every task the sequence may use", factory=dict)
     method: dict[str, Any] = key(
         "the method: the keys of MethodConfig, one mapping with _target_ a strategy, and aliases",
-        factory=dict,
+        factory=lambda: _frame(),
     )
     suite: dict[str, SuiteConfig] = key("benchmarks outside the sequence", factory=dict)
     engine: EngineConfig = key("DeepSpeed and the machine", factory=EngineConfig)
@@ -348,6 +348,15 @@ class HarnessConfig:
     eval: EvalConfig = key("which cells are scored and how", factory=EvalConfig)
     data: DataConfig = key("where data lies", factory=DataConfig)
     store: StoreConfig = key("where results lie", factory=StoreConfig)
+
+
+def _frame() -> dict[str, Any]:
+    """A method's own keys with their defaults, so that they can be overridden in any preset."""
+    method = MethodConfig(name="???")
+    hidden = ("name", "strategies")
+    frame = {spec.name: getattr(method, spec.name) for spec in fields(method)}
+    frame["prompting"] = vars(method.prompting)
+    return {name: value for name, value in frame.items() if name not in hidden}
 
 
 def from_plain(data: dict[str, Any]) -> HarnessConfig:

@@ -74,5 +74,5 @@ def test_demonstrations_that_do_not_fit_are_refused(tiny_run: list[str]) -> None
 
 
 def test_demonstrations_need_icl() -> None:
-    line = refused("method=seqft", "+method.prompting.demonstrations=2")
+    line = refused("method=seqft", "method.prompting.demonstrations=2")
     assert "only with method=icl" in line
