@@ -92,6 +92,12 @@ class SuiteStages(StrEnum):
     all = "all"
 
 
+class BetweenTasks(StrEnum):
+    keep = "keep"
+    stack = "stack"
+    merge = "merge"
+
+
 class DemonstrationSource(StrEnum):
     train = "train"
     test = "test"
@@ -177,6 +183,12 @@ class AdapterConfig:
     targets: list[str] = key(
         "names of the linear layers to adapt; [all-linear] = all but the head",
         factory=lambda: ["q_proj", "v_proj"],
+        identity=TRAIN,
+    )
+    between_tasks: BetweenTasks = key(
+        "keep: one adapter goes on; stack: a fresh one a task beside the frozen earlier ones; "
+        "merge: a fresh one a task, the earlier ones added to the weights",
+        BetweenTasks.keep,
         identity=TRAIN,
     )
 
@@ -321,6 +333,9 @@ class EvalConfig:
 class DataConfig:
     name: str = key("label of the data in tables", "")
     root: str = key("folder with one sub-folder a task", "???")
+    replay_set: str | None = key(
+        "file of rows that replay adds to the old tasks' (TRACE: LIMA); null = none", None
+    )
     suite_root: str | None = key("folder with the local suites' data", None)
 
 

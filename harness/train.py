@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.adapters import finish_stage, start_model
 from harness.config import HarnessConfig, LossNorm, Packing, ResetOptimizer, TrainConfig
 from harness.data.order import batch_indices, derive_seed, steps_per_epoch
 from harness.data.packing import MicroBatch, bins, pack, pad
@@ -19,7 +20,7 @@ from harness.errors import StageFailed
 from harness.files import write_json
 from harness.methods.base import Phase, Strategy
 from harness.methods.loading import load_strategies
-from harness.modeling import load_adapter, load_model, load_prompts, new_adapter, save_tokenizer
+from harness.modeling import load_prompts, save_tokenizer
 from harness.store import TRANSIENT
 
 Progress = Callable[[int, int], None]
@@ -61,7 +62,8 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     prompts, strategies = load_prompts(config.model, job.parent), _strategies(job)
     data, epochs = _training_set(job, prompts)
     history = _History(job, prompts)
-    model = _start_model(job)
+    adapter = config.method.adapter
+    model = start_model(config.model, adapter, job.parent, job.stage)
     for strategy in strategies:
         model = strategy.prepare_model(model, job.task)
     packed = _may_pack(config.train, strategies) and packs_exactly(model)
@@ -86,6 +88,7 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     finally:
         engine.destroy()
     if rank.first:
+        finish_stage(config.model, adapter, job.parent, job.stage, folder)
         save_tokenizer(prompts, folder)
         _write_state(folder, strategies)
         _write_log(folder, loop.log, data, packed)
@@ -101,17 +104,6 @@ def _training_set(job: TrainJob, prompts: PromptFormat) -> tuple[TaskData, int]:
     return TaskData(job.task, [example for rows in repeated for example in rows]), 1
 
 
-def _start_model(job: TrainJob) -> Any:
-    """The fp32 module to train: the stage before, or the initial model with its adapter."""
-    model, adapter = job.config.model, job.config.method.adapter
-    if adapter is None:
-        return load_model(model, job.parent, "fp32")
-    base = load_model(model, model.path, "fp32")
-    if job.stage == 1:
-        return new_adapter(base, adapter)
-    return load_adapter(base, job.parent, trainable=True)
-
-
 class _History:
     """Training data of the tasks before, for strategies."""
 
@@ -124,9 +116,14 @@ class _History:
         return load_task_data(task, self._job.earlier[task], settings, self._prompts)
 
     def load_file(self, path: str) -> TaskData:
-        """Rows of a file, with the limits of the task in training."""
-        settings = self._job.config.task[self._job.parts[0].task]
-        return load_task_data(path, Path(path), settings, self._prompts)
+        """Rows of a file, with the widest limits of any task: they are of no task's format."""
+        tasks = self._job.config.task.values()
+        widest = replace(
+            next(iter(tasks)),
+            max_prompt_tokens=max(task.max_prompt_tokens for task in tasks),
+            max_answer_tokens=max(task.max_answer_tokens for task in tasks),
+        )
+        return load_task_data(path, Path(path), widest, self._prompts)
 
 
 class _Loop:

@@ -44,7 +44,7 @@ class History(Protocol):
         """The encoded training split of an earlier task."""
 
     def load_file(self, path: str) -> "TaskData":
-        """The encoded rows of a file, with the limits of the task in training."""
+        """The encoded rows of a file, with the widest limits of the sequence's tasks."""
 
 
 @dataclass
