@@ -151,12 +151,20 @@ def tables(argv: list[str]) -> int:
     return command(argv)
 
 
+def frontier(argv: list[str]) -> int:
+    """Draw a method over its strength beside sequential fine-tuning over its learning rate."""
+    from harness.frontier import main as command
+
+    return command(argv)
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "plan": plan,
     "eval": evaluate,
     "metrics": metrics,
     "tables": tables,
+    "frontier": frontier,
 }
 DELEGATED = ("metrics", "tables")
 
