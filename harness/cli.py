@@ -135,13 +135,21 @@ def tables(argv: list[str]) -> int:
     return command(argv)
 
 
+def data(argv: list[str]) -> int:
+    """Check, fetch and unpack the data of a benchmark."""
+    from harness.data.command import main as command
+
+    return command(argv)
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "plan": plan,
     "metrics": metrics,
     "tables": tables,
+    "data": data,
 }
-DELEGATED = ("metrics", "tables")
+DELEGATED = ("metrics", "tables", "data")
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
