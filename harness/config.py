@@ -258,6 +258,10 @@ class EvalConfig:
     backend: str = key("what generates: 'hf' (transformers)", "hf", identity=EVAL)
     batch_size: int = key("prompts generated at once", 32, identity=EVAL)
     split: Split = key("test | eval", Split.test, identity=EVAL)
+    allow_eval_equals_test: bool = key(
+        "score eval although its prompts are test prompts (a choice made there is made on test)",
+        False,
+    )
     limit: int | None = key("first so many items of every task; null = all", None, identity=EVAL)
     temperature: float = key("0 = greedy; above = sampling", 0.0, identity=EVAL)
     stage0: bool = key("also score the initial model (row 0)", True)

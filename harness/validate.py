@@ -15,8 +15,10 @@ from harness.config import (
     HarnessConfig,
     Precision,
     Schedule,
+    Split,
 )
 from harness.data.files import read_rows, split_path
+from harness.data.overlap import selects_on_test
 from harness.devices import cpu_cores, gpu_count
 from harness.errors import ConfigError
 from harness.methods.loading import load_object, load_strategies
@@ -191,6 +193,20 @@ def _check_task(config: HarnessConfig, name: str) -> None:
     for split in ("train", config.eval.split.value):
         read_rows(split_path(config.data.root, task.folder, split))
     load_object(task.scorer, f"task.{name}.scorer")
+    if config.eval.split is Split.eval and not config.eval.allow_eval_equals_test:
+        _check_selection(config, name)
+
+
+def _check_selection(config: HarnessConfig, name: str) -> None:
+    """Scores on eval are there to choose by; on test prompts they would choose on test."""
+    evaluation = split_path(config.data.root, config.task[name].folder, "eval")
+    test = evaluation.with_name("test.json")
+    if test.is_file() and selects_on_test(read_rows(evaluation), read_rows(test)):
+        raise ConfigError(
+            f"eval.split=eval: every eval prompt of task '{name}' is in its test.json, so what is "
+            "chosen on it is chosen on test; give it an eval.json of its own, or set "
+            "eval.allow_eval_equals_test=true"
+        )
 
 
 def _check_benchmark(config: HarnessConfig, where: str, benchmark: BenchmarkConfig) -> None:

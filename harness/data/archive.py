@@ -112,7 +112,7 @@ class Tree:
 
 
 def known_counts() -> dict[str, dict[str, dict]]:
-    """size -> task -> {split: rows, "nominal" and "inferred": [splits]}, from `trace_counts.yaml`."""
+    """size -> task -> {split: rows, "nominal": [splits], "inferred": [splits]}."""
     return yaml.safe_load(COUNTS.read_text(encoding="utf-8"))["sizes"]
 
 

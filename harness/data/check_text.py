@@ -13,6 +13,7 @@ LEGEND = (
     "majority: most frequent test answer"
 )
 _HEADER = ("task", "train", "eval", "test", "prompts", "tr>te", "tr>ev", "ev>te", "majority")
+NONE = "\N{EN DASH}"
 _SHOWN_FROM = 0.05
 
 
@@ -35,15 +36,15 @@ def _line(task: str, found: TaskReport) -> tuple[str, ...]:
     return (
         task,
         *(_rows(found.splits.get(split)) for split in SPLITS),
-        str(train.prompts) if train else "–",
-        *(str(pair.prompts) if pair else "–" for pair in shared),
+        str(train.prompts) if train else NONE,
+        *(str(pair.prompts) if pair else NONE for pair in shared),
         _majority(found),
     )
 
 
 def _rows(part: SplitReport | None) -> str:
     if part is None:
-        return "–"
+        return NONE
     marks = {Source.inferred: "~", Source.unknown: "?"}
     return f"{part.rows}{'*' if part.differs else marks.get(part.source, '')}"
 
@@ -52,7 +53,7 @@ def _majority(found: TaskReport) -> str:
     """Only where an answer is frequent: of summaries none is."""
     most = found.majority
     if most is None or most.share < _SHOWN_FROM:
-        return "–"
+        return NONE
     shown = most.answer if len(most.answer) <= 12 else most.answer[:11] + "…"
     return f"{shown.strip() or 'empty'} {100 * most.share:.0f}%"
 

@@ -70,10 +70,8 @@ def _fetch(url: str, out: Path, sha256: str | None) -> Path:
     """The archive in `<out>/download`, fetched unless it is there."""
     target = download(url, out / "download" / "TRACE-Benchmark.zip", sha256)
     if sha256 is None:
-        print(
-            f"{target}: sha256 {file_sha256(target)} (no official hash is published; note this one)",
-            file=sys.stderr,
-        )
+        found = file_sha256(target)
+        print(f"{target}: sha256 {found} (no official one is published; note it)", file=sys.stderr)
     return target
 
 
