@@ -142,12 +142,23 @@ def data(argv: list[str]) -> int:
     return command(argv)
 
 
+def prefetch(argv: list[str]) -> int:
+    """Fetch what a run, or a sweep with -m, reads from the network."""
+    from harness.compose import expand, load
+    from harness.offline.command import prefetch as command
+
+    flags, overrides = _split(argv)
+    command([load(job) for job in expand(overrides, "-m" in flags or "--multirun" in flags)])
+    return 0
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "plan": plan,
     "metrics": metrics,
     "tables": tables,
     "data": data,
+    "prefetch": prefetch,
 }
 DELEGATED = ("metrics", "tables", "data")
 

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 from harness.config import (
     AdapterConfig,
@@ -22,11 +23,11 @@ from harness.data.overlap import selects_on_test
 from harness.devices import cpu_cores, gpu_count
 from harness.errors import ConfigError
 from harness.methods.loading import load_object, load_strategies
+from harness.offline.models import TOKENIZER_FILES, cached_description
 from harness.sequence import task_order
 from harness.store import require_writable
 
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def validate(config: HarnessConfig) -> None:
@@ -147,7 +148,7 @@ def _check_model(config: HarnessConfig) -> None:
     folder = Path(model.path)
     if not folder.is_dir():
         if HUB_ID.match(model.path) and not folder.parent.is_dir():
-            return
+            return _check_description(config, cached_description(model) or {})
         raise ConfigError(f"model.path: there is no folder {model.path}; give a folder or a hub id")
     description = folder / "config.json"
     _require(
@@ -159,6 +160,11 @@ def _check_model(config: HarnessConfig) -> None:
         details = json.loads(description.read_text())
     except json.JSONDecodeError as error:
         raise ConfigError(f"model.path: {description} is not valid JSON ({error.msg})") from error
+    _check_description(config, details)
+
+
+def _check_description(config: HarnessConfig, details: dict[str, Any]) -> None:
+    """A model's config.json, as far as it is known before the model is fetched."""
     if details.get("is_encoder_decoder"):
         kind = details.get("model_type", "this model")
         raise ConfigError(f"model.path: {kind} is an encoder-decoder; only causal models are there")
