@@ -35,9 +35,10 @@ def run(argv: list[str]) -> int:
     """Run one job, or every job of a sweep with -m."""
     flags, overrides = _split(argv)
     multirun = "-m" in flags or "--multirun" in flags
-    from harness.compose import conf_dir, expand, load
+    from harness.compose import conf_dir, expand, load, sweep_parameters
 
     jobs = expand(overrides, multirun)
+    swept = sweep_parameters(overrides) if multirun else []
     configs = [load(job) for job in jobs]
     if not any(flag in HYDRA_ONLY for flag in flags):
         from harness.run import prepare
@@ -47,7 +48,9 @@ def run(argv: list[str]) -> int:
             for config in configs:
                 check(config)
     # Hydra's own parser wants the flags before the overrides.
-    ordered = [*(word for word in argv if word not in overrides), *overrides]
+    ordered = [*(word for word in argv if word not in overrides), *swept, *overrides]
+    if swept:
+        ordered.append("~hydra.sweeper.params")  # they are on the command line now
     _through_hydra(ordered, str(conf_dir()))
     if any(flag in HYDRA_ONLY for flag in flags):
         return 0
@@ -121,6 +124,19 @@ def plan(argv: list[str]) -> int:
     return 0
 
 
+def evaluate(argv: list[str]) -> int:
+    """Score checkpoints that were trained elsewhere as the stages of a sequence.
+
+    `checkpoints=[a,b,...]` stands for `method=foreign method.checkpoints=[a,b,...]`.
+    """
+    given = [word for word in argv if word.startswith("checkpoints=")]
+    if not given:
+        raise ConfigError("harness eval: give the folder of every stage, checkpoints=[a,b,...]")
+    rest = [word for word in argv if word not in given]
+    chosen = ["method=foreign", *(f"method.{word}" for word in given)]
+    return run([*rest, *chosen])
+
+
 def metrics(argv: list[str]) -> int:
     """Compute OP, BWT and the rest from a table of scores."""
     from harness.metrics.command import main as command
@@ -155,6 +171,7 @@ def prefetch(argv: list[str]) -> int:
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "plan": plan,
+    "eval": evaluate,
     "metrics": metrics,
     "tables": tables,
     "data": data,

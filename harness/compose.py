@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from harness.config import HarnessConfig
 from harness.data.guess import tasks_from_folder
 from harness.errors import ConfigError, suggest
-from harness.method_config import split_method
+from harness.method_config import preset_aliases, split_method
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -37,11 +37,17 @@ def conf_dir() -> Path:
 
 def option_names(group: str, overrides: list[str]) -> list[str]:
     """The options of a config group, those of `hydra.searchpath` folders included."""
-    folders = [conf_dir()]
+    folders = [conf_dir(), *search_path(overrides)]
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
+def search_path(overrides: list[str]) -> list[Path]:
+    """The config folders of the user (`hydra.searchpath`, which --config-dir sets)."""
+    folders: list[Path] = []
     for item in parse(overrides):
         if item.key_or_group == "hydra.searchpath" and isinstance(item.value(), list):
             folders += [Path(str(entry).removeprefix("file://")) for entry in item.value()]
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+    return folders
 
 
 def compose_job(overrides: list[str]) -> DictConfig:
@@ -52,10 +58,36 @@ def compose_job(overrides: list[str]) -> DictConfig:
             composed = compose("config", overrides=overrides, return_hydra_config=True)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             with flag_override(composed, ["struct", "readonly"], False):
+                _name_stack(composed, overrides)
                 del composed["hydra"]
             return composed
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(_explain(error, overrides)) from error
+
+
+def _name_stack(composed: DictConfig, overrides: list[str]) -> None:
+    """method=[a,b] is one method, 'a+b', with the strategies of both in this order."""
+    chosen: list[str] = []
+    for item in parse(overrides):
+        if item.key_or_group == "method":
+            value = item.value()
+            chosen = [str(name) for name in value] if isinstance(value, list) else []
+        if item.key_or_group == "method.name":
+            return
+    if len(chosen) < 2:
+        return
+    folders = [conf_dir() / "method", *(folder / "method" for folder in search_path(overrides))]
+    seen: dict[str, str] = {}
+    for option in chosen:
+        files = [folder / f"{option}.yaml" for folder in folders]
+        preset = OmegaConf.load(next(path for path in files if path.is_file()))
+        for name in preset_aliases(OmegaConf.to_container(preset)):
+            if seen.setdefault(name, option) != option:
+                raise ConfigError(
+                    f"method=[{','.join(chosen)}]: {seen[name]} and {option} both have the alias "
+                    f"'{name}'; stack them in a file of your own in conf/method"
+                )
+    composed.method.name = "+".join(chosen)
 
 
 def _refuse_repeats(overrides: list[str], choices: Any) -> None:
@@ -77,13 +109,17 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
 
 def to_config(composed: DictConfig) -> HarnessConfig:
     """Resolve interpolations, demand every mandatory key and build the dataclasses."""
-    missing = sorted(OmegaConf.missing_keys(composed))
-    if missing:
-        raise ConfigError(f"{missing[0]}: no value; set it, for example {missing[0]}=...")
     try:
+        missing = sorted(OmegaConf.missing_keys(composed))
+        if missing:
+            raise ConfigError(f"{missing[0]}: no value; set it, for example {missing[0]}=...")
         OmegaConf.resolve(composed)
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
+        unset = re.search(r"Environment variable '(\w+)' not found", str(error))
+        if unset:
+            told = f"the environment variable {unset[1]} is not set; set it, or {error.full_key}="
+            raise ConfigError(f"{error.full_key}: {told}...") from error
         raise ConfigError(_first_line(error)) from error
     config.method = split_method(config.method)
     if config.sequence.from_folder is not None:
@@ -109,6 +145,8 @@ def parse(overrides: list[str]) -> list[Override]:
 def expand(overrides: list[str], multirun: bool) -> list[list[str]]:
     """The override lists of every job of a sweep (one list without `--multirun`)."""
     choices: list[list[str]] = []
+    if multirun:
+        overrides = [*sweep_parameters(overrides), *overrides]
     for item in parse(overrides):
         if item.is_sweep_override():
             if not multirun:
@@ -118,6 +156,22 @@ def expand(overrides: list[str], multirun: bool) -> list[list[str]]:
         else:
             choices.append([str(item.input_line)])
     return [list(job) for job in product(*choices)]
+
+
+def sweep_parameters(overrides: list[str]) -> list[str]:
+    """What the configuration itself sweeps over (`hydra.sweeper.params`), as overrides; what the
+    command line sets is the command line's."""
+    fixed = [item for item in parse(overrides) if not item.is_sweep_override()]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        try:
+            lines = [str(item.input_line) for item in fixed]
+            composed = compose("config", overrides=lines, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_explain(error, overrides)) from error
+    given = {item.key_or_group for item in parse(overrides)}
+    params = composed.hydra.sweeper.get("params") or {}
+    return [f"{name}={values}" for name, values in params.items() if name not in given]
 
 
 def _explain(error: Exception, overrides: list[str]) -> str:
@@ -152,6 +206,8 @@ def _value_error(cause: Exception, overrides: list[str]) -> str:
 
 def _unknown_key(name: str) -> str:
     keys = known_keys()
+    if name in keys:
+        return f"{name}: new entries of a mapping need a plus sign, +{name}.<entry>=<value>"
     return f"unknown key '{name}'" + suggest(name, keys)
 
 

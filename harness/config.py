@@ -8,7 +8,7 @@ A key that changes numbers is marked with the kinds of work it changes (`identit
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -92,6 +92,16 @@ class SuiteStages(StrEnum):
     all = "all"
 
 
+class DemonstrationSource(StrEnum):
+    train = "train"
+    test = "test"
+
+
+class PromptStyle(StrEnum):
+    plain = "plain"
+    trace = "trace"
+
+
 class Split(StrEnum):
     test = "test"
     eval = "eval"
@@ -103,6 +113,15 @@ class ModelConfig:
     path: str = key("folder of a Hugging Face model, or a hub id", "???")
     revision: str | None = key("hub revision (commit, tag or branch); unused for folders", None)
     kind: str = key("model family; only 'causal' is supported", "causal")
+    parameters: float | None = key(
+        "billions of weights, for the estimates of `plan` where the folder is not here", None
+    )
+    dtype: Precision = key(
+        "type of the published weights, for the estimates of `plan`", Precision.fp32
+    )
+    chat_template: bool = key(
+        "put prompts into the tokenizer's chat template (TRACE does not)", False, identity=BOTH
+    )
     trust_remote_code: bool = key("run code that ships with the model", False, identity=BOTH)
     attention: str = key("attention implementation of transformers", "sdpa", identity=BOTH)
 
@@ -138,8 +157,14 @@ class TaskConfig:
     max_answer_tokens: int = key(
         "longest answer trained on (EOS included) and most tokens generated", 128, identity=BOTH
     )
-    epochs: int = key("passes over the training split, unless train.epochs is set", 1)
+    epochs: int = key(
+        "passes over the training split, unless train.task_epochs or train.epochs says otherwise", 1
+    )
     learning_rate: float | None = key("learning rate, unless null: train.learning_rate", None)
+    instruction: str | None = key(
+        "what every prompt starts with; shown once by prompting.style=trace", None
+    )
+    max_demonstrations: int | None = key("most solved rows in a prompt; null = any number", None)
     version: int = key("raise it when prompts, scoring or generation change", 1, identity=BOTH)
 
 
@@ -160,13 +185,23 @@ class AdapterConfig:
 class PromptingConfig:
     demonstrations: int = key("solved training rows before each prompt", 0, identity=EVAL)
     seed: int = key("which training rows", 0, identity=EVAL)
+    source: DemonstrationSource = key(
+        "train | test (as TRACE's code draws them: a leak, and named as one)",
+        DemonstrationSource.train,
+    )
+    style: PromptStyle = key(
+        "plain: solved rows as they are; trace: instruction once, labels in equal numbers",
+        PromptStyle.plain,
+    )
+    postprocess: bool = key("cut predictions as TRACE's in-context code does", False)
 
 
 @dataclass
 class MethodConfig:
     name: str = key("name of the method in tables", "???")
     schedule: Schedule = key(
-        "sequential | joint | single | none", Schedule.sequential, identity=TRAIN
+        "sequential | joint (one model on all tasks) | single (a model a task) | none",
+        Schedule.sequential,
     )
     adapter: AdapterConfig | None = key(
         "train an adapter; null = all weights", None, identity=TRAIN
@@ -175,6 +210,10 @@ class MethodConfig:
         "multiplies the learning rate (adapters want about ten times that of full training)", 1.0
     )
     prompting: PromptingConfig = key("in-context learning", factory=PromptingConfig)
+    checkpoints: list[str] | None = key(
+        "folders of stages 1..T that were trained elsewhere (models or adapters); null = train",
+        None,
+    )
     strategies: dict[str, Any] = key(
         "filled from the method's other keys: strategy name -> {_target_: class, its parameters}",
         factory=dict,
@@ -210,6 +249,8 @@ class EngineConfig:
     device: Device = key("auto | cpu | cuda", Device.auto)
     threads: int | None = key("CPU threads a rank; null = cores / ranks", None)
     timeout_minutes: float = key("longest wait of one rank for another", 240.0)
+    tflops: float = key("sustained TFLOP/s of a device, for the hours that `plan` prints", 125.0)
+    bandwidth: float = key("memory bandwidth of a device in TB/s, for the same", 1.5)
     gradient_checkpointing: bool = key("recompute activations in the backward pass", False)
 
 
@@ -218,6 +259,13 @@ class TrainConfig:
     batch_size: int = key("examples an optimizer step, over all ranks", "???", identity=TRAIN)
     learning_rate: float = key("peak learning rate", "???", identity=TRAIN)
     epochs: int | None = key("passes over every task; null = the task's own number", None)
+    task_epochs: dict[str, int] = key(
+        "task -> passes, instead of the task's own number (a protocol's table)", factory=dict
+    )
+    adapter_task_epochs: dict[str, int] = key(
+        "the same for methods with an adapter; a task missing here is looked up in task_epochs",
+        factory=dict,
+    )
     max_steps: int | None = key(
         "stop a task after so many steps; null = never", None, identity=TRAIN
     )
@@ -263,6 +311,9 @@ class EvalConfig:
         False,
     )
     limit: int | None = key("first so many items of every task; null = all", None, identity=EVAL)
+    max_answer_tokens: int | None = key(
+        "most tokens generated for every task of the sequence; null = the task's cap", None
+    )
     temperature: float = key("0 = greedy; above = sampling", 0.0, identity=EVAL)
     stage0: bool = key("also score the initial model (row 0)", True)
     past: PastCells = key("all: the lower triangle; ends: diagonal and last row", PastCells.all)
@@ -272,6 +323,7 @@ class EvalConfig:
 
 @dataclass
 class DataConfig:
+    name: str = key("label of the data in tables", "")
     root: str = key("folder with one sub-folder a task", "???")
     suite_root: str | None = key("folder with the local suites' data", None)
 
@@ -292,7 +344,7 @@ class HarnessConfig:
     task: dict[str, TaskConfig] = key("every task the sequence may use", factory=dict)
     method: dict[str, Any] = key(
         "the method: the keys of MethodConfig, one mapping with _target_ a strategy, and aliases",
-        factory=dict,
+        factory=lambda: _frame(),
     )
     suite: dict[str, SuiteConfig] = key("benchmarks outside the sequence", factory=dict)
     engine: EngineConfig = key("DeepSpeed and the machine", factory=EngineConfig)
@@ -300,6 +352,15 @@ class HarnessConfig:
     eval: EvalConfig = key("which cells are scored and how", factory=EvalConfig)
     data: DataConfig = key("where data lies", factory=DataConfig)
     store: StoreConfig = key("where results lie", factory=StoreConfig)
+
+
+def _frame() -> dict[str, Any]:
+    """A method's own keys with their defaults, so that they can be overridden in any preset."""
+    method = MethodConfig(name="???")
+    hidden = ("name", "strategies")
+    frame = {spec.name: getattr(method, spec.name) for spec in fields(method)}
+    frame["prompting"] = vars(method.prompting)
+    return {name: value for name, value in frame.items() if name not in hidden}
 
 
 def from_plain(data: dict[str, Any]) -> HarnessConfig:

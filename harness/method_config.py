@@ -12,6 +12,12 @@ from harness.errors import ConfigError
 _FRAME = {spec.name for spec in fields(MethodConfig)} - {"strategies"}
 
 
+def preset_aliases(preset: Any) -> list[str]:
+    """The plain values of a preset's file that its strategies refer to."""
+    frame = {*_FRAME, "defaults"}
+    return [n for n, value in preset.items() if n not in frame and not isinstance(value, dict)]
+
+
 def split_method(method: dict[str, Any]) -> MethodConfig:
     """Part a composed `method` mapping into its frame and its stack of strategies.
 

@@ -24,6 +24,7 @@ def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
 
 
 ADAPTER_FILE = "adapter_config.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def load_stage(model: ModelConfig, source: Path | str, precision: str) -> Any:
@@ -67,6 +68,10 @@ def load_prompts(model: ModelConfig, source: Path | str) -> PromptFormat:
     stage that is an adapter has the initial model's configuration."""
     from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
+    if Path(source).is_dir() and not any(
+        (Path(source) / name).is_file() for name in TOKENIZER_FILES
+    ):
+        source = model.path  # a stage from elsewhere may bring nothing but weights
     options = {"trust_remote_code": model.trust_remote_code, **_revision(model, source)}
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
     if (Path(source) / ADAPTER_FILE).is_file():
@@ -77,7 +82,9 @@ def load_prompts(model: ModelConfig, source: Path | str) -> PromptFormat:
     except OSError:
         generation = None
     eos = first_eos(AutoConfig.from_pretrained(source, **options), generation, tokenizer)
-    return PromptFormat(tokenizer, eos)
+    if model.chat_template and tokenizer.chat_template is None:
+        raise StageFailed(f"model.chat_template=true: the tokenizer of {source} has no template")
+    return PromptFormat(tokenizer, eos, model.chat_template)
 
 
 def save_tokenizer(prompts: PromptFormat, folder: Path) -> None:

@@ -5,60 +5,17 @@ key, so that runs share what they have in common. A cell says which node answers
 the score matrix.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from harness.config import BenchmarkConfig, HarnessConfig, LossNorm, Schedule, TaskConfig
+from harness.config import BenchmarkConfig, HarnessConfig, PromptStyle, TaskConfig
 from harness.data.demonstrations import draw_demonstrations
 from harness.data.files import read_rows, split_path
-from harness.keys import FileHashes, digest, identity, plain, plain_identity
-from harness.methods.loading import load_strategies
+from harness.keys import FileHashes, digest, identity, plain
+from harness.nodes import Cell, Node, Plan, Spec
 from harness.sequence import column_names, suite_stages, target_cells, task_order
-
-Spec = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Node:
-    """One piece of work; `spec` is plain JSON, all that a worker needs besides the store."""
-
-    kind: str
-    key: str
-    stage: int
-    label: str
-    model: Spec
-    spec: Spec = field(hash=False)
-    work: float = 0.0
-
-    def to_json(self) -> Spec:
-        return plain(self)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One place in the score matrix and the key of the eval node that fills it."""
-
-    stage: int
-    trained_task: str | None
-    suite: str
-    benchmark: str
-    key: str
-    headline: str
-    filter: str
-    unit: str
-    shots: int
-    split: str
-
-
-@dataclass
-class Plan:
-    """All nodes in an order that respects their inputs, all cells, and the run's columns."""
-
-    run: Spec
-    nodes: list[Node]
-    cells: list[Cell]
+from harness.training_nodes import TrainingNodes
 
 
 def make_plan(config: HarnessConfig, hashes: FileHashes, overrides: str = "") -> Plan:
@@ -72,22 +29,17 @@ class _Planner:
         self.hashes = hashes
         self.order = task_order(config)
         self.columns = column_names(self.order)
+        self.training = TrainingNodes(config, hashes, self.order)
         self.nodes: dict[str, Node] = {}
         self.cells: list[Cell] = []
 
     def plan(self, overrides: str) -> Plan:
         total = len(self.order)
-        sequential = self.config.method.schedule is Schedule.sequential
         targets = target_cells(self.config, total)
-        if not sequential:
-            targets = [(0, column) for column in range(total)]
         with_suites = set(suite_stages(self.config, total))
-        model = self._initial_model()
-        for stage in range(total + 1):
-            if stage > 0 and not sequential:
-                break
-            if stage > 0:
-                model = self._train(stage, model)
+        for stage, model, node in self.training.walk(self.columns):
+            if node is not None:
+                self._add(node)
             for where, column in targets:
                 if where == stage:
                     self._target(stage, model, column)
@@ -95,92 +47,26 @@ class _Planner:
                 self._suites(stage, model)
         return Plan(self._run(overrides), list(self.nodes.values()), self.cells)
 
-    def _initial_model(self) -> Spec:
-        model = self.config.model
-        folder = Path(model.path)
-        if folder.is_dir():
-            key = digest({"files": self.hashes.folder(folder)})
-            return {"kind": "folder", "path": str(folder.absolute()), "key": key}
-        key = digest({"hub": model.path, "revision": model.revision})
-        return {"kind": "hub", "path": model.path, "revision": model.revision, "key": key}
-
-    def _train(self, stage: int, parent: Spec) -> Spec:
-        config, name = self.config, self.order[stage - 1]
-        task = config.task[name]
-        path = self._training_file(name)
-        budget = {
-            "epochs": config.train.epochs or task.epochs,
-            "learning_rate": config.method.learning_rate_factor
-            * (task.learning_rate or config.train.learning_rate),
-        }
-        train = identity(config.train, "train") | budget
-        if config.train.loss_norm is LossNorm.micro_batch:
-            train["micro_batch_size"] = config.train.micro_batch_size
-        key = digest(
-            {
-                "kind": "train",
-                "inputs": [parent["key"]],
-                "data": self.hashes.file(path),
-                "task": {"name": name, **identity(task, "train")},
-                "train": train,
-                "method": self._method(),
-                "replayed": self._replayed(stage),
-                "engine": identity(config.engine, "train"),
-                "model": identity(config.model, "train"),
-                "seed": config.seed,
-                "stage": stage,
-            }
-        )
-        spec = {
-            "task": name,
-            "data": str(path),
-            **budget,
-            "earlier": {task: str(self._training_file(task)) for task in self.order[: stage - 1]},
-            "last": stage == len(self.order),
-        }
-        rows = read_rows(path)
-        work = budget["epochs"] * sum(len(row["prompt"]) + len(row["answer"]) for row in rows)
-        self._add(Node("train", key, stage, f"train {self.columns[stage - 1]}", parent, spec, work))
-        return {"kind": "train", "key": key}
-
-    def _method(self) -> Spec:
-        """The method's identity: files that its strategies name enter by content, not by place."""
-        found = identity(self.config.method, "train")
-        if found.get("strategies"):
-            found["strategies"] = {
-                name: plain_identity(strategy)
-                for name, strategy in load_strategies(self.config.method).items()
-            }
-        return found
-
-    def _replayed(self, stage: int) -> list[str]:
-        """Hashes of all data besides the task's own that the strategies read at a stage."""
-        history = self.order[: stage - 1]
-        paths: list[Path] = []
-        for strategy in load_strategies(self.config.method).values():
-            inputs = strategy.key_inputs(history)
-            paths += [Path(name) for name in inputs.files]
-            paths += [self._training_file(name) for name in inputs.tasks]
-        return [self.hashes.file(path) for path in paths]
-
     def _target(self, stage: int, model: Spec, column: int) -> None:
         name = self.order[column]
-        task = self.config.task[name]
+        task = self._as_scored(self.config.task[name])
         split = self.config.eval.split.value
         path = split_path(self.config.data.root, task.folder, split)
         shown = self._demonstrations(name)
         key = self._score(stage, model, name, task, path, self.config.eval.limit, shown)
         self._cell(stage, "target", self.columns[column], key, task, split)
 
+    def _as_scored(self, task: TaskConfig) -> TaskConfig:
+        cap = self.config.eval.max_answer_tokens
+        return task if cap is None else replace(task, max_answer_tokens=cap)
+
     def _demonstrations(self, name: str) -> list[Spec]:
-        """The task's solved examples for every prompt: a fixed seeded draw of training rows."""
-        prompting = self.config.method.prompting
+        """The task's solved examples for every prompt: a fixed seeded draw of its rows."""
+        prompting, task = self.config.method.prompting, self.config.task[name]
         if prompting.demonstrations == 0:
             return []
-        return draw_demonstrations(read_rows(self._training_file(name)), name, prompting)
-
-    def _training_file(self, name: str) -> Path:
-        return split_path(self.config.data.root, self.config.task[name].folder, "train")
+        path = split_path(self.config.data.root, task.folder, prompting.source.value)
+        return draw_demonstrations(read_rows(path), name, task, prompting)
 
     def _suites(self, stage: int, model: Spec) -> None:
         for suite, group in self.config.suite.items():
@@ -204,8 +90,14 @@ class _Planner:
     ) -> str:
         config = self.config
         extra: Spec = {"seed": config.seed} if config.eval.temperature > 0 else {}
+        prompting = config.method.prompting
+        instruction = None
         if shown:
             extra["demonstrations"] = shown
+            if prompting.style is PromptStyle.trace and isinstance(what, TaskConfig):
+                instruction = extra["instruction"] = what.instruction
+        if prompting.postprocess and isinstance(what, TaskConfig):
+            extra["postprocess"] = True
         if path is None:
             extra["lm_eval"] = version("lm_eval")
         rules = identity(config.eval, "eval") | {"limit": limit}
@@ -229,6 +121,8 @@ class _Planner:
             "limit": limit,
             "what": plain(what),
             "demonstrations": shown or [],
+            "instruction": instruction,
+            "postprocess": bool(extra.get("postprocess")),
         }
         work = float(items * what.max_answer_tokens)
         self._add(Node("eval", key, stage, f"score {name}", model, spec, work))
@@ -283,7 +177,7 @@ class _Planner:
             "run": digest({**content, "seed": config.seed}),
             "group": digest(unseeded),
             "variant": overrides,
-            "model_key": self._initial_model()["key"],
+            "model_key": self.training.initial_model()["key"],
         }
 
     def _without_seed(self) -> Spec:

@@ -88,6 +88,8 @@ def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Node]
     if config.train.reset_optimizer is ResetOptimizer.never:
         trains = [node for node in plan.nodes if node.kind == "train"]
         for before, after in reversed(list(pairwise(trains))):
+            if after.model["key"] != before.key:
+                continue
             if after.key in pending and before.key not in pending:
                 if not (store.path("train", before.key) / TRANSIENT).is_dir():
                     pending[before.key] = before

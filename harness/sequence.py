@@ -2,7 +2,7 @@
 
 import random
 
-from harness.config import FutureCells, HarnessConfig, Order, PastCells, SuiteStages
+from harness.config import FutureCells, HarnessConfig, Order, PastCells, Schedule, SuiteStages
 from harness.errors import ConfigError, suggest
 
 
@@ -40,8 +40,14 @@ def column_names(order: list[str]) -> list[str]:
 
 def target_cells(config: HarnessConfig, total: int) -> list[tuple[int, int]]:
     """(stage, column) pairs to score, columns counted from 0, for `total` tasks."""
-    rules = config.eval
+    rules, schedule = config.eval, config.method.schedule
+    if schedule is Schedule.none:
+        return [(0, column) for column in range(total)]
     cells = [(0, column) for column in range(total)] if rules.stage0 else []
+    if schedule is Schedule.joint:
+        return cells + [(total, column) for column in range(total)]
+    if schedule is Schedule.single:
+        return cells + [(column + 1, column) for column in range(total)]
     for stage in range(1, total + 1):
         for column in range(total):
             past = column < stage and (
@@ -58,7 +64,11 @@ def target_cells(config: HarnessConfig, total: int) -> list[tuple[int, int]]:
 
 def suite_stages(config: HarnessConfig, total: int) -> list[int]:
     """Stages at which the suites are scored."""
-    stages = range(total + 1)
+    schedule = config.method.schedule
+    if schedule is Schedule.none:
+        return [0]
+    stages = [0, total] if schedule is Schedule.joint else list(range(total + 1))
     if config.eval.suite_stages is SuiteStages.ends:
-        stages = (0, total)
+        # The last of separate models ends nothing: only stage 0 is left.
+        stages = [0] if schedule is Schedule.single else [0, total]
     return [stage for stage in stages if stage > 0 or config.eval.stage0]

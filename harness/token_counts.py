@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.config import HarnessConfig
+from harness.data.order import steps_per_epoch
 from harness.errors import ConfigError, StageFailed
 from harness.files import write_json
 from harness.keys import digest, plain
@@ -18,10 +20,24 @@ Request = dict[str, Any]
 
 def training_counts(config: HarnessConfig, store: Store, plan: Plan) -> dict[str, dict[str, int]]:
     """Training file -> {"rows", "tokens"} of one epoch."""
-    nodes = [node for node in plan.nodes if node.kind == "train"]
-    requests = [_request(node, node.spec["task"], []) for node in nodes]
+    parts = [part for node in plan.nodes if node.kind == "train" for part in node.spec["parts"]]
+    requests = [_request(part["data"], part["task"]) for part in parts]
     counts = _counts(config, store, plan, requests)
     return {request["data"]: count for request, count in zip(requests, counts, strict=True)}
+
+
+def training_tokens(node: Node, counts: dict[str, dict[str, int]], config: HarnessConfig) -> int:
+    """Tokens that a training node sees, all its epochs, no more steps than train.max_steps."""
+    parts = node.spec["parts"]
+    total = sum(counts[part["data"]]["tokens"] * part["epochs"] for part in parts)
+    if config.train.max_steps is None:
+        return total
+    size = config.train.batch_size
+    if len(parts) == 1:
+        steps = parts[0]["epochs"] * steps_per_epoch(counts[parts[0]["data"]]["rows"], size)
+    else:
+        steps = steps_per_epoch(sum(counts[p["data"]]["rows"] * p["epochs"] for p in parts), size)
+    return round(total * min(1.0, config.train.max_steps / steps))
 
 
 def check_demonstrations(config: HarnessConfig, store: Store, plan: Plan) -> None:
@@ -31,7 +47,12 @@ def check_demonstrations(config: HarnessConfig, store: Store, plan: Plan) -> Non
     nodes = [node for node in plan.nodes if node.spec.get("demonstrations")]
     if positions is None or not nodes:
         return
-    requests = [_request(n, n.spec["benchmark"], n.spec["demonstrations"]) for n in nodes]
+    requests = [
+        _request(
+            n.spec["data"], n.spec["benchmark"], n.spec["demonstrations"], n.spec["instruction"]
+        )
+        for n in nodes
+    ]
     for node, count in zip(nodes, _counts(config, store, plan, requests), strict=True):
         needed = count["longest_prompt"] + node.spec["what"]["max_answer_tokens"]
         if needed > positions:
@@ -42,8 +63,15 @@ def check_demonstrations(config: HarnessConfig, store: Store, plan: Plan) -> Non
             )
 
 
-def _request(node: Node, task: str, demonstrations: list[Any]) -> Request:
-    return {"data": node.spec["data"], "task": task, "demonstrations": demonstrations}
+def _request(
+    data: str, task: str, demonstrations: Sequence[Any] = (), instruction: str | None = None
+) -> Request:
+    return {
+        "data": data,
+        "task": task,
+        "demonstrations": list(demonstrations),
+        "instruction": instruction,
+    }
 
 
 def _positions(config: HarnessConfig) -> int | None:
@@ -71,7 +99,9 @@ def _name(config: HarnessConfig, store: Store, plan: Plan, request: Request) -> 
     task = config.task[request["task"]]
     limits = [task.max_prompt_tokens, task.max_answer_tokens]
     data = store.hashes.file(Path(request["data"]))
-    return digest([plan.run["model_key"], data, limits, request["demonstrations"]])
+    return digest(
+        [plan.run["model_key"], data, limits, request["demonstrations"], request["instruction"]]
+    )
 
 
 def _measure(config: HarnessConfig, requests: list[Request]) -> list[dict[str, int]]:

@@ -26,15 +26,25 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass
+class Part:
+    """One task's training file and how often a stage passes over it."""
+
+    task: str
+    data: Path
+    epochs: int
+
+
+@dataclass
 class TrainJob:
-    """What to train: one stage of one run. `earlier` are the tasks before, in order, with their
-    training files; `parent` is the folder of the stage before (or the initial model)."""
+    """What to train: one stage of one run, on one task or on all at once.
+
+    `stage` counts the tasks trained including this one; `earlier` are the tasks before, in order,
+    with their training files; `parent` is the folder of the stage before (or the initial model)."""
 
     config: HarnessConfig
     stage: int
     task: str
-    data: Path
-    epochs: int
+    parts: list[Part]
     learning_rate: float
     parent: Path | str
     earlier: dict[str, Path]
@@ -49,7 +59,7 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     config = job.config
     seed_everything(derive_seed("stage", config.seed, job.stage))
     prompts, strategies = load_prompts(config.model, job.parent), _strategies(job)
-    data = load_task_data(job.task, job.data, config.task[job.task], prompts)
+    data, epochs = _training_set(job, prompts)
     history = _History(job, prompts)
     model = _start_model(job)
     for strategy in strategies:
@@ -62,7 +72,7 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
         for strategy in strategies:
             strategy.before_task(job.task)
             data = strategy.training_data(data, history, config.seed)
-        phases = [Phase(data, job.epochs)]
+        phases = [Phase(data, epochs)]
         for strategy in strategies:
             phases += strategy.phases(data, history)
         loop = _Loop(job, engine, rank, strategies, packed, prompts)
@@ -79,6 +89,16 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
         save_tokenizer(prompts, folder)
         _write_state(folder, strategies)
         _write_log(folder, loop.log, data, packed)
+
+
+def _training_set(job: TrainJob, prompts: PromptFormat) -> tuple[TaskData, int]:
+    """The rows and how many passes over them. Of several tasks every row is there as often as its
+    task has epochs, so that joint training sees what the sequence sees."""
+    loaded = [load_task_data(p.task, p.data, job.config.task[p.task], prompts) for p in job.parts]
+    if len(loaded) == 1:
+        return loaded[0], job.parts[0].epochs
+    repeated = (d.examples * part.epochs for d, part in zip(loaded, job.parts, strict=True))
+    return TaskData(job.task, [example for rows in repeated for example in rows]), 1
 
 
 def _start_model(job: TrainJob) -> Any:
@@ -105,7 +125,7 @@ class _History:
 
     def load_file(self, path: str) -> TaskData:
         """Rows of a file, with the limits of the task in training."""
-        settings = self._job.config.task[self._job.task]
+        settings = self._job.config.task[self._job.parts[0].task]
         return load_task_data(path, Path(path), settings, self._prompts)
 
 

@@ -23,7 +23,8 @@ from harness.data.overlap import selects_on_test
 from harness.devices import cpu_cores, gpu_count
 from harness.errors import ConfigError
 from harness.methods.loading import load_object, load_strategies
-from harness.offline.models import TOKENIZER_FILES, cached_description
+from harness.modeling import ADAPTER_FILE, TOKENIZER_FILES
+from harness.offline.models import cached_description
 from harness.sequence import task_order
 from harness.store import require_writable
 
@@ -65,6 +66,7 @@ def _check_numbers(config: HarnessConfig) -> None:
         "train.max_steps": train.max_steps,
         "eval.batch_size": evaluation.batch_size,
         "eval.limit": evaluation.limit,
+        "eval.max_answer_tokens": evaluation.max_answer_tokens,
         "engine.ranks": config.engine.ranks,
         "engine.threads": config.engine.threads,
     }
@@ -112,8 +114,6 @@ def _check_engine(config: HarnessConfig) -> None:
 
 def _check_method(config: HarnessConfig) -> None:
     method = config.method
-    if method.schedule not in (Schedule.sequential, Schedule.none):
-        raise ConfigError(f"method.schedule={method.schedule.value}: use sequential or none")
     strategies = load_strategies(method)
     factor = method.learning_rate_factor
     _require(factor > 0, f"method.learning_rate_factor={factor}: it must be positive")
@@ -123,6 +123,10 @@ def _check_method(config: HarnessConfig) -> None:
         raise ConfigError("method.prompting.demonstrations: only with method=icl (schedule=none)")
     if method.schedule is Schedule.none and (strategies or method.adapter):
         raise ConfigError("method.schedule=none trains nothing: drop its strategies and adapter")
+    if method.checkpoints is not None:
+        _check_checkpoints(config, method.checkpoints)
+    if method.schedule is Schedule.joint:
+        _check_joint(config)
     if method.adapter is not None:
         _check_adapter(method.adapter)
     for name, strategy in strategies.items():
@@ -131,6 +135,35 @@ def _check_method(config: HarnessConfig) -> None:
                 raise ConfigError(f"method.{name}: the data file {path} does not exist")
             read_rows(Path(path))
     load_object(str(config.train.objective.get("_target_")), "train.objective._target_")
+
+
+def _check_checkpoints(config: HarnessConfig, folders: list[str]) -> None:
+    """Stages that were trained elsewhere: a folder a task, each a model or an adapter."""
+    method, total = config.method, len(task_order(config))
+    if method.schedule is not Schedule.sequential or method.strategies or method.adapter:
+        raise ConfigError("method.checkpoints trains nothing: use method=foreign")
+    if len(folders) != total:
+        raise ConfigError(
+            f"method.checkpoints: {len(folders)} folders for {total} tasks; "
+            "give one a stage, in the order of the sequence"
+        )
+    for folder in map(Path, folders):
+        files = [folder / name for name in ("config.json", ADAPTER_FILE)]
+        if not any(path.is_file() for path in files):
+            raise ConfigError(
+                f"method.checkpoints: {folder} holds neither config.json nor {ADAPTER_FILE}; "
+                "give the folder of a model or of an adapter"
+            )
+
+
+def _check_joint(config: HarnessConfig) -> None:
+    for name in task_order(config):
+        if config.task[name].learning_rate is not None:
+            raise ConfigError(
+                f"task.{name}.learning_rate: joint training has one rate; use train.learning_rate"
+            )
+    if len(set(task_order(config))) < len(task_order(config)):
+        raise ConfigError("sequence.recurrence: joint training sees every task once")
 
 
 def _check_adapter(adapter: AdapterConfig) -> None:
@@ -180,15 +213,17 @@ def _check_lengths(config: HarnessConfig, positions: int | None) -> None:
         for name in ("max_prompt_tokens", "max_answer_tokens"):
             _require(getattr(part, name) >= 1, f"{where}.{name}: it must be at least 1")
         total = part.max_prompt_tokens + part.max_answer_tokens
-        if positions is not None and total > positions:
-            raise ConfigError(
-                f"{where}: prompt + answer may take {total} tokens, "
-                f"the model has {positions} positions"
-            )
         if trained and total > config.train.pack_tokens:
             raise ConfigError(
                 f"{where}: prompt + answer may take {total} tokens; "
                 f"set train.pack_tokens={total} or more"
+            )
+        if trained and config.eval.max_answer_tokens is not None:
+            total = max(total, part.max_prompt_tokens + config.eval.max_answer_tokens)
+        if positions is not None and total > positions:
+            raise ConfigError(
+                f"{where}: prompt + answer may take {total} tokens, "
+                f"the model has {positions} positions"
             )
 
 

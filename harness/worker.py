@@ -73,15 +73,14 @@ class Worker:
         stop(self.rank)
 
     def _train(self, node: dict[str, Any]) -> None:
-        from harness.train import TrainJob, train_task
+        from harness.train import Part, TrainJob, train_task
 
         spec = node["spec"]
         job = TrainJob(
             config=self.config,
-            stage=node["stage"],
+            stage=spec["depth"],
             task=spec["task"],
-            data=Path(spec["data"]),
-            epochs=spec["epochs"],
+            parts=[Part(p["task"], Path(p["data"]), p["epochs"]) for p in spec["parts"]],
             learning_rate=spec["learning_rate"],
             parent=self._source(node["model"]),
             earlier={name: Path(path) for name, path in spec["earlier"].items()},

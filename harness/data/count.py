@@ -9,9 +9,9 @@ from harness.config import from_plain
 
 
 def main() -> None:
-    """Read {"config", "requests": [{"data", "task", "demonstrations"}]}; print a list with, for
-    each request, {"rows", "tokens", "longest_prompt"}: tokens of an epoch under the task's limits,
-    and the uncut length of the longest prompt with its demonstrations."""
+    """Read {"config", "requests": [{"data", "task", "demonstrations", "instruction"}]}; print a
+    list with, for each request, {"rows", "tokens", "longest_prompt"}: tokens of an epoch under the
+    task's limits, and the uncut length of the longest prompt with its demonstrations."""
     from harness.modeling import load_prompts
 
     asked = json.load(sys.stdin)
@@ -28,7 +28,8 @@ def _count(request: dict[str, Any], config: Any, prompts: Any) -> dict[str, int]
     path = Path(request["data"])
     data = load_task_data(request["task"], path, config.task[request["task"]], prompts)
     texts = [
-        with_demonstrations(row["prompt"], request["demonstrations"]) for row in read_rows(path)
+        with_demonstrations(row["prompt"], request["demonstrations"], request["instruction"])
+        for row in read_rows(path)
     ]
     return {
         "rows": len(data.examples),

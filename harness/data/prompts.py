@@ -26,20 +26,28 @@ class PromptFormat:
     Prompt ids are exactly what generation sees: the tokenizer's own encoding (BOS included where
     it adds one), cut on the left behind the BOS. Answer ids continue those ids and end with EOS;
     an answer that was cut has no EOS, since the text does not end there.
+
+    With a chat template a prompt is what the user says, and the answer stands behind the template's
+    cue for the assistant; a prompt that is too long loses its own head, never the template.
     """
 
-    def __init__(self, tokenizer: Any, eos_token_id: int) -> None:
+    def __init__(self, tokenizer: Any, eos_token_id: int, chat: bool = False) -> None:
         self.tokenizer = tokenizer
         self.eos_token_id = eos_token_id
+        self.chat = _chat_frame(tokenizer) if chat else None
 
     def prompt_ids(self, prompt: str, limit: int | None = None) -> list[int]:
         """Ids of a prompt, at most `limit` of them."""
-        return self._cut(self._encode(prompt), limit)
+        return self._fitted(self._context(prompt), prompt, limit)
+
+    def text_ids(self, text: str) -> list[int]:
+        """Ids of a text as it is, BOS included where the tokenizer adds one, no template."""
+        return self.tokenizer(text, add_special_tokens=True)["input_ids"]
 
     def example(self, prompt: str, answer: str, prompt_limit: int, answer_limit: int) -> Example:
         """Encode one row for training."""
-        whole = self._encode(prompt)
-        prompt_ids = self._cut(whole, prompt_limit)
+        whole = self._context(prompt)
+        prompt_ids = self._fitted(whole, prompt, prompt_limit)
         answer_ids = [*self._answer_ids(whole, prompt, answer), self.eos_token_id]
         return Example(
             prompt_ids=prompt_ids,
@@ -48,8 +56,17 @@ class PromptFormat:
             answer_cut=len(answer_ids) > answer_limit,
         )
 
-    def _encode(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=True)["input_ids"]
+    def _context(self, prompt: str) -> list[int]:
+        if self.chat is None:
+            return self.text_ids(prompt)
+        return self._bare(self.chat[0] + prompt + self.chat[1])
+
+    def _fitted(self, ids: list[int], prompt: str, limit: int | None) -> list[int]:
+        if limit is None or len(ids) <= limit or self.chat is None:
+            return self._cut(ids, limit)
+        before, behind = (self._bare(part) for part in self.chat)
+        room = max(1, limit - len(before) - len(behind))
+        return [*before, *self._bare(prompt)[-room:], *behind]
 
     def _cut(self, ids: list[int], limit: int | None) -> list[int]:
         if limit is None or len(ids) <= limit:
@@ -62,7 +79,11 @@ class PromptFormat:
     def _answer_ids(self, prompt_ids: list[int], prompt: str, answer: str) -> list[int]:
         """The joint encoding behind the prompt's ids where those are its prefix; else the answer
         encoded alone, without the piece that some tokenizers put before a text's first word."""
-        joint = self._encode(prompt + answer)
+        if self.chat is not None:
+            prompt = self.chat[1]
+            prompt_ids, joint = self._bare(prompt), self._bare(prompt + answer)
+        else:
+            joint = self.text_ids(prompt + answer)
         if joint[: len(prompt_ids)] == prompt_ids:
             return joint[len(prompt_ids) :]
         alone = self._bare(answer)
@@ -84,6 +105,15 @@ class PromptFormat:
 
     def _decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def _chat_frame(tokenizer: Any) -> tuple[str, str]:
+    """The chat template's text before and behind what the user says."""
+    marker = "@@prompt@@"
+    said = [{"role": "user", "content": marker}]
+    text = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+    before, _, behind = text.partition(marker)
+    return before, behind
 
 
 def first_eos(model_config: Any, generation_config: Any, tokenizer: Any) -> int:

@@ -72,8 +72,9 @@ def _load_tasks(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
         return tasks
     data = Path(spec["data"])
     if spec.get("demonstrations"):
+        shown, instruction = spec["demonstrations"], spec["instruction"]
         rows = [
-            {**row, "prompt": with_demonstrations(row["prompt"], spec["demonstrations"])}
+            {**row, "prompt": with_demonstrations(row["prompt"], shown, instruction)}
             for row in read_rows(data)
         ]
         data = write_json(folder / "test.json", rows)

@@ -38,7 +38,7 @@ class HarnessLM(HFLM):
         not apply: lm-eval tells context and continuation of a likelihood apart by their lengths."""
         if add_special_tokens is False:
             return super().tok_encode(string, False, left_truncate_len, **kwargs)
-        return self.prompts.prompt_ids(string, left_truncate_len)
+        return self.prompts.text_ids(string)
 
     def tok_batch_encode(
         self,

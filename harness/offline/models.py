@@ -19,8 +19,8 @@ from huggingface_hub.utils import disable_progress_bars
 
 from harness.config import ModelConfig
 from harness.errors import ConfigError
+from harness.modeling import TOKENIZER_FILES
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 PREFETCH = "where there is network, run: python -m harness prefetch <the same overrides>"
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json"),

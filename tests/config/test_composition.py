@@ -1,12 +1,14 @@
 """What the defaults compose to, and that every option of every group composes."""
 
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import pytest
 
 from harness import config as schema
 from harness.compose import conf_dir, expand, load, variant_of
 from harness.config import HarnessConfig, from_plain
+from harness.errors import ConfigError
 from harness.keys import plain
 from harness.sequence import column_names, task_order
 
@@ -14,7 +16,8 @@ GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 
 
 def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
+    folder = conf_dir() / group
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -22,8 +25,11 @@ def options(group: str) -> list[str]:
 )
 def test_every_option_composes(group: str, option: str) -> None:
     value = f"[{option}]" if group in ("task", "suite") else option
-    # data.root: the one mandatory key that some options leave to the user
-    assert isinstance(load([f"{group}={value}", "data.root=anywhere"]), HarnessConfig)
+    # what some options leave to the user
+    given = ["data.root=anywhere"]
+    if option == "foreign":
+        given.append("method.checkpoints=[a,b]")
+    assert isinstance(load([f"{group}={value}", *given]), HarnessConfig)
 
 
 def test_groups_are_all_there() -> None:
@@ -74,3 +80,18 @@ def test_plain_json_round_trip() -> None:
 def test_variant_names_only_what_makes_another_experiment() -> None:
     overrides = ["seed=3", "engine=zero2", "train.learning_rate=1e-3", "store.root=x"]
     assert variant_of(overrides) == "train.learning_rate=1e-3"
+
+
+def test_methods_stack_by_override() -> None:
+    config = load(["method=[lora_seqft,replay]", "method.replay.ratio=0.5"])
+    assert config.method.name == "lora_seqft+replay"
+    assert config.method.adapter is not None
+    assert config.method.strategies["replay"]["ratio"] == 0.5
+    assert load(["method=[lora_seqft,replay]", "method.name=mine"]).method.name == "mine"
+
+
+def test_presets_with_one_alias_do_not_stack(tmp_path: Path) -> None:
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "other.yaml").write_text("name: other\nratio: 3\n")
+    with pytest.raises(ConfigError, match="replay and other both have the alias 'ratio'"):
+        load([f"hydra.searchpath=[file://{tmp_path}]", "method=[replay,other]"])

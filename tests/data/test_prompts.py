@@ -110,3 +110,32 @@ def test_several_eos_ids_learn_the_first() -> None:
     config = SimpleNamespace(eos_token_id=3)
     assert first_eos(config, generation, None) == 7
     assert first_eos(config, None, None) == 3
+
+
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] | trim }}\n"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+
+
+def test_a_chat_template_frames_the_prompt_and_survives_a_cut() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(MICRO_MODEL)
+    tokenizer.chat_template = TEMPLATE
+    chat = PromptFormat(tokenizer, tokenizer.eos_token_id, chat=True)
+    prompt, answer = "Which of the two stones is red, the first or the second?", "the second"
+    whole = tokenizer.apply_chat_template(
+        [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
+    )
+    assert chat.prompt_ids(prompt) == whole
+    row = chat.example(prompt, answer, prompt_limit=200, answer_limit=50)
+    assert row.prompt_ids == whole
+    assert tokenizer.decode(row.answer_ids, skip_special_tokens=True) == answer
+    assert tokenizer.decode(row.prompt_ids + row.answer_ids[:-1]).endswith(
+        "<|assistant|>\n" + answer
+    )
+    limit = len(whole) - 5
+    cut = tokenizer.decode(chat.prompt_ids(prompt, limit))
+    assert len(chat.prompt_ids(prompt, limit)) <= limit
+    assert cut.startswith(tokenizer.bos_token + "<|user|>")
+    assert cut.endswith("second?\n<|assistant|>\n")
+    assert chat.text_ids(prompt) == tokenizer(prompt)["input_ids"]

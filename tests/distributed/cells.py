@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.config import from_plain
 from harness.engine.ranks import start, stop
-from harness.train import TrainJob, train_task
+from harness.train import Part, TrainJob, train_task
 
 
 def main() -> None:
@@ -31,8 +31,7 @@ def main() -> None:
                 config=config,
                 stage=number,
                 task=task,
-                data=Path(config.data.root) / task / "train.json",
-                epochs=1,
+                parts=[Part(task, Path(config.data.root) / task / "train.json", 1)],
                 learning_rate=config.train.learning_rate * config.method.learning_rate_factor,
                 parent=parent,
                 earlier={

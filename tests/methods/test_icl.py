@@ -7,19 +7,38 @@ import pytest
 from conftest import refused
 
 from harness.compose import load
-from harness.config import PromptingConfig
+from harness.config import PromptingConfig, PromptStyle, TaskConfig
 from harness.data.demonstrations import draw_demonstrations, with_demonstrations
 from harness.report.schema import read_scores
 from harness.run import Outcome, execute
 
+TASK = TaskConfig(folder="t", scorer="s", headline="h")
+
 
 def test_the_draw_is_fixed_and_from_the_rows() -> None:
     rows = [{"prompt": f"p{i}:", "answer": str(i)} for i in range(20)]
-    drawn = draw_demonstrations(rows, "t", PromptingConfig(demonstrations=3))
-    assert drawn == draw_demonstrations(rows, "t", PromptingConfig(demonstrations=3))
-    assert drawn != draw_demonstrations(rows, "t", PromptingConfig(demonstrations=3, seed=1))
+    drawn = draw_demonstrations(rows, "t", TASK, PromptingConfig(demonstrations=3))
+    assert drawn == draw_demonstrations(rows, "t", TASK, PromptingConfig(demonstrations=3))
+    assert drawn != draw_demonstrations(rows, "t", TASK, PromptingConfig(demonstrations=3, seed=1))
     assert all(row in rows for row in drawn)
     assert len(drawn) == 3
+
+
+def test_the_reference_style_draws_labels_in_equal_numbers() -> None:
+    rows = [{"prompt": f"p{i}:", "answer": "AAAAAAAABC"[i % 10]} for i in range(50)]
+    trace = PromptingConfig(demonstrations=6, style=PromptStyle.trace)
+    answers = [row["answer"] for row in draw_demonstrations(rows, "t", TASK, trace)]
+    assert sorted(answers) == ["A", "A", "B", "B", "C", "C"]
+    none = TaskConfig(folder="t", scorer="s", headline="h", max_demonstrations=0)
+    assert draw_demonstrations(rows, "t", none, trace) == []
+
+
+def test_the_reference_style_says_the_instruction_once() -> None:
+    shown = [{"prompt": "Add.\n1+1=", "answer": "2"}, {"prompt": "Add.\n1+2=", "answer": "3"}]
+    text = with_demonstrations("Add.\n2+2=", shown, "Add.\n")
+    assert text.startswith("Add.\n")
+    assert text.endswith("1+1=2\n\n1+2=3\n\n2+2=")
+    assert text.count("Add.") == 1
 
 
 def test_the_prompt_ends_the_text() -> None:
@@ -55,5 +74,5 @@ def test_demonstrations_that_do_not_fit_are_refused(tiny_run: list[str]) -> None
 
 
 def test_demonstrations_need_icl() -> None:
-    line = refused("method=seqft", "+method.prompting.demonstrations=2")
+    line = refused("method=seqft", "method.prompting.demonstrations=2")
     assert "only with method=icl" in line

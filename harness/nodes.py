@@ -1,0 +1,49 @@
+"""The words of a plan: nodes (pieces of work), cells (places in the score matrix), the plan."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.keys import plain
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One piece of work; `spec` is plain JSON, all that a worker needs besides the store."""
+
+    kind: str
+    key: str
+    stage: int
+    label: str
+    model: Spec
+    spec: Spec = field(hash=False)
+    work: float = 0.0
+
+    def to_json(self) -> Spec:
+        return plain(self)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place in the score matrix and the key of the eval node that fills it."""
+
+    stage: int
+    trained_task: str | None
+    suite: str
+    benchmark: str
+    key: str
+    headline: str
+    filter: str
+    unit: str
+    shots: int
+    split: str
+
+
+@dataclass
+class Plan:
+    """All nodes in an order that respects their inputs, all cells, and the run's columns."""
+
+    run: Spec
+    nodes: list[Node]
+    cells: list[Cell]
