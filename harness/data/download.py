@@ -18,6 +18,11 @@ DRIVE_ID = "1S0SmU0WEw5okW_XvP2Ns0URflNzZq6sV"
 PUBLISHED = f"https://drive.usercontent.google.com/download?id={DRIVE_ID}&export=download&confirm=t"
 ATTEMPTS = 4
 TIMEOUT_SECONDS = (20, 60)
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
 _CHUNK = 1 << 16  # what a break loses at most
 _TELL = 10_000_000
 
@@ -34,8 +39,10 @@ def download(url: str, target: Path, sha256: str | None = None) -> Path:
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
             _fetch(url, part)
+        except _NO_ADDRESS:
+            raise DataError(f"--url {url}: not an address; give http(s)://...") from None
         except requests.RequestException as error:
-            raise DataError(f"{url}: {type(error).__name__}; give an http(s) address") from None
+            raise DataError(f"{url}: {' '.join(str(error).split())[:200]}") from None
         except OSError as error:
             raise DataError(f"{part}: cannot be written: {error.strerror or error}") from None
         _refuse_web_page(part)
@@ -110,7 +117,10 @@ def _request(url: str, part: Path, progress: "_Progress") -> None:
             part.unlink()
             return _request(url, part, progress)  # not the file that the part began with
         if response.status_code >= 400:
-            raise DataError(f"{url}: HTTP {response.status_code} {response.reason}; see --url")
+            raise DataError(
+                f"{url}: HTTP {response.status_code} {response.reason}; try again later (what has "
+                "arrived is kept), give another --url, or fetch it with a browser and use --archive"
+            )
         resumed = _continues(response, start)
         begun = start if resumed else 0
         _remember(tag, response.headers.get("ETag"))

@@ -13,26 +13,38 @@ from harness.offline.nltk_data import download_folder, fetch, folder_of
 
 def main() -> None:
     """Load every task; what fails is told, not raised."""
-    from lm_eval.tasks import TaskManager
-
     asked: dict[str, list[str]] = json.load(sys.stdin)
-    manager = TaskManager()
-    failed = {name: _load(manager, name, resources) for name, resources in asked.items()}
+    failed = {name: _missing_resource(resources) for name, resources in asked.items()}
+    failed |= _load([name for name, reason in failed.items() if reason is None])
     print(json.dumps({name: reason for name, reason in failed.items() if reason}))
 
 
-def _load(manager: object, name: str, resources: list[str]) -> str | None:
-    """Load one task and what it scores with; returns the reason where that fails."""
+def _missing_resource(resources: list[str]) -> str | None:
+    """Find or fetch nltk resources, before anything slow is imported."""
     for resource in resources:
         if folder_of(resource) is None and not os.environ.get("HF_HUB_OFFLINE"):
             fetch(resource)
         if folder_of(resource) is None:
             return f"nltk's {resource} is not in NLTK_DATA={download_folder()}"
-    try:
-        manager.load([name])  # type: ignore[attr-defined]
-    except Exception as error:  # of datasets, of the hub, of the task's own code
-        return _reason(error)
     return None
+
+
+def _load(names: list[str]) -> dict[str, str]:
+    """Load tasks; returns the reason of each that fails."""
+    if not names:
+        return {}
+    from lm_eval.tasks import TaskManager
+
+    manager, failed = TaskManager(), {}
+    for name in names:
+        if name not in manager.all_tasks:
+            failed[name] = "lm-eval has no such task"
+            continue
+        try:
+            manager.load([name])
+        except Exception as error:  # of datasets, of the hub, of the task's own code
+            failed[name] = _reason(error)
+    return failed
 
 
 def _reason(error: BaseException) -> str:

@@ -1,9 +1,9 @@
 """The last check before work starts: what the nodes to do read from the network can be had."""
 
 from harness.config import HarnessConfig
+from harness.nodes import Node
 from harness.offline.benchmarks import lm_eval_tasks, require_benchmarks
 from harness.offline.models import is_hub, require_model
-from harness.plan import Node
 
 
 def require_inputs(config: HarnessConfig, nodes: list[Node]) -> None:

@@ -223,4 +223,4 @@ def test_without_network(tmp_path: Path) -> None:
     assert "--archive <file>" in line
     done = harness("data", "trace", "--download", "--url", "nowhere", "--out", str(tmp_path / "o"))
     assert done.returncode == 2
-    assert "give an http(s) address" in done.stderr
+    assert "--url nowhere: not an address; give http(s)://..." in done.stderr

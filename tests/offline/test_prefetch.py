@@ -4,13 +4,17 @@ import json
 import shutil
 import socket
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from conftest import MICRO_MODEL, harness, refused
 from offline.hub import COMMIT, Hub, serve
 
+from harness.offline.benchmarks import nltk_resources
+from harness.offline.command import environment
 from harness.offline.models import choose_files
+from harness.offline.nltk_data import folder_of
 from harness.report.schema import read_scores
 
 SUITE = """\
@@ -19,6 +23,7 @@ general:
     questions:
       lm_eval_task: {task}
       headline: {metric}
+      max_prompt_tokens: 64
       limit: 4
 """
 
@@ -204,6 +209,10 @@ def _with_suite(tiny_run: list[str], suite: str) -> list[str]:
     kept = [i for i in tiny_run if not i.startswith(("hydra.searchpath", "suite", "task="))]
     folder = next(i.partition("=")[2] for i in tiny_run if i.startswith("data.root="))
     short = ["sequence.max_prompt_tokens=64", "sequence.max_answer_tokens=32"]
+    store = next(i.partition("=")[2] for i in tiny_run if i.startswith("store.root="))
+    names = Path(store) / "cache" / f"lm_eval_tasks-{version('lm_eval')}.json"
+    names.parent.mkdir(parents=True, exist_ok=True)
+    names.write_text('["ifeval", "piqa"]')  # reading lm-eval's index takes ten seconds
     return [*kept, f"suite=[{suite}]", f"sequence.from_folder={folder}", *short]
 
 
@@ -232,3 +241,25 @@ def test_nothing_to_fetch() -> None:
 )
 def test_files_of_a_model(names: list[str], chosen: list[str]) -> None:
     assert choose_files(names) == chosen
+
+
+def test_the_nltk_folder_is_told_to_the_compute_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nltk
+
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    assert folder_of("punkt_tab") is None
+    (tmp_path / "tokenizers" / "punkt_tab").mkdir(parents=True)
+    assert folder_of("punkt_tab") == str(tmp_path)
+    assert environment(folder_of("punkt_tab"))["NLTK_DATA"] == str(tmp_path)
+    assert nltk_resources(["piqa", "leaderboard_ifeval"]) == ["punkt_tab"]
+
+
+def test_an_unknown_benchmark_is_told(
+    suites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _environment(monkeypatch, tmp_path / "hf", _nowhere())
+    task = "suite.general.benchmarks.questions.lm_eval_task=piqua"
+    line = refused("prefetch", "--config-dir", str(suites), "suite=[questions]", task)
+    assert line == "error: benchmark piqua cannot be loaded: lm-eval has no such task"
