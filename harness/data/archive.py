@@ -61,7 +61,7 @@ class ZipArchive:
             size = self.path.stat().st_size
             raise DataError(
                 f"{self.path}: the zip file has no end ({size:,} bytes): the download was cut; "
-                "fetch it again"
+                "remove it and fetch it again"
             ) from None
 
     def names(self) -> list[str]:
@@ -72,7 +72,8 @@ class ZipArchive:
             return self._zip.read(name)
         except (zipfile.BadZipFile, zlib.error, EOFError):
             raise DataError(
-                f"{self.path}: {name} is damaged (its checksum differs); fetch the archive again"
+                f"{self.path}: {name} is damaged (its checksum differs); remove the archive and "
+                "fetch it again"
             ) from None
         except (RuntimeError, NotImplementedError) as error:
             raise DataError(f"{self.path}: {name} cannot be unpacked: {error}") from None

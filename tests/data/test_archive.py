@@ -183,7 +183,7 @@ def test_unknown_and_inferred_numbers_are_said_to_be(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda data: data[: len(data) // 2], "the download was cut; fetch it again"),
+        (lambda data: data[: len(data) // 2], "the download was cut; remove it and fetch it again"),
         (lambda data: b"", "the file is empty"),
         (lambda data: b"<!DOCTYPE html><html>Quota exceeded", "a web page, not a zip file"),
         (lambda data: b"\x1f\x8b" + data, "not a zip file"),

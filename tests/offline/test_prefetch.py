@@ -1,14 +1,17 @@
 """Fetch from a local hub, take the network away, run; and what is missing, in one line each."""
 
 import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness, refused
+from conftest import MICRO_MODEL, REPOSITORY, harness, refused
 from offline.hub import COMMIT, Hub, serve
 
 from harness.offline.benchmarks import nltk_resources
@@ -216,9 +219,25 @@ def _with_suite(tiny_run: list[str], suite: str) -> list[str]:
     return [*kept, f"suite=[{suite}]", f"sequence.from_folder={folder}", *short]
 
 
+def test_a_sweep_fetches_each_model_once(
+    prefetched: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _environment(monkeypatch, prefetched, hub.url)
+    models = f"model.path=org/micro,{MICRO_MODEL}"
+    done = harness("prefetch", "-m", models, "seed=0,1", "suite=[]")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("model org/micro") == 1
+
+
 def test_nothing_to_fetch() -> None:
-    done = harness("prefetch", "suite=[]")
-    assert done.returncode == 0
+    done = subprocess.run(
+        [sys.executable, "scripts/prefetch.py", "suite=[]"],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        check=True,
+    )
     assert "nothing to fetch" in done.stdout
 
 
