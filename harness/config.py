@@ -318,6 +318,10 @@ class EvalConfig:
     backend: str = key("what generates: 'hf' (transformers)", "hf", identity=EVAL)
     batch_size: int = key("prompts generated at once", 32, identity=EVAL)
     split: Split = key("test | eval", Split.test, identity=EVAL)
+    allow_eval_equals_test: bool = key(
+        "score eval although its prompts are test prompts (a choice made there is made on test)",
+        False,
+    )
     limit: int | None = key("first so many items of every task; null = all", None, identity=EVAL)
     max_answer_tokens: int | None = key(
         "most tokens generated for every task of the sequence; null = the task's cap", None
