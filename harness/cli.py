@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
     # Hydra's own parser wants the flags before the overrides.
     ordered = [*(word for word in argv if word not in overrides), *swept, *overrides]
     if swept:
-        ordered.append("~hydra.sweeper.params")  # they are on the command line now
+        ordered.append("hydra.sweeper.params=null")  # they are on the command line now
     _through_hydra(ordered, str(conf_dir()))
     if any(flag in HYDRA_ONLY for flag in flags):
         return 0
