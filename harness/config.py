@@ -71,6 +71,12 @@ class ResetOptimizer(StrEnum):
     never = "never"
 
 
+class Match(StrEnum):
+    epochs = "epochs"
+    steps = "steps"
+    tokens = "tokens"
+
+
 class Packing(StrEnum):
     auto = "auto"
     never = "never"
@@ -277,6 +283,12 @@ class TrainConfig:
     adapter_task_epochs: dict[str, int] = key(
         "the same for methods with an adapter; a task missing here is looked up in task_epochs",
         factory=dict,
+    )
+    match: Match = key(
+        "epochs | steps | tokens: what a method that trains on more rows shares with sequential "
+        "fine-tuning; steps and tokens stop it at the number that the task's own rows take",
+        Match.epochs,
+        identity=TRAIN,
     )
     max_steps: int | None = key(
         "stop a task after so many steps; null = never", None, identity=TRAIN

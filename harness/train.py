@@ -9,8 +9,9 @@ from typing import Any
 from hydra.utils import instantiate
 
 from harness.adapters import finish_stage, start_model
+from harness.budget import Meter, phase_steps
 from harness.config import HarnessConfig, LossNorm, Packing, ResetOptimizer, TrainConfig
-from harness.data.order import batch_indices, derive_seed, steps_per_epoch
+from harness.data.order import batch_indices, derive_seed
 from harness.data.packing import MicroBatch
 from harness.data.prompts import Example, PromptFormat
 from harness.data.task_data import TaskData, load_task_data
@@ -62,6 +63,7 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     All ranks call it together; `progress(done, total)` counts optimizer steps.
     """
     config = job.config
+    meter = Meter(rank.device)
     seed_everything(derive_seed("stage", config.seed, job.stage))
     prompts, strategies = load_prompts(config.model, job.parent), _strategies(job)
     own, epochs = _training_set(job, prompts)
@@ -85,20 +87,27 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
         phases = [Phase(data, epochs)]
         for strategy in strategies:
             phases += strategy.phases(data, history)
+        lengths = phase_steps(phases, own, epochs, config.train, config.seed)
         loop = _Loop(job, engine, passes, view, strategies)
-        loop.run(phases, progress)
+        loop.run(phases, lengths, progress)
         for strategy in strategies:
             strategy.after_task(view, job.task, own)
         engine.export(folder)
         write_states(folder, strategies, view)
         if config.train.reset_optimizer is ResetOptimizer.never and not job.last:
             engine.save_optimizer(folder / TRANSIENT)
+        cost = {
+            "optimizer_steps": len(loop.log),
+            "trained_tokens": loop.tokens,
+            "stored_examples": _stored(own, phases, strategies),
+            **meter.read(rank.world),
+        }
     finally:
         engine.destroy()
     if rank.first:
         finish_stage(config.model, adapter, job.parent, job.stage, folder)
         save_tokenizer(prompts, folder)
-        _write_log(folder, loop.log, data, packed)
+        _write_log(folder, loop.log, data, packed, cost)
 
 
 def _training_set(job: TrainJob, prompts: PromptFormat) -> tuple[TaskData, int]:
@@ -148,17 +157,13 @@ class _Loop:
         self.strategies = strategies
         self.train = job.config.train
         self.log: list[dict[str, Any]] = []
+        self.tokens = 0
 
-    def run(self, phases: Sequence[Phase], progress: Progress) -> None:
+    def run(self, phases: Sequence[Phase], lengths: Sequence[int], progress: Progress) -> None:
         """All optimizer steps of all phases."""
-        lengths = [self._steps(phase) for phase in phases]
         self.total_steps = sum(lengths)
         for phase, total in zip(phases, lengths, strict=True):
             self._run(phase, total, progress)
-
-    def _steps(self, phase: Phase) -> int:
-        total = phase.epochs * steps_per_epoch(len(phase.data.examples), self.train.batch_size)
-        return min(total, self.train.max_steps or total)
 
     def _run(self, phase: Phase, total: int, progress: Progress) -> None:
         size = len(phase.data.examples)
@@ -166,7 +171,9 @@ class _Loop:
             picked = batch_indices(
                 self.job.config.seed, phase.data.name, step, size, self.train.batch_size
             )
-            loss = self._step([phase.data.examples[i] for i in picked], step, total)
+            examples = [phase.data.examples[i] for i in picked]
+            self.tokens += sum(len(example) for example in examples)
+            loss = self._step(examples, step, total)
             if not math.isfinite(loss):
                 raise StageFailed(
                     f"the loss of {self.job.task} is {loss} at step {step + 1}; "
@@ -224,7 +231,15 @@ def _strategies(job: TrainJob) -> list[Strategy]:
     return stack
 
 
-def _write_log(folder: Path, log: list[dict[str, Any]], data: TaskData, packed: bool) -> None:
+def _stored(own: TaskData, phases: Sequence[Phase], strategies: Sequence[Strategy]) -> int:
+    """Rows besides the task's own that the method kept: trained on, or held in a memory."""
+    trained = sum(len(phase.data.examples) for phase in phases) - len(own.examples)
+    return trained + sum(strategy.memory_rows() for strategy in strategies)
+
+
+def _write_log(
+    folder: Path, log: list[dict[str, Any]], data: TaskData, packed: bool, cost: dict[str, Any]
+) -> None:
     report = {
         "task": data.name,
         "examples": len(data.examples),
@@ -232,6 +247,7 @@ def _write_log(folder: Path, log: list[dict[str, Any]], data: TaskData, packed: 
         "answer_tokens_per_epoch": data.answer_tokens,
         "truncated": data.truncation(),
         "packed": packed,
+        "cost": cost,
         "steps": log,
     }
     write_json(folder / "training.json", report)

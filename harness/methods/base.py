@@ -93,6 +93,10 @@ class Strategy:
         """Training of `task` is over, the engine is still up; `data` are the task's own examples.
         Changes of weights enter the exported model."""
 
+    def memory_rows(self) -> int:
+        """Rows of earlier tasks that the strategy held for anything but training on them."""
+        return 0
+
     def state_dict(self) -> "tuple[Mapping[str, Tensor | Sharded], dict[str, Any]]":
         """What the next stage needs, asked after `after_task`: tensors (the same on every rank) or
         sharded quantities by name, and plain JSON."""
