@@ -73,6 +73,14 @@ def number_value(text: str) -> float | None:
     return float(digits.replace(",", "").replace("\u2212", "-"))
 
 
+def short_answers(text: str) -> list[str]:
+    """Return what may be the answer of one or a few words: the first line of the text and the line
+    behind the first "Answer:" (also "answer is", 回答, 答案), each without its full stop."""
+    cue = _CUE.search(text)
+    found = [text.strip(), *([text[cue.end() :]] if cue else [])]
+    return [each.partition("\n")[0].strip().removesuffix(".") for each in found]
+
+
 def answer_text(text: str) -> str:
     """Return the text behind the first line that starts with "Answer:", "Summary:" or
     "Simplification:", or behind the sentence that announces a summary in TRACE's reasoning data;

@@ -3,7 +3,7 @@
 Training answers of that data are a rationale, a cue and the answer (for code: the line, a cue and
 the rationale), test answers the bare answer. The strict metrics cut the prediction by exactly that
 cue and score what is left as the plain scorers do; without the cue there is no answer. The lenient
-ones are those of the plain scorers, on the whole prediction.
+ones are those of the plain scorers, on the cut or on the whole prediction, whichever is better.
 """
 
 from __future__ import annotations
@@ -57,6 +57,6 @@ def _scored(
 ) -> dict[str, float]:
     whole = scorer(doc, prediction)
     return {
-        name: whole[name] if name.endswith(scorers.LENIENT) else value
+        name: max(value, whole[name]) if name.endswith(scorers.LENIENT) else value
         for name, value in scorer(doc, answer).items()
     }

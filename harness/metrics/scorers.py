@@ -24,6 +24,7 @@ from harness.metrics.extraction import (
     first_line,
     last_number,
     number_value,
+    short_answers,
 )
 from harness.metrics.rouge_l import rouge_l
 from harness.metrics.sari import sari
@@ -66,11 +67,11 @@ def number(doc: dict[str, Any], prediction: str) -> dict[str, float]:
     """
     answer = doc["answer"]
     expected = number_value(answer)
-    same = last_number(prediction) == expected if expected is not None else None
-    return {
-        "accuracy": exact_match(prediction, answer),
-        "accuracy_lenient": folded_match(prediction, answer) if same is None else float(same),
-    }
+    if expected is None:
+        lenient = max(folded_match(found, answer) for found in short_answers(prediction))
+    else:
+        lenient = float(last_number(prediction) == expected)
+    return {"accuracy": exact_match(prediction, answer), "accuracy_lenient": lenient}
 
 
 def summary(doc: dict[str, Any], prediction: str) -> dict[str, float]:

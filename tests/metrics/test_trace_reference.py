@@ -122,7 +122,7 @@ def edit_ratio(prediction: str, answer: str) -> float:
     left, right = restored(prediction), restored(answer)
     if not left or not right:
         return 0.0
-    return int(round(100 * difflib.SequenceMatcher(None, left, right).ratio())) / 100
+    return round(100 * difflib.SequenceMatcher(None, left, right).ratio()) / 100
 
 
 def exact_task(row: dict, prediction: str) -> dict[str, float]:
