@@ -230,3 +230,29 @@ def test_the_sari_of_this_file_gives_the_published_example() -> None:
         "95 species are now accepted .",
     )
     assert 100 * value == pytest.approx(26.953601953601954, abs=1e-12)
+
+
+CUES = {
+    "C-STANCE": "回答\uff1a",
+    "MeetingBank": "Therefore, the summary of the meeting transcripts is:\n",
+    "Py150": "\nReasoning:",
+}
+
+
+@pytest.mark.skipif(
+    not (REAL / "trace-reasoning").is_dir(),
+    reason="HARNESS_TEST_DATA names no folder with trace-reasoning",
+)
+@pytest.mark.parametrize("task", [name for name in TRUTH if not name.startswith("micro")])
+def test_reasoned_training_answers_score_as_their_answer(task: str) -> None:
+    """Every training answer of the reasoning data, whose cue is where its scorer looks for it."""
+    [what] = OmegaConf.load(REPOSITORY / "conf/task/reasoning" / f"{task}.yaml").values()
+    scorer = load_object(what.scorer, "scorer")
+    path = REAL / "trace-reasoning" / task / "train.json"
+    for row in json.loads(path.read_text(encoding="utf-8"))[::5]:
+        parts = row["answer"].split(CUES.get(task, "Answer:"))
+        assert len(parts) == 2
+        gold = {"prompt": "p", "answer": parts[0 if task == "Py150" else 1]}
+        for metric, value in scorer(gold, row["answer"]).items():
+            if metric != "bleu_4" and not metric.startswith("sari"):
+                assert value == pytest.approx(1.0, abs=1e-6), (metric, row["answer"])
