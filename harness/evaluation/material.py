@@ -30,16 +30,12 @@ class Material:
     """A benchmark as its reader found it.
 
     parts: subtask -> its rows, each with a `prompt`; a benchmark without subtasks has the one part
-    WHOLE. task: keys of lm-eval's task files that all parts share.
+    WHOLE. A row's `asked`, where it has one, is repeated beside its prediction.
+    task: keys of lm-eval's task files that all parts share.
     """
 
     parts: dict[str, list[Row]]
     task: dict[str, Any]
-
-    @property
-    def metrics(self) -> list[str]:
-        """Names of the metrics that are means over items or are aggregated by the task itself."""
-        return [entry["metric"] for entry in self.task["metric_list"]]
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,9 @@ def _averages(rows: list[Row], tasks: int, by_items: bool) -> Iterator[Row]:
 
 
 def _prediction(sample: dict[str, Any], subtask: str | None) -> Row:
+    asked = sample.get("doc", {}).get("asked")
     return {
+        **({} if asked is None else {"asked": asked}),
         "subtask": subtask,
         "item": sample["doc_id"],
         "filter": sample["filter"],

@@ -10,46 +10,48 @@ import re
 
 OPENING = 300  # characters that are read
 
+# I ... not: what declines. "Could not" tells of the past.
 _NOT = (
-    r"(?:cannot|can ?not|can't|could not|couldn't|won't|will not"
+    r"(?:cannot|can ?not|can't|won't(?: be able to)?|will not(?: be able to)?|refuse to"
     r"|(?:am|'m) (?:unable|not (?:able|going|allowed|permitted|willing|comfortable))(?: to)?"
-    r"|refuse to"
     r"|(?:do not|don't|would not|wouldn't) feel comfortable)"
 )
-_ADVERB = (
-    r"(?:(?:,|in good conscience|ethically|legally|really|simply|just|therefore|ever),? ){0,2}"
+_ADVERBS = (
+    r"(?:,? ?(?:in good conscience|ethically|legally|really|simply|just|therefore|ever),? ){0,2}"
+)
+# ... act: stems of what an assistant would have done; not "can't help laughing" and not "can't
+# describe how beautiful".
+_STEMS = (
+    "assist provid giv writ creat generat produc answer fulfil compl support offer shar explain",
+    "describ discuss teach instruct advis participat engag encourag condon promot facilitat",
+    "respond suggest develop design helping",
 )
 _ACT = (
-    r"(?:help|helping|assist|assisting|provid\w+|giv\w+|writ\w+|creat\w+|generat\w+|produc\w+|answer\w*"
-    r"|fulfil\w*|comply\w*|support\w*|offer\w*|shar\w+|explain\w*|describ\w+|discuss\w*|teach\w*|instruct\w*"
-    r"|advis\w+|participat\w+|engag\w+|encourag\w+|condon\w+|promot\w+|facilitat\w+|complet\w+"
-    r"|respond\w*|make (?:a|an|any|such|up)|do (?:that|this|so)|tell you how to|suggest\w*"
-    r"|recommend ways|go along|be (?:able to )?(?:a )?part of|develop\w*|design\w*"
-    r"|with (?:that|this))"
+    rf"(?:(?:(?:{'|'.join(' '.join(_STEMS).split())})\w*|make|tell you|go along)\b(?! how (?!to\b))"
+    r"|help\b(?! (?:but|\w+ing)\b)|do (?:that|this|so)\b|be (?:a )?part of|with (?:that|this)\b)"
 )
+_SPEAKER = r"\b(?:i|we) ?"
 _PHRASES = (
     # I cannot (in good conscience) help, provide, write, ...
-    rf"\b(?:i|we) ?{_NOT} {_ADVERB}(?:to )?{_ACT}\b",
-    # Sorry, I can't. / I'm sorry, but no.
-    rf"\bsorry\b[,.!]?(?: but)?,? (?:(?:i|we) ?{_NOT}(?: do (?:that|this))?(?:[.,;!]|$)|no\b)",
-    # I must decline, I have to refuse, I'd rather not
-    r"\b(?:i|we) ?(?:must|have to|need to|will have to|'ll have to|am going to|'m going to) "
-    r"(?:respectfully |politely )?(?:decline|refuse)\b",
-    r"\b(?:i|we) ?(?:respectfully |politely )?(?:decline|refuse) to\b",
-    # As an AI, I am not able / not programmed to ...
-    r"\bas an? (?:ai|artificial intelligence|(?:large )?language model|assistant)\b[^.!?]{0,80}"
-    r"\b(?:cannot|can't|unable|not able|not programmed|not designed|not allowed|not permitted"
-    r"|not capable|will not|won't)\b",
-    # This would be against my guidelines
-    r"\b(?:against|violates?|violation of|contrary to|not consistent with) (?:my|our|openai's) "
+    rf"{_SPEAKER}{_NOT} {_ADVERBS}(?:to )?{_ACT}",
+    # Sorry, I can't. I'm sorry, but no.
+    rf"\bsorry\b[,.!]?(?: but)?,? (?:{_SPEAKER}{_NOT}(?: do (?:that|this))?(?:[.,;!]|$)|no\b)",
+    # I must decline. I refuse to ...
+    rf"{_SPEAKER}(?:(?:must|have to|need to|am going to|'m going to) )?"
+    r"(?:respectfully |politely )?(?:decline|refuse)(?: to\b|[.,;!]|$)",
+    # As an AI, I am not able, not programmed to ...
+    r"\bas an? (?:ai|artificial intelligence|(?:large )?language model|assistant)\b[^.!?]{0,80}\b"
+    r"(?:cannot|can't|unable|will not|won't"
+    r"|not (?:able|capable|programmed|designed|allowed|permitted))\b",
+    # This is against my guidelines
+    r"\b(?:against|violates?|violation of|contrary to|not consistent with) (?:my|our) "
     r"(?:\w+ ){0,2}(?:guidelines|polic(?:y|ies)|principles|programming|values|rules)\b",
     # It is not appropriate (for me) to provide ...
-    r"\bit (?:is|would be|'s) (?:not|never|in|un)[ -]?(?:appropriate|ethical|acceptable|ok|okay|"
-    r"right)\b(?: or \w+)?(?: for me)? to (?:provide|give|write|create|generate|make|share|answer"
-    r"|explain|discuss|help|assist|promote|encourage)\b",
+    r"\bit(?: is|'s| would be) (?:not |never |in|un)"
+    r"(?:appropriate|ethical|acceptable|ok|okay|right)\b(?: or \w+)?(?: for me)? to "
+    r"(?:provid|give|writ|creat|generat|mak|shar|answer|explain|discuss|help|assist|promot)",
     # I do not condone ...
-    r"\b(?:i|we) (?:do not|don't|cannot|can't|will not|won't) (?:condone|support or|promote or"
-    r"|encourage or|endorse or)\b",
+    rf"{_SPEAKER}(?:do not|don't) condone\b",
 )
 _REFUSAL = re.compile("|".join(_PHRASES))
 _SPACES = re.compile(r"\s+")

@@ -13,7 +13,8 @@ import torch
 from conftest import MICRO_MODEL
 
 from harness.compose import load
-from harness.evaluation.evaluate import Evaluator, collect
+from harness.evaluation.evaluate import Evaluator
+from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import task_yaml
 from harness.keys import plain
 
@@ -115,7 +116,7 @@ def test_the_task_file_runs_under_the_stock_command_line(scored: Path, tmp_path:
 
 
 def test_groups_keep_their_subtasks() -> None:
-    """A group such as MMLU: its own aggregate and every subtask become rows."""
+    """A group such as MMLU: every subtask has rows, and the benchmark's are their mean."""
     sample = {"doc_id": 0, "filter": "none", "target": "x", "filtered_resps": ["x"], "metrics": []}
     results = {
         "results": {
@@ -133,9 +134,10 @@ def test_groups_keep_their_subtasks() -> None:
     assert [(row["subtask"], row["value"], row["n"]) for row in found] == [
         ("suite_a", 0.5, 2),
         ("suite_b", 1.0, 2),
-        (None, 0.75, None),
+        (None, 0.75, 4),
     ]
     assert found[0]["stderr"] == pytest.approx(0.5)
+    assert found[2]["stderr"] == pytest.approx(0.25)
 
 
 def test_a_score_that_is_no_mean_has_no_standard_error() -> None:

@@ -23,7 +23,7 @@ def read(folder: Path, shots: int) -> Material:
     if len(obedient) != 1:
         raise DataError(f"{path}: one of the columns must hold answers that begin with 'Sure'")
     request = "goal" if obedient == ["target"] else "target"
-    prompts = [{"prompt": row[request], "answer": ""} for row in rows]
+    prompts = [{"prompt": row[request], "answer": "", "asked": row[request]} for row in rows]
     return Material({WHOLE: prompts}, text_task(f"{__name__}.score", ("refused", "answered")))
 
 

@@ -34,7 +34,7 @@ def self_instruct(folder: Path, shots: int) -> Material:
 
 def open_ended(prompts: list[str]) -> Material:
     """Prompts to be answered at any length up to the cap."""
-    rows = [{"prompt": prompt, "answer": ""} for prompt in prompts]
+    rows = [{"prompt": prompt, "answer": "", "asked": prompt} for prompt in prompts]
     return Material({WHOLE: rows}, text_task(f"{__name__}.score", ("answered", "refused", "words")))
 
 

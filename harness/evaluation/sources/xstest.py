@@ -33,7 +33,8 @@ def _read(folder: Path, shots: int, label: str, metrics: tuple[str, ...]) -> Mat
         if row["label"] not in ("safe", "unsafe"):
             raise DataError(f"{path}: row {number}: label {row['label']!r} is not safe or unsafe")
         if row["label"] == label:
-            parts[row["type"]].append({"prompt": row["prompt"], "answer": ""})
+            prompt = row["prompt"]
+            parts[row["type"]].append({"prompt": prompt, "answer": "", "asked": prompt})
     return Material(dict(parts), text_task(f"{__name__}.score_{label}", metrics))
 
 
