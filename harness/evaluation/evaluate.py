@@ -26,8 +26,12 @@ class Evaluator:
     """One loaded model; `score` writes one benchmark's node files into a folder."""
 
     def __init__(self, config: HarnessConfig, source: Path | str, device: str) -> None:
+        from datasets import config as datasets_settings
+
         from harness.evaluation.language_model import HarnessLM
 
+        # Else every local file that is opened asks the network, for statistics, and waits for it.
+        datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         self.config = config
         model = load_stage(config.model, source, config.engine.precision.value)
