@@ -98,6 +98,11 @@ class SuiteStages(StrEnum):
     all = "all"
 
 
+class Average(StrEnum):
+    subtasks = "subtasks"
+    items = "items"
+
+
 class BetweenTasks(StrEnum):
     keep = "keep"
     stack = "stack"
@@ -177,7 +182,7 @@ class TaskConfig:
         "what every prompt starts with; shown once by prompting.style=trace", None
     )
     max_demonstrations: int | None = key("most solved rows in a prompt; null = any number", None)
-    version: int = key("raise it when prompts, scoring or generation change", 1, identity=BOTH)
+    version: int = key("raise it when scoring or generation change", 1, identity=EVAL)
 
 
 @dataclass
@@ -241,15 +246,34 @@ class MethodConfig:
 
 @dataclass
 class BenchmarkConfig:
-    folder: str | None = key("folder below data.suite_root with test.json", None)
-    lm_eval_task: str | None = key("name of a task that ships with lm-eval", None, identity=EVAL)
-    scorer: str | None = key("dotted path of the scorer (local benchmarks)", None, identity=EVAL)
+    folder: str | None = key("folder below data.suite_root with the benchmark's files", None)
+    source: str | None = key(
+        "dotted path of the reader of a publisher's files; null = a test.json and a scorer",
+        None,
+        identity=EVAL,
+    )
+    lm_eval_task: str | None = key(
+        "name of a task, group or tag that ships with lm-eval", None, identity=EVAL
+    )
+    scorer: str | None = key("dotted path of the scorer of a test.json", None, identity=EVAL)
     headline: str = key("the metric that the suite's delta uses", "???")
     filter: str = key("lm-eval filter of the headline metric", "none")
-    max_prompt_tokens: int = key("longest prompt; cut on the left", 1024, identity=EVAL)
+    max_prompt_tokens: int | None = key(
+        "longest prompt generated for, cut on the left; null = the context less the answer",
+        1024,
+        identity=EVAL,
+    )
     max_answer_tokens: int = key("most tokens generated", 64, identity=EVAL)
-    shots: int = key("demonstrations in the prompt (lm-eval tasks)", 0, identity=EVAL)
-    limit: int | None = key("first so many items only; null = all", None, identity=EVAL)
+    shots: int = key("demonstrations in the prompt (source, lm_eval_task)", 0, identity=EVAL)
+    average: Average = key(
+        "subtasks: the benchmark's score is the unweighted mean of its subtasks' scores (macro);"
+        " items: weighted by their number of items",
+        Average.subtasks,
+        identity=EVAL,
+    )
+    limit: int | None = key(
+        "first so many items only, of every subtask; null = eval.limit", None, identity=EVAL
+    )
     unit: str = key("unit of the headline metric; deltas average one unit", "score")
     version: int = key("raise it when prompts, scoring or generation change", 1, identity=EVAL)
 
@@ -334,7 +358,9 @@ class EvalConfig:
         "score eval although its prompts are test prompts (a choice made there is made on test)",
         False,
     )
-    limit: int | None = key("first so many items of every task; null = all", None, identity=EVAL)
+    limit: int | None = key(
+        "first so many items of every task and subtask; null = all", None, identity=EVAL
+    )
     max_answer_tokens: int | None = key(
         "most tokens generated for every task of the sequence; null = the task's cap", None
     )

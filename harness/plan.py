@@ -8,10 +8,12 @@ the score matrix.
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from harness.config import BenchmarkConfig, HarnessConfig, PromptStyle, TaskConfig
 from harness.data.demonstrations import draw_demonstrations
 from harness.data.files import read_rows, split_path
+from harness.evaluation.material import Amount, measure, source_folder
 from harness.keys import FileHashes, digest, identity, plain
 from harness.nodes import Cell, Node, Plan, Spec
 from harness.sequence import column_names, suite_stages, target_cells, task_order
@@ -71,9 +73,11 @@ class _Planner:
     def _suites(self, stage: int, model: Spec) -> None:
         for suite, group in self.config.suite.items():
             for name, benchmark in group.benchmarks.items():
-                path = None
-                if benchmark.folder is not None:
-                    path = split_path(str(self.config.data.suite_root), benchmark.folder, "test")
+                path, root = None, self.config.data.suite_root
+                if benchmark.source is not None:
+                    path = source_folder(root, str(benchmark.folder))
+                elif benchmark.folder is not None:
+                    path = split_path(str(root), benchmark.folder, "test")
                 limit = benchmark.limit or self.config.eval.limit
                 key = self._score(stage, model, name, benchmark, path, limit)
                 self._cell(stage, suite, name, key, benchmark, "test")
@@ -105,7 +109,7 @@ class _Planner:
             {
                 "kind": "eval",
                 "inputs": [model["key"]],
-                "data": None if path is None else self.hashes.file(path),
+                "data": self._content(path),
                 "benchmark": {"name": name, **identity(what, "eval")},
                 "eval": rules,
                 "engine": identity(config.engine, "eval"),
@@ -113,20 +117,28 @@ class _Planner:
                 **extra,
             }
         )
-        items = 0 if path is None else min(limit or 10**9, len(read_rows(path)))
+        amount = _amount(name, what, path)
+        items = amount.within(limit)
         spec = {
             "benchmark": name,
             "data": None if path is None else str(path),
             "items": items,
+            "by_likelihood": amount.by_likelihood,
             "limit": limit,
             "what": plain(what),
             "demonstrations": shown or [],
             "instruction": instruction,
             "postprocess": bool(extra.get("postprocess")),
         }
-        work = float(items * what.max_answer_tokens)
+        work = float(items * (1 if amount.by_likelihood else what.max_answer_tokens))
         self._add(Node("eval", key, stage, f"score {name}", model, spec, work))
         return key
+
+    def _content(self, path: Path | None) -> Any:
+        """Hash of a data file, or of every file of a folder."""
+        if path is None:
+            return None
+        return self.hashes.folder(path) if path.is_dir() else self.hashes.file(path)
 
     def _add(self, node: Node) -> None:
         self.nodes.setdefault(node.key, node)
@@ -188,3 +200,12 @@ class _Planner:
         twin = _Planner(self.config, self.hashes).plan("")
         self.config.seed = seed
         return {"keys": [node.key for node in twin.nodes], "method": self.config.method.name}
+
+
+def _amount(name: str, what: TaskConfig | BenchmarkConfig, path: Path | None) -> Amount:
+    """How many items a benchmark has; of lm-eval's own tasks it is not known before they load."""
+    if path is None:
+        return Amount((0,), by_likelihood=False)
+    if isinstance(what, BenchmarkConfig) and what.source is not None:
+        return measure(what, path, name)
+    return Amount((len(read_rows(path)),), by_likelihood=False)

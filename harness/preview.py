@@ -25,8 +25,8 @@ def print_plan(config: HarnessConfig, variant: str = "") -> None:
         if node.key in pending:
             left_tokens += amount if node.kind == "train" else 0
             left_stages += node.kind == "train"
-            left_generations += amount if node.kind == "eval" else 0
-            if node.kind == "eval":
+            if unit == "generations":
+                left_generations += amount
                 most_generated += amount * node.spec["what"]["max_answer_tokens"]
         work = f"{amount:,} {unit}" if amount else "lm-eval task"
         print(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
@@ -59,4 +59,4 @@ def _amount(
 ) -> tuple[int, str]:
     if node.kind == "train":
         return training_tokens(node, tokens, config), "tokens"
-    return node.spec["items"], "generations"
+    return node.spec["items"], "likelihoods" if node.spec["by_likelihood"] else "generations"

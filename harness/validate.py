@@ -21,7 +21,8 @@ from harness.config import (
 from harness.data.files import read_rows, split_path
 from harness.data.overlap import selects_on_test
 from harness.devices import cpu_cores, gpu_count
-from harness.errors import ConfigError
+from harness.errors import ConfigError, HarnessError
+from harness.evaluation.material import measure, source_folder
 from harness.methods.loading import load_object, load_strategies
 from harness.modeling import ADAPTER_FILE, TOKENIZER_FILES
 from harness.offline.models import cached_description
@@ -211,8 +212,9 @@ def _check_lengths(config: HarnessConfig, positions: int | None) -> None:
             parts.append((f"suite.{suite}.benchmarks.{name}", benchmark, False))
     for where, part, trained in parts:
         for name in ("max_prompt_tokens", "max_answer_tokens"):
-            _require(getattr(part, name) >= 1, f"{where}.{name}: it must be at least 1")
-        total = part.max_prompt_tokens + part.max_answer_tokens
+            value = getattr(part, name)
+            _require(value is None or value >= 1, f"{where}.{name}: it must be at least 1")
+        total = (part.max_prompt_tokens or 1) + part.max_answer_tokens
         if trained and total > config.train.pack_tokens:
             raise ConfigError(
                 f"{where}: prompt + answer may take {total} tokens; "
@@ -251,13 +253,24 @@ def _check_selection(config: HarnessConfig, name: str) -> None:
 
 
 def _check_benchmark(config: HarnessConfig, where: str, benchmark: BenchmarkConfig) -> None:
+    _require(benchmark.shots >= 0, f"{where}.shots={benchmark.shots}: it must be 0 or more")
+    limit = benchmark.limit
+    _require(limit is None or limit >= 1, f"{where}.limit={limit}: it must be at least 1")
     if (benchmark.folder is None) == (benchmark.lm_eval_task is None):
         raise ConfigError(f"{where}: give either folder (local data) or lm_eval_task")
     if benchmark.folder is None:
         return
-    if benchmark.scorer is None:
-        raise ConfigError(f"{where}.scorer: a local benchmark needs a scorer")
-    if config.data.suite_root is None:
+    if (benchmark.scorer is None) == (benchmark.source is None):
+        raise ConfigError(f"{where}: a local benchmark needs either a scorer or a source")
+    root = config.data.suite_root
+    if benchmark.source is not None:
+        try:
+            folder = source_folder(root, benchmark.folder)
+        except HarnessError as error:
+            raise type(error)(f"{where}: {error}") from error
+        measure(benchmark, folder, where)
+        return
+    if root is None:
         raise ConfigError(f"{where}: set data.suite_root, the folder that holds {benchmark.folder}")
-    read_rows(split_path(config.data.suite_root, benchmark.folder, "test"))
-    load_object(benchmark.scorer, f"{where}.scorer")
+    read_rows(split_path(root, benchmark.folder, "test"))
+    load_object(str(benchmark.scorer), f"{where}.scorer")

@@ -2,10 +2,10 @@
 
 import json
 import logging
-import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,25 @@ from harness.config import HarnessConfig
 from harness.data.demonstrations import with_demonstrations
 from harness.data.files import read_rows
 from harness.engine.ranks import seed_everything
-from harness.evaluation.task_yaml import write_task
+from harness.evaluation.material import read_material, store_parts
+from harness.evaluation.scores import collect
+from harness.evaluation.task_yaml import write_material, write_task
 from harness.files import write_atomically, write_json
 from harness.modeling import load_prompts, load_stage
 
-SCORES, PREDICTIONS = "scores.json", "predictions.jsonl"
+SCORES, PREDICTIONS, DETAILS = "scores.json", "predictions.jsonl", "details.json"
 
 
 class Evaluator:
     """One loaded model; `score` writes one benchmark's node files into a folder."""
 
     def __init__(self, config: HarnessConfig, source: Path | str, device: str) -> None:
+        from datasets import config as datasets_settings
+
         from harness.evaluation.language_model import HarnessLM
 
+        # Else every local file that is opened asks the network, for statistics, and waits for it.
+        datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         self.config = config
         model = load_stage(config.model, source, config.engine.precision.value)
@@ -38,15 +44,17 @@ class Evaluator:
 
         # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.
         shown = spec.get("demonstrations")
-        self.lm.prompt_limit = None if shown else spec["what"]["max_prompt_tokens"]
+        self.lm.start_counting(None if shown else spec["what"]["max_prompt_tokens"])
         with _undisturbed():
-            tasks = _load_tasks(spec, folder)
+            tasks = self._load_tasks(spec, folder)
             self._apply_sampling(tasks)
             results = evaluate(
                 self.lm, tasks, limit=spec["limit"], bootstrap_iters=0, log_samples=True
             )
-        rows, predictions = collect(results, spec["benchmark"])
+        average = spec["what"].get("average", "subtasks")
+        rows, predictions = collect(results, spec["benchmark"], average)
         write_json(folder / SCORES, rows)
+        write_json(folder / DETAILS, self.lm.counted())
         lines = (json.dumps(item, ensure_ascii=False, sort_keys=True) for item in predictions)
         write_atomically(folder / PREDICTIONS, "".join(f"{line}\n" for line in lines))
         progress()
@@ -60,16 +68,39 @@ class Evaluator:
             if task.OUTPUT_TYPE == "generate_until":
                 task.config.generation_kwargs |= {"do_sample": True, "temperature": temperature}
 
+    def _load_tasks(self, spec: dict[str, Any], folder: Path) -> dict[str, Any]:
+        from lm_eval.tasks import TaskManager
 
-def _load_tasks(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
+        if spec["data"] is None:
+            return _built_in(spec["what"])
+        if spec["what"].get("source"):
+            what, data = spec["what"], Path(spec["data"])
+            material = read_material(what["source"], data, what["shots"], spec["benchmark"])
+            shared = Path(self.config.store.root).absolute() / "cache" / "suites"
+            write_material(folder, spec["benchmark"], material, store_parts(material, shared), what)
+        else:
+            _write_rows(spec, folder)
+        manager = TaskManager(include_path=str(folder), include_defaults=False)
+        return manager.load([spec["benchmark"]])
+
+
+def _built_in(what: dict[str, Any]) -> dict[str, Any]:
+    tasks = _all_tasks().load([what["lm_eval_task"]])
+    for task in tasks["tasks"].values():
+        task.set_config(key="num_fewshot", value=what["shots"])
+    return tasks
+
+
+@cache
+def _all_tasks() -> Any:
+    """The tasks that ship with lm-eval; reading their index takes ten seconds."""
     from lm_eval.tasks import TaskManager
 
-    what = spec["what"]
-    if spec["data"] is None:
-        tasks = TaskManager().load([what["lm_eval_task"]])
-        for task in tasks["tasks"].values():
-            task.set_config(key="num_fewshot", value=what["shots"])
-        return tasks
+    return TaskManager()
+
+
+def _write_rows(spec: dict[str, Any], folder: Path) -> None:
+    """The task of a TRACE-format file, its demonstrations put before every prompt."""
     data = Path(spec["data"])
     if spec.get("demonstrations"):
         shown, instruction = spec["demonstrations"], spec["instruction"]
@@ -78,71 +109,7 @@ def _load_tasks(spec: dict[str, Any], folder: Path) -> dict[str, Any]:
             for row in read_rows(data)
         ]
         data = write_json(folder / "test.json", rows)
-    write_task(folder, spec["benchmark"], data, what)
-    manager = TaskManager(include_path=str(folder), include_defaults=False)
-    return manager.load([spec["benchmark"]])
-
-
-def collect(results: dict[str, Any], benchmark: str) -> tuple[list[dict], list[dict]]:
-    """lm-eval's results as score rows and predictions.
-
-    A row is {subtask, metric, filter, value, stderr, n, higher_is_better}; subtask is null for the
-    benchmark itself. The standard error comes from the per-item values where the score is their
-    mean, else it is null.
-    """
-    rows, predictions = [], []
-    for task, samples in sorted(results["samples"].items()):
-        subtask = None if task == benchmark else task
-        predictions += [_prediction(sample, subtask) for sample in samples]
-        for name, value in _metrics(results["results"][task]):
-            metric, _, chosen = name.partition(",")
-            items = [s[metric] for s in samples if s["filter"] == chosen and metric in s]
-            higher = results["higher_is_better"].get(task, {}).get(metric, True)
-            rows.append(_row(subtask, metric, chosen, value, items, higher))
-    for group in sorted(set(results["results"]) - set(results["samples"])):
-        subtask = None if group == benchmark else group
-        for name, value in _metrics(results["results"][group]):
-            metric, _, chosen = name.partition(",")
-            rows.append(_row(subtask, metric, chosen, value, [], True))
-    return rows, predictions
-
-
-def _metrics(result: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    for name, value in sorted(result.items()):
-        if "," in name and "_stderr," not in name and isinstance(value, int | float):
-            yield name, float(value)
-
-
-def _row(
-    subtask: str | None, metric: str, chosen: str, value: float, items: list, higher: bool
-) -> dict[str, Any]:
-    numbers = [float(item) for item in items if isinstance(item, int | float)]
-    stderr = None
-    if len(numbers) == len(items) > 1:
-        mean = math.fsum(numbers) / len(numbers)
-        if math.isclose(mean, value, abs_tol=1e-9):
-            squares = math.fsum((number - mean) ** 2 for number in numbers)
-            stderr = math.sqrt(squares / (len(numbers) - 1) / len(numbers))
-    return {
-        "subtask": subtask,
-        "metric": metric,
-        "filter": chosen,
-        "value": value,
-        "stderr": stderr,
-        "n": len(items) or None,
-        "higher_is_better": bool(higher),
-    }
-
-
-def _prediction(sample: dict[str, Any], subtask: str | None) -> dict[str, Any]:
-    return {
-        "subtask": subtask,
-        "item": sample["doc_id"],
-        "filter": sample["filter"],
-        "target": sample["target"],
-        "prediction": sample["filtered_resps"],
-        "values": {name: sample[name] for name in sample["metrics"]},
-    }
+    write_task(folder, spec["benchmark"], data, spec["what"])
 
 
 @contextmanager

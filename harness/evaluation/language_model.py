@@ -20,7 +20,18 @@ class HarnessLM(HFLM):
     def __init__(self, model: Any, prompts: PromptFormat, batch_size: int) -> None:
         super().__init__(pretrained=model, tokenizer=prompts.tokenizer, batch_size=batch_size)
         self.prompts = prompts
-        self.prompt_limit: int | None = None
+        self.start_counting(None)
+
+    def start_counting(self, prompt_limit: int | None) -> None:
+        """Before a benchmark: bound its generations' prompts, and count requests from 0."""
+        self.prompt_limit = prompt_limit
+        self._requests = self._cut = 0
+
+    def counted(self) -> dict[str, float]:
+        """Requests since `start_counting` (a choice of an item is one), and the share whose prompt
+        was cut on the left to fit."""
+        share = self._cut / self._requests if self._requests else 0.0
+        return {"requests": self._requests, "truncated_prompts": share}
 
     @property
     def eot_token_id(self) -> int:
@@ -50,7 +61,14 @@ class HarnessLM(HFLM):
         """Prompts as [rows, width] ids and mask, padded on the left with EOS under the mask."""
         limits = [limit for limit in (self.prompt_limit, left_truncate_len) if limit is not None]
         limit = min(limits, default=None)
-        rows = [self.prompts.prompt_ids(string, limit) for string in strings]
+        whole = [self.prompts.prompt_ids(string) for string in strings]
+        fits = [limit is None or len(ids) <= limit for ids in whole]
+        self._requests += len(fits)
+        self._cut += fits.count(False)
+        rows = [
+            ids if fit else self.prompts.prompt_ids(string, limit)
+            for string, ids, fit in zip(strings, whole, fits, strict=True)
+        ]
         width = max(len(row) for row in rows)
         ids = torch.full((len(rows), width), self.prompts.eos_token_id)
         mask = torch.zeros_like(ids)
@@ -59,6 +77,15 @@ class HarnessLM(HFLM):
             ids[index, place] = torch.tensor(row)
             mask[index, place] = 1
         return ids, mask
+
+    def _loglikelihood_tokens(
+        self, requests: list[tuple[Any, list[int], list[int]]], *args: Any, **kwargs: Any
+    ) -> list[tuple[float, bool]]:
+        """Likelihoods; lm-eval keeps the last tokens of context and continuation that fit."""
+        lengths = [len(context) + len(continuation) for _, context, continuation in requests]
+        self._requests += len(lengths)
+        self._cut += sum(length > self.max_length + 1 for length in lengths)
+        return super()._loglikelihood_tokens(requests, *args, **kwargs)
 
     def _model_generate(
         self, context: Tensor, max_length: int, stop: list[str], **kwargs: Any

@@ -1,4 +1,4 @@
-"""A local benchmark as an lm-eval YAML task over a JSON file."""
+"""Local benchmarks as lm-eval YAML tasks over JSON files."""
 
 from pathlib import Path
 from typing import Any
@@ -7,19 +7,17 @@ import yaml
 
 from harness.data.files import read_rows
 from harness.errors import DataError
+from harness.evaluation.material import WHOLE, Function, Material
 from harness.files import write_atomically
 from harness.methods.loading import load_object
 
 
-class _Function(str):
-    """A dotted path that lm-eval resolves (`!function package.module.name`)."""
-
-
 class _Dumper(yaml.SafeDumper):
-    pass
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
-_Dumper.add_representer(_Function, lambda d, path: d.represent_scalar("!function", str(path)))
+_Dumper.add_representer(Function, lambda d, path: d.represent_scalar("!function", str(path)))
 
 TASK_FILE, SCORING_FILE = "task.yaml", "scoring.py"
 
@@ -57,13 +55,56 @@ def task_yaml(name: str, data: Path, scorer: str, max_answer_tokens: int, versio
             "do_sample": False,
             "max_gen_toks": max_answer_tokens,
         },
-        "process_results": _Function("scoring.process_results"),
+        "process_results": Function("scoring.process_results"),
         "metric_list": [
             {"metric": metric, "aggregation": "mean", "higher_is_better": True}
             for metric in _metric_names(scorer, data)
         ],
         "metadata": {"version": version},
     }
+    return _dump(content)
+
+
+def write_material(
+    folder: Path, name: str, material: Material, files: dict[str, Path], what: dict[str, Any]
+) -> None:
+    """Write the lm-eval task or group `name` of a reader's material into `folder`.
+
+    `files`: part -> its rows. `what`: the benchmark's configuration. A group's subtasks are named
+    `<name>::<name>.<part>` by lm-eval, so no name can be that of another task.
+    """
+    shared = {"dataset_path": "json", "test_split": "test", "doc_to_text": "prompt"}
+    shared |= {"doc_to_target": "answer", "num_fewshot": 0, **material.task}
+    if shared["output_type"] == "generate_until":
+        cap = {"max_gen_toks": what["max_answer_tokens"]}
+        shared["generation_kwargs"] = shared["generation_kwargs"] | cap
+    about = {"metadata": {"version": what["version"]}}
+    if list(files) == [WHOLE]:
+        content = {"task": name, **_data(files[WHOLE]), **shared, **about}
+    else:
+        subtasks = [
+            {"task": f"{name}.{part}", "task_alias": part, **_data(path), **about}
+            for part, path in files.items()
+        ]
+        macro = what["average"] == "subtasks"
+        means = [
+            {"metric": metric["metric"], "aggregation": "mean", "weight_by_size": not macro}
+            for metric in shared["metric_list"]
+        ]
+        content = {"group": name, "task": subtasks, "aggregate_metric_list": means, **shared}
+    write_atomically(folder / TASK_FILE, _dump(content))
+
+
+def subtask_name(task: str, benchmark: str) -> str:
+    """The part that a task of `write_material`'s groups scores; other names as they are."""
+    return task.removeprefix(f"{benchmark}::").removeprefix(f"{benchmark}.")
+
+
+def _data(path: Path) -> dict[str, Any]:
+    return {"dataset_kwargs": {"data_files": {"test": str(path)}}}
+
+
+def _dump(content: dict[str, Any]) -> str:
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 

@@ -15,7 +15,8 @@ from conftest import MICRO_MODEL
 from omegaconf import OmegaConf
 
 from harness.compose import conf_dir, load
-from harness.evaluation.evaluate import Evaluator, collect
+from harness.evaluation.evaluate import Evaluator
+from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import task_yaml
 from harness.keys import plain
 from harness.methods.loading import load_object
@@ -158,7 +159,7 @@ def test_every_headline_is_a_metric_of_the_task_file() -> None:
 
 
 def test_groups_keep_their_subtasks() -> None:
-    """A group such as MMLU: its own aggregate and every subtask become rows."""
+    """A group such as MMLU: every subtask has rows, and the benchmark's are their mean."""
     sample = {"doc_id": 0, "filter": "none", "target": "x", "filtered_resps": ["x"], "metrics": []}
     results = {
         "results": {
@@ -176,9 +177,10 @@ def test_groups_keep_their_subtasks() -> None:
     assert [(row["subtask"], row["value"], row["n"]) for row in found] == [
         ("suite_a", 0.5, 2),
         ("suite_b", 1.0, 2),
-        (None, 0.75, None),
+        (None, 0.75, 4),
     ]
     assert found[0]["stderr"] == pytest.approx(0.5)
+    assert found[2]["stderr"] == pytest.approx(0.25)
 
 
 def test_a_score_that_is_no_mean_has_no_standard_error() -> None:

@@ -1,0 +1,141 @@
+"""What a reader makes of a publisher's raw files: the rows of a benchmark and its lm-eval task.
+
+A reader is a function `read(folder, shots) -> Material` in `harness/evaluation/sources/`; a
+benchmark names it by dotted path. Demonstrations are part of the prompts that it builds. Importing
+a reader loads neither torch nor lm-eval; the functions that score its rows may.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.config import BenchmarkConfig
+from harness.errors import ConfigError, DataError
+from harness.files import write_atomically
+from harness.keys import digest
+from harness.methods.loading import load_object
+
+Row = dict[str, Any]
+WHOLE = ""  # the one part of a benchmark without subtasks
+
+
+class Function(str):
+    """A dotted path that lm-eval resolves (`!function package.module.name`)."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """A benchmark as its reader found it.
+
+    parts: subtask -> its rows, each with a `prompt`; a benchmark without subtasks has the one part
+    WHOLE. A row's `asked`, where it has one, is repeated beside its prediction.
+    task: keys of lm-eval's task files that all parts share.
+    """
+
+    parts: dict[str, list[Row]]
+    task: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Items of every part of a benchmark, and whether its choices are scored by likelihood."""
+
+    items: tuple[int, ...]
+    by_likelihood: bool
+
+    def within(self, limit: int | None) -> int:
+        """Number of items, no more than `limit` of every part."""
+        return sum(count if limit is None else min(count, limit) for count in self.items)
+
+
+def choice_task(metrics: tuple[str, ...] = ("acc",)) -> dict[str, Any]:
+    """The task of rows {prompt, choices, answer: index}: the likeliest choice, after one space."""
+    return {
+        "output_type": "multiple_choice",
+        "doc_to_choice": "choices",
+        "target_delimiter": " ",
+        "metric_list": [_mean(metric) for metric in metrics],
+    }
+
+
+def text_task(score: str, metrics: tuple[str, ...], until: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The task of rows {prompt, answer}: text generated up to one of `until`, given to the function
+    `score` (dotted path of process_results(doc, results) -> {metric: value})."""
+    return {
+        "output_type": "generate_until",
+        "target_delimiter": "",
+        "generation_kwargs": {"until": list(until), "do_sample": False},
+        "process_results": Function(score),
+        "metric_list": [_mean(metric) for metric in metrics],
+    }
+
+
+def _mean(metric: str) -> dict[str, Any]:
+    return {"metric": metric, "aggregation": "mean", "higher_is_better": True}
+
+
+def require_no_shots(shots: int, benchmark: str) -> None:
+    """Raise ConfigError where examples are asked of files that hold none to show."""
+    if shots:
+        raise ConfigError(f"shots={shots}: the files of {benchmark} hold no examples; use shots=0")
+
+
+def source_folder(root: str | None, folder: str) -> Path:
+    """Where a benchmark's raw files lie. Raises ConfigError or DataError naming data.suite_root."""
+    if root is None:
+        raise ConfigError(f"set data.suite_root=<folder>, the folder that holds {folder}")
+    if not Path(root).is_dir():
+        raise DataError(f"data.suite_root={root} does not exist; it must hold {folder}")
+    path = Path(root) / folder
+    if not path.is_dir():
+        raise DataError(f"{path} does not exist; set data.suite_root=<the folder with {folder}>")
+    return path.absolute()
+
+
+def read_material(source: str, folder: Path, shots: int, where: str) -> Material:
+    """Run a reader for the benchmark at the key `where`. Raises ConfigError or DataError."""
+    read = load_object(source, f"{where}.source")
+    try:
+        return read(folder, shots)  # type: ignore[operator]
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def measure(benchmark: BenchmarkConfig, folder: Path, where: str) -> Amount:
+    """Read a benchmark's files once a process and state, and tell how much work they hold."""
+    stamps = [
+        (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    return _measure(str(benchmark.source), folder, benchmark.shots, where, digest(stamps))
+
+
+@cache
+def _measure(source: str, folder: Path, shots: int, where: str, state: str) -> Amount:
+    del state  # part of the memory's key: changed files are read again
+    material = read_material(source, folder, shots, where)
+    for name, rows in material.parts.items():
+        if not rows:
+            raise DataError(f"{folder}: no item of {name or where} is there")
+    return Amount(
+        items=tuple(len(rows) for rows in material.parts.values()),
+        by_likelihood=material.task["output_type"] == "multiple_choice",
+    )
+
+
+def store_parts(material: Material, cache_folder: Path) -> dict[str, Path]:
+    """Write every part's rows as a JSON Lines file named by its content; returns part -> file.
+
+    Models and stages share the files, so a node holds no copy of its prompts.
+    """
+    files: dict[str, Path] = {}
+    for name, rows in material.parts.items():
+        text = "".join(f"{json.dumps(row, ensure_ascii=False, sort_keys=True)}\n" for row in rows)
+        path = cache_folder / f"{digest(text)}.jsonl"
+        if not path.is_file():
+            write_atomically(path, text)
+        files[name] = path
+    return files

@@ -1,0 +1,101 @@
+"""lm-eval's results as score rows and predictions of a node."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from harness.evaluation.task_yaml import subtask_name
+
+Row = dict[str, Any]
+
+
+def collect(
+    results: dict[str, Any], benchmark: str, average: str = "subtasks"
+) -> tuple[list[Row], list[Row]]:
+    """Rows {subtask, metric, filter, value, stderr, n, higher_is_better} and predictions.
+
+    The standard error of a task comes from its per-item values where its score is their mean, else
+    it is null. One task alone is the benchmark itself (subtask null). Of several, each is a subtask
+    with rows of its own, and the benchmark's rows are averaged from theirs (`average` as in
+    BenchmarkConfig) whatever lm-eval's own group does: its `mmlu` weighs subjects by their size.
+    """
+    tasks = sorted(results["samples"])
+    rows: list[Row] = []
+    predictions: list[Row] = []
+    for task in tasks:
+        subtask = None if len(tasks) == 1 else subtask_name(task, benchmark)
+        rows += _task_rows(results, task, subtask)
+        predictions += [_prediction(sample, subtask) for sample in results["samples"][task]]
+    if len(tasks) > 1:
+        rows += _averages(rows, len(tasks), by_items=average == "items")
+    return rows, predictions
+
+
+def _task_rows(results: dict[str, Any], task: str, subtask: str | None) -> Iterator[Row]:
+    samples = results["samples"][task]
+    for name, value in _metrics(results["results"][task]):
+        metric, _, chosen = name.partition(",")
+        items = [s[metric] for s in samples if s["filter"] == chosen and metric in s]
+        higher = results["higher_is_better"].get(task, {}).get(metric, True)
+        yield {
+            "subtask": subtask,
+            "metric": metric,
+            "filter": chosen,
+            "value": value,
+            "stderr": _standard_error(value, items),
+            "n": len(items) or None,
+            "higher_is_better": bool(higher),
+        }
+
+
+def _metrics(result: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in sorted(result.items()):
+        if "," in name and "_stderr," not in name and isinstance(value, int | float):
+            yield name, float(value)
+
+
+def _standard_error(value: float, items: list[Any]) -> float | None:
+    numbers = [float(item) for item in items if isinstance(item, int | float)]
+    if not len(numbers) == len(items) > 1:
+        return None
+    mean = math.fsum(numbers) / len(numbers)
+    if not math.isclose(mean, value, abs_tol=1e-9):
+        return None
+    squares = math.fsum((number - mean) ** 2 for number in numbers)
+    return math.sqrt(squares / (len(numbers) - 1) / len(numbers))
+
+
+def _averages(rows: list[Row], tasks: int, by_items: bool) -> Iterator[Row]:
+    """The benchmark's own rows: for every metric that all subtasks have, the weighted mean of
+    their scores, and its error for independent subtasks."""
+    for metric, chosen in dict.fromkeys((row["metric"], row["filter"]) for row in rows):
+        parts = [row for row in rows if (row["metric"], row["filter"]) == (metric, chosen)]
+        sizes = [row["n"] for row in parts]
+        if len(parts) < tasks or None in sizes:
+            continue
+        total = sum(sizes)
+        weights = [size / total if by_items else 1 / tasks for size in sizes]
+        errors = [row["stderr"] for row in parts]
+        parts_of_error = (weight * error for weight, error in zip(weights, errors, strict=True))
+        yield {
+            "subtask": None,
+            "metric": metric,
+            "filter": chosen,
+            "value": math.fsum(w * row["value"] for w, row in zip(weights, parts, strict=True)),
+            "stderr": None if None in errors else math.hypot(*parts_of_error),
+            "n": total,
+            "higher_is_better": parts[0]["higher_is_better"],
+        }
+
+
+def _prediction(sample: dict[str, Any], subtask: str | None) -> Row:
+    asked = sample.get("doc", {}).get("asked")
+    return {
+        **({} if asked is None else {"asked": asked}),
+        "subtask": subtask,
+        "item": sample["doc_id"],
+        "filter": sample["filter"],
+        "target": sample["target"],
+        "prediction": sample["filtered_resps"],
+        "values": {name: sample[name] for name in sample["metrics"]},
+    }

@@ -1,0 +1,282 @@
+"""Readers' material as lm-eval tasks: scores, errors, predictions, and the stock command line."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MICRO_MODEL, refused
+from raw_files import write_boolq, write_mmlu, write_text, write_xstest
+
+from harness.compose import load
+from harness.config import BenchmarkConfig
+from harness.errors import ConfigError, DataError
+from harness.evaluation.evaluate import Evaluator
+from harness.evaluation.material import measure, source_folder, store_parts
+from harness.evaluation.scores import collect
+from harness.evaluation.sources import boolq, mmlu
+from harness.keys import FileHashes, plain
+from harness.plan import make_plan
+
+SOURCES = "harness.evaluation.sources"
+STORY = "The council met on day {} and"
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nodes of a group by likelihood, a task and a group by generation, with the micro model."""
+    root = tmp_path_factory.mktemp("suites")
+    os.environ["HF_DATASETS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    config = load([f"store.root={root / 'store'}"])
+    evaluator = Evaluator(config, MICRO_MODEL, "cpu")
+    write_mmlu(root / "mmlu", {"anatomy": 3, "high_school_physics": 5, "law": 2})
+    prompts = [{"prompt": STORY.format(i), "answer": ""} for i in range(5)]
+    write_text(root / "lima" / "test.json", json.dumps(prompts))
+    write_xstest(root / "xstest")
+    for name, source, what in (
+        ("mmlu", "mmlu.read", {"shots": 2, "max_prompt_tokens": None}),
+        ("lima", "prompts.read", {"max_answer_tokens": 12}),
+        ("xstest", "xstest.safe", {"max_answer_tokens": 12, "average": "items"}),
+    ):
+        benchmark = BenchmarkConfig(folder=name, source=f"{SOURCES}.{source}", headline="x")
+        spec = {
+            "benchmark": name,
+            "data": str(root / name),
+            "limit": 4,
+            "what": plain(benchmark) | what,
+        }
+        evaluator.score(spec, root / "nodes" / name, lambda: None)
+    return root / "nodes"
+
+
+def rows(node: Path) -> list[dict[str, Any]]:
+    return json.loads((node / "scores.json").read_text())
+
+
+def row(node: Path, subtask: str | None, metric: str) -> dict[str, Any]:
+    [found] = [r for r in rows(node) if (r["subtask"], r["metric"]) == (subtask, metric)]
+    return found
+
+
+def items(node: Path, subtask: str | None, metric: str) -> list[float]:
+    lines = (node / "predictions.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    return [item["values"][metric] for item in found if item["subtask"] == subtask]
+
+
+def test_a_benchmark_is_the_unweighted_mean_of_its_subtasks(nodes: Path) -> None:
+    subjects = {"anatomy": 3, "high_school_physics": 4, "law": 2}  # limit 4 holds for each
+    means, errors = [], []
+    for subject, size in subjects.items():
+        values = items(nodes / "mmlu", subject, "acc")
+        found = row(nodes / "mmlu", subject, "acc")
+        assert found["n"] == len(values) == size
+        mean = sum(values) / size
+        assert found["value"] == pytest.approx(mean)
+        means.append(mean)
+        variance = sum((value - mean) ** 2 for value in values) / (size - 1)
+        errors.append(math.sqrt(variance / size))
+    whole = row(nodes / "mmlu", None, "acc")
+    assert whole["value"] == pytest.approx(sum(means) / 3)
+    assert whole["stderr"] == pytest.approx(math.sqrt(sum(e**2 for e in errors)) / 3)
+    assert whole["n"] == 9
+
+
+def test_a_benchmark_may_be_averaged_over_items(nodes: Path) -> None:
+    """Types of 2 and 1 prompts."""
+    whole = row(nodes / "xstest", None, "answered")["value"]
+    values = [
+        value
+        for name in ("homonyms", "definitions")
+        for value in items(nodes / "xstest", name, "answered")
+    ]
+    assert len(values) == 3
+    assert whole == pytest.approx(sum(values) / 3)
+
+
+def test_the_shots_of_likelihoods_reach_the_model(nodes: Path) -> None:
+    """The letter that is likeliest behind the whole prompt, computed with plain transformers."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(MICRO_MODEL)
+    model = AutoModelForCausalLM.from_pretrained(MICRO_MODEL, dtype=torch.float32)
+    lines = (nodes / "mmlu" / "predictions.jsonl").read_text().splitlines()
+    found = [item for item in map(json.loads, lines) if item["subtask"] == "law"]
+    material = mmlu.read(nodes.parent / "mmlu", 2)
+    for question, item in zip(material.parts["law"], found, strict=True):
+        prompt = tokenizer(question["prompt"])["input_ids"]
+        for choice, (likelihood, _) in zip("ABCD", item["prediction"], strict=True):
+            whole = tokenizer(f"{question['prompt']} {choice}")["input_ids"]
+            assert whole[: len(prompt)] == prompt
+            with torch.no_grad():
+                scores = model(torch.tensor([whole])).logits[0].log_softmax(-1)
+            places = range(len(prompt) - 1, len(whole) - 1)
+            expected = sum(float(scores[place, whole[place + 1]]) for place in places)
+            assert likelihood == pytest.approx(expected, abs=1e-4)
+
+
+def test_open_ended_predictions_repeat_what_was_asked(nodes: Path) -> None:
+    lines = (nodes / "lima" / "predictions.jsonl").read_text().splitlines()
+    assert [json.loads(line)["asked"] for line in lines] == [STORY.format(i) for i in range(4)]
+    assert "asked" not in (nodes / "mmlu" / "predictions.jsonl").read_text()
+
+
+def test_nodes_tell_how_many_prompts_were_cut(nodes: Path, tmp_path: Path) -> None:
+    details = json.loads((nodes / "mmlu" / "details.json").read_text())
+    assert details == {"requests": 36, "truncated_prompts": 0.0}
+    config = load([f"store.root={tmp_path / 'store'}"])
+    evaluator = Evaluator(config, MICRO_MODEL, "cpu")
+    tokens = len(evaluator.lm.prompts.prompt_ids("Tell 0 stories"))
+    prompts = [{"prompt": "Tell 0 stories", "answer": ""}, {"prompt": "Hi", "answer": ""}]
+    write_text(tmp_path / "lima" / "test.json", json.dumps(prompts))
+    benchmark = BenchmarkConfig(
+        folder="lima",
+        source=f"{SOURCES}.prompts.read",
+        headline="words",
+        max_prompt_tokens=tokens - 1,
+        max_answer_tokens=2,
+    )
+    spec = {"benchmark": "lima", "data": str(tmp_path / "lima"), "limit": None}
+    evaluator.score(spec | {"what": plain(benchmark)}, tmp_path / "node", lambda: None)
+    details = json.loads((tmp_path / "node" / "details.json").read_text())
+    assert details == {"requests": 2, "truncated_prompts": 0.5}
+
+
+@pytest.mark.slow
+def test_nodes_run_under_the_stock_command_line(nodes: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "lm_eval", "run", "--model", "hf"),
+            *("--model_args", f"pretrained={MICRO_MODEL},dtype=float32"),
+            *("--include_path", str(nodes), "--tasks", "mmlu,lima,xstest", "--limit", "4"),
+            *("--device", "cpu", "--batch_size", "64", "--output_path", str(tmp_path)),
+        ],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = json.loads(next(tmp_path.rglob("results_*.json")).read_text())["results"]
+    for name, metric in (("mmlu", "acc"), ("lima", "words"), ("xstest", "answered")):
+        ours = row(nodes / name, None, metric)
+        assert results[name][f"{metric},none"] == pytest.approx(ours["value"]), name
+    law = row(nodes / "mmlu", "law", "acc")
+    assert results["mmlu::mmlu.law"]["acc,none"] == pytest.approx(law["value"])
+    assert row(nodes / "lima", None, "words")["value"] > 0
+
+
+def test_lm_eval_groups_within_groups_are_averaged_over_their_tasks() -> None:
+    """As `mmlu` of lm-eval: its own means weigh by size and are not taken."""
+    sample = {"doc_id": 0, "filter": "none", "target": "x", "filtered_resps": ["x"], "metrics": []}
+    results = {
+        "results": {
+            "mmlu": {"acc,none": 0.9, "acc_stderr,none": "N/A"},
+            "mmlu_stem": {"acc,none": 0.8},
+            "mmlu_a": {"acc,none": 0.75},
+            "mmlu_b": {"acc,none": 0.0},
+            "mmlu_c": {"acc,none": 1.0},
+        },
+        "samples": {
+            "mmlu_a": [{**sample, "acc": value} for value in (1.0, 1.0, 1.0, 0.0)],
+            "mmlu_b": [{**sample, "acc": 0.0}, {**sample, "acc": 0.0}],
+            "mmlu_c": [{**sample, "acc": 1.0}, {**sample, "acc": 1.0}],
+        },
+        "higher_is_better": {},
+    }
+    found, _ = collect(results, "mmlu")
+    assert [r["subtask"] for r in found] == ["mmlu_a", "mmlu_b", "mmlu_c", None]
+    assert found[-1]["value"] == pytest.approx(1.75 / 3)
+    assert found[-1]["stderr"] == pytest.approx(0.25 / 3)  # mmlu_a: sqrt(3/4 / 3 / 4)
+    assert found[-1]["n"] == 8
+    weighted, _ = collect(results, "mmlu", "items")
+    assert weighted[-1]["value"] == pytest.approx(5 / 8)
+
+
+def test_a_single_task_of_lm_eval_is_the_benchmark_whatever_its_name() -> None:
+    sample = {"doc_id": 0, "filter": "get", "target": "x", "filtered_resps": ["x"], "metrics": []}
+    results = {
+        "results": {"gsm8k_cot": {"exact_match,get": 1.0}},
+        "samples": {"gsm8k_cot": [{**sample, "exact_match": 1.0}] * 2},
+        "higher_is_better": {},
+    }
+    [found], _ = collect(results, "gsm8k")
+    assert found["subtask"] is None
+    assert (found["filter"], found["value"]) == ("get", 1.0)
+
+
+def test_rows_lie_once_under_their_content(tmp_path: Path) -> None:
+    material = boolq.read(write_boolq(tmp_path / "boolq"), 0)
+    first, again = (store_parts(material, tmp_path / "cache") for _ in range(2))
+    assert first == again
+    other = store_parts(boolq.read(write_boolq(tmp_path / "boolq", 3), 0), tmp_path / "cache")
+    assert other != first
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    [path] = first.values()
+    assert [json.loads(line) for line in path.read_text().splitlines()] == material.parts[""]
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> list[str]:
+    """Overrides for a suite of two local benchmarks in a root of their own."""
+    root = tmp_path / "root"
+    write_mmlu(root / "general" / "mmlu", {"anatomy": 3, "law": 5})
+    names = ["gsm8k", "bbh", "tydiqa", "piqa"]
+    write_boolq(root / "general" / "boolq", 4)
+    return [
+        *("sequence=micro2", "suite=[general]", f"data.suite_root={root}"),
+        *(f"~suite.general.benchmarks.{name}" for name in names),
+        "suite.general.benchmarks.mmlu.shots=2",
+        f"store.root={tmp_path / 'store'}",
+    ]
+
+
+def test_plans_count_items_and_follow_the_data(suite: list[str], tmp_path: Path) -> None:
+    def planned(*more: str) -> dict[str, Any]:
+        plan = make_plan(load([*suite, *more]), FileHashes())
+        return {node.spec["benchmark"]: node for node in plan.nodes if node.stage == 0}
+
+    before = planned()
+    assert (before["mmlu"].spec["items"], before["mmlu"].spec["by_likelihood"]) == (8, True)
+    assert planned("eval.limit=4")["mmlu"].spec["items"] == 7  # 3 of one subject, 4 of the other
+    assert planned("suite.general.benchmarks.mmlu.shots=1")["mmlu"].key != before["mmlu"].key
+    write_mmlu(tmp_path / "root" / "general" / "mmlu", {"law": 6})
+    after = planned()
+    assert after["mmlu"].spec["items"] == 9
+    assert after["mmlu"].key != before["mmlu"].key
+    assert after["boolq"].key == before["boolq"].key
+
+
+def test_what_is_missing_is_one_line(suite: list[str], tmp_path: Path) -> None:
+    where = "suite.general.benchmarks"
+    line = refused(*suite, "data.suite_root=null")
+    assert f"{where}.mmlu: set data.suite_root=<folder>" in line
+    line = refused(*suite, f"data.suite_root={tmp_path / 'no'}")
+    assert f"data.suite_root={tmp_path / 'no'} does not exist; it must hold general/mmlu" in line
+    line = refused(*suite, f"{where}.boolq.folder=general/boolqq")
+    assert f"{tmp_path / 'root'}/general/boolqq does not exist" in line
+    line = refused(*suite, f"{where}.boolq.shots=3")
+    assert f"{where}.boolq: shots=3: the files of BoolQ hold no examples; use shots=0" in line
+    line = refused(*suite, f"{where}.boolq.source=harness.evaluation.sources.boolq.reed")
+    assert f"{where}.boolq.source: harness.evaluation.sources.boolq has no 'reed'" in line
+    line = refused(*suite, f"{where}.boolq.scorer=harness.metrics.scorers.exact")
+    assert f"{where}.boolq: a local benchmark needs either a scorer or a source" in line
+    line = refused(*suite, f"{where}.boolq.limit=0")
+    assert f"{where}.boolq.limit=0: it must be at least 1" in line
+    (tmp_path / "root" / "general" / "boolq" / "test.json").unlink()
+    assert f"{tmp_path / 'root'}/general/boolq/test.json does not exist" in refused(*suite)
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_empty_part_is_refused(tmp_path: Path) -> None:
+    folder = write_mmlu(tmp_path / "mmlu", {"anatomy": 1, "law": 0})
+    benchmark = BenchmarkConfig(source=f"{SOURCES}.mmlu.read", headline="acc")
+    with pytest.raises(DataError, match="no item of law"):
+        measure(benchmark, folder, "suite.general.benchmarks.mmlu")
+    with pytest.raises(ConfigError, match=r"set data.suite_root"):
+        source_folder(None, "general/mmlu")
