@@ -15,6 +15,7 @@ from harness.data.demonstrations import draw_demonstrations
 from harness.data.files import read_rows, split_path
 from harness.evaluation.material import Amount, measure, source_folder
 from harness.keys import FileHashes, digest, identity, plain
+from harness.metrics.icl_cut import CUTS, Cut
 from harness.nodes import Cell, Node, Plan, Spec
 from harness.sequence import column_names, suite_stages, target_cells, task_order
 from harness.training_nodes import TrainingNodes
@@ -51,15 +52,17 @@ class _Planner:
 
     def _target(self, stage: int, model: Spec, column: int) -> None:
         name = self.order[column]
-        task = self._as_scored(self.config.task[name])
+        task = self._as_scored(name)
         split = self.config.eval.split.value
         path = split_path(self.config.data.root, task.folder, split)
         shown = self._demonstrations(name)
         key = self._score(stage, model, name, task, path, self.config.eval.limit, shown)
         self._cell(stage, "target", self.columns[column], key, task, split)
 
-    def _as_scored(self, task: TaskConfig) -> TaskConfig:
-        cap = self.config.eval.max_answer_tokens
+    def _as_scored(self, name: str) -> TaskConfig:
+        task, cap = self.config.task[name], self.config.eval.max_answer_tokens
+        if self.config.method.prompting.postprocess:
+            cap = CUTS.get(name, Cut()).tokens or cap
         return task if cap is None else replace(task, max_answer_tokens=cap)
 
     def _demonstrations(self, name: str) -> list[Spec]:

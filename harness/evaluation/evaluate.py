@@ -109,7 +109,7 @@ def _write_rows(spec: dict[str, Any], folder: Path) -> None:
             for row in read_rows(data)
         ]
         data = write_json(folder / "test.json", rows)
-    write_task(folder, spec["benchmark"], data, spec["what"])
+    write_task(folder, spec["benchmark"], data, spec["what"], cut=bool(spec.get("postprocess")))
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def _measure(source: str, folder: Path, shots: int, where: str, state: str) -> A
             raise DataError(f"{folder}: no item of {name or where} is there")
     return Amount(
         items=tuple(len(rows) for rows in material.parts.values()),
-        by_likelihood=material.task["output_type"] == "multiple_choice",
+        by_likelihood=material.task["output_type"] != "generate_until",
     )
 
 
