@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ HYDRA_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--package", "-p", 
 
 def main(argv: list[str]) -> int:
     """Dispatch a command line; returns the exit code or raises HarnessError."""
-    if any(flag in argv for flag in ("--help", "-h")) and not (argv and argv[0] in DELEGATED):
+    if argv and argv[0] in DELEGATED:
+        return import_module(DELEGATED[argv[0]]).main(argv[1:])
+    if any(flag in argv for flag in ("--help", "-h")):
         from harness.help import help_text
 
         print(help_text())
@@ -27,7 +30,7 @@ def main(argv: list[str]) -> int:
     if argv and argv[0] in VERBS:
         return VERBS[argv[0]](argv[1:])
     if argv and not argv[0].startswith("-") and "=" not in argv[0] and argv[0][0].isalpha():
-        raise ConfigError(f"unknown verb '{argv[0]}'" + suggest(argv[0], list(VERBS)))
+        raise ConfigError(f"unknown verb '{argv[0]}'" + suggest(argv[0], [*VERBS, *DELEGATED]))
     return run(argv)
 
 
@@ -50,7 +53,7 @@ def run(argv: list[str]) -> int:
     # Hydra's own parser wants the flags before the overrides.
     ordered = [*(word for word in argv if word not in overrides), *swept, *overrides]
     if swept:
-        ordered.append("~hydra.sweeper.params")  # they are on the command line now
+        ordered.append("hydra.sweeper.params=null")  # they are on the command line now
     _through_hydra(ordered, str(conf_dir()))
     if any(flag in HYDRA_ONLY for flag in flags):
         return 0
@@ -137,28 +140,30 @@ def evaluate(argv: list[str]) -> int:
     return run([*rest, *chosen])
 
 
-def metrics(argv: list[str]) -> int:
-    """Compute OP, BWT and the rest from a table of scores."""
-    from harness.metrics.command import main as command
+def prefetch(argv: list[str]) -> int:
+    """Fetch what a run, or a sweep with -m, reads from the network."""
+    from harness.compose import expand, load
+    from harness.offline.command import prefetch as command
 
-    return command(argv)
-
-
-def tables(argv: list[str]) -> int:
-    """Write all tables and plots from the tidy table."""
-    from harness.report.command import main as command
-
-    return command(argv)
+    flags, overrides = _split(argv)
+    command([load(job) for job in expand(overrides, "-m" in flags or "--multirun" in flags)])
+    return 0
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "plan": plan,
     "eval": evaluate,
-    "metrics": metrics,
-    "tables": tables,
+    "prefetch": prefetch,
 }
-DELEGATED = ("metrics", "tables")
+# Verbs with a command line of their own, --help included: the module whose `main` takes it.
+DELEGATED = {
+    "data": "harness.data.command",
+    "frontier": "harness.frontier",
+    "metrics": "harness.metrics.command",
+    "score": "harness.metrics.score_command",
+    "tables": "harness.report.command",
+}
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:

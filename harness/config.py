@@ -71,6 +71,12 @@ class ResetOptimizer(StrEnum):
     never = "never"
 
 
+class Match(StrEnum):
+    epochs = "epochs"
+    steps = "steps"
+    tokens = "tokens"
+
+
 class Packing(StrEnum):
     auto = "auto"
     never = "never"
@@ -95,6 +101,12 @@ class SuiteStages(StrEnum):
 class Average(StrEnum):
     subtasks = "subtasks"
     items = "items"
+
+
+class BetweenTasks(StrEnum):
+    keep = "keep"
+    stack = "stack"
+    merge = "merge"
 
 
 class DemonstrationSource(StrEnum):
@@ -182,6 +194,12 @@ class AdapterConfig:
     targets: list[str] = key(
         "names of the linear layers to adapt; [all-linear] = all but the head",
         factory=lambda: ["q_proj", "v_proj"],
+        identity=TRAIN,
+    )
+    between_tasks: BetweenTasks = key(
+        "keep: one adapter goes on; stack: a fresh one a task beside the frozen earlier ones; "
+        "merge: a fresh one a task, the earlier ones added to the weights",
+        BetweenTasks.keep,
         identity=TRAIN,
     )
 
@@ -290,6 +308,12 @@ class TrainConfig:
         "the same for methods with an adapter; a task missing here is looked up in task_epochs",
         factory=dict,
     )
+    match: Match = key(
+        "epochs | steps | tokens: what a method that trains on more rows shares with sequential "
+        "fine-tuning; steps and tokens stop it at the number that the task's own rows take",
+        Match.epochs,
+        identity=TRAIN,
+    )
     max_steps: int | None = key(
         "stop a task after so many steps; null = never", None, identity=TRAIN
     )
@@ -330,6 +354,10 @@ class EvalConfig:
     backend: str = key("what generates: 'hf' (transformers)", "hf", identity=EVAL)
     batch_size: int = key("prompts generated at once", 32, identity=EVAL)
     split: Split = key("test | eval", Split.test, identity=EVAL)
+    allow_eval_equals_test: bool = key(
+        "score eval although its prompts are test prompts (a choice made there is made on test)",
+        False,
+    )
     limit: int | None = key(
         "first so many items of every task and subtask; null = all", None, identity=EVAL
     )
@@ -347,6 +375,9 @@ class EvalConfig:
 class DataConfig:
     name: str = key("label of the data in tables", "")
     root: str = key("folder with one sub-folder a task", "???")
+    replay_set: str | None = key(
+        "file of rows that replay adds to the old tasks' (TRACE: LIMA); null = none", None
+    )
     suite_root: str | None = key("folder with the local suites' data", None)
 
 

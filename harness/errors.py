@@ -43,9 +43,10 @@ def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
 
 def suggest(name: str, options: list[str]) -> str:
     """'; did you mean X?' where something is close, else the list of what there is."""
-    close = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
+    folded = {option.casefold(): option for option in options}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     if close:
-        return f"; did you mean '{close[0]}'?"
+        return f"; did you mean '{folded[close[0]]}'?"
     if 0 < len(options) <= 20:
         return f"; known: {', '.join(options)}"
     return "; `python -m harness --help` lists what there is"

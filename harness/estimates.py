@@ -23,7 +23,7 @@ def weight_count(model: ModelConfig) -> float | None:
     """Number of weights: of a folder its safetensors headers, else the config's `parameters`."""
     folder = Path(model.path)
     if folder.is_dir():
-        counts = [_stored_weights(path) for path in sorted(folder.glob("*.safetensors"))]
+        counts = [stored_weights(path) for path in sorted(folder.glob("*.safetensors"))]
         return float(sum(counts)) if counts else None
     return None if model.parameters is None else model.parameters * 1e9
 
@@ -47,7 +47,8 @@ def estimate(
     return Estimate(seconds / 3600, (reading + arithmetic) / 3600, stages * weights * MASTER_BYTES)
 
 
-def _stored_weights(path: Path) -> int:
+def stored_weights(path: Path) -> int:
+    """Number of values in a safetensors file, from its header."""
     with path.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
         header = json.loads(stream.read(size))

@@ -19,12 +19,15 @@ from harness.config import (
 )
 
 USAGE = """\
-usage: python -m harness [run|plan|metrics|tables] [overrides] [-m] [--cfg job --resolve]
+usage: python -m harness [verb] [overrides] [-m] [--cfg job --resolve]
 
   run      train and score what is missing of a run (the default verb)
   plan     print the nodes of a run, which are done, and what is left to do
   metrics  OP, BWT and the rest from a CSV of scores (metrics --help)
+  score    the scores of a task for a file of predictions (score --help)
   tables   write all tables and plots from the tidy table (tables --help)
+  data     check, fetch and unpack the data of a benchmark (data --help)
+  prefetch fetch the models and benchmarks of a run, for machines without network
 
 examples
   python -m harness seed=3 engine=zero2

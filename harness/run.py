@@ -15,6 +15,7 @@ from harness.errors import ConfigError, StageFailed
 from harness.evaluation.known_tasks import check_lm_eval_tasks
 from harness.keys import plain
 from harness.launch import WorkerGroup, machine
+from harness.offline.preflight import require_inputs
 from harness.plan import Node, Plan, make_plan
 from harness.progress import Display
 from harness.store import TRANSIENT, Store
@@ -44,6 +45,7 @@ def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
     store = Store(config.store.root)
     check_lm_eval_tasks(config, store.root / "cache")
     plan = make_plan(config, store.hashes, variant)
+    require_inputs(config, pending_nodes(config, store, plan))
     check_demonstrations(config, store, plan)
     store.hashes.save()
     return store, plan

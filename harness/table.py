@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.estimates import stored_weights
 from harness.files import write_json
 from harness.keys import plain
 from harness.plan import Plan
@@ -19,7 +20,11 @@ def record_run(store: Store, plan: Plan) -> None:
     """Remember a run's columns and cells, so that the table can be rebuilt without its config."""
     folder = store.root / "runs"
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"run": plan.run, "cells": [plain(cell) for cell in plan.cells]}
+    training = [
+        {"stage": node.stage, "key": node.key} for node in plan.nodes if node.kind == "train"
+    ]
+    cells = [plain(cell) for cell in plan.cells]
+    content = {"run": plan.run, "cells": cells, "training": training}
     write_json(folder / f"{plan.run['run']}.json", content)
 
 
@@ -31,6 +36,8 @@ def rebuild_table(store: Store, path: Path) -> Path:
         content = json.loads(record.read_text())
         for cell in content["cells"]:
             rows += _rows(store, content["run"], cell)
+        for stage in content.get("training", []):
+            rows += _cost_rows(store, content["run"], **stage)
     write_scores(rows, path)
     return path
 
@@ -62,6 +69,54 @@ def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[d
             "schema": SCHEMA_VERSION,
             "model_key": manifest["model"]["key"],
             "eval_key": cell["key"],
+            "harness_version": __version__,
+        }
+
+
+COST_UNITS = {
+    "optimizer_steps": "steps",
+    "trained_tokens": "tokens",
+    "stored_examples": "examples",
+    "extra_parameters": "parameters",
+    "device_hours": "hours",
+    "peak_memory": "bytes",
+}
+
+
+def _cost_rows(store: Store, run: dict[str, Any], stage: int, key: str) -> Iterator[dict[str, Any]]:
+    """What a training stage cost. Extra parameters: values stored beside the model, those of an
+    adapter and what the strategies hand on."""
+    folder = store.path("train", key)
+    if not (folder / "manifest.json").is_file():
+        return
+    cost = store.read("train", key, "training.json").get("cost", {})
+    beside = [*folder.glob("strategy_*.safetensors"), *folder.glob("adapter_model.safetensors")]
+    cost = {**cost, "extra_parameters": sum(stored_weights(path) for path in beside)}
+    for metric, unit in COST_UNITS.items():
+        if metric not in cost:
+            continue
+        yield {
+            **{name: run[name] for name in _RUN_COLUMNS},
+            "tasks": "|".join(run["tasks"]),
+            "stage": stage,
+            "trained_task": run["tasks"][stage - 1] if run["schedule"] != "joint" else None,
+            "suite": "cost",
+            "benchmark": "training",
+            "subtask": None,
+            "metric": metric,
+            "filter": "none",
+            "value": cost[metric],
+            "stderr": None,
+            "n": None,
+            "higher_is_better": False,
+            "headline": False,
+            "split": "train",
+            "shots": 0,
+            "unit": unit,
+            "status": DONE,
+            "schema": SCHEMA_VERSION,
+            "model_key": key,
+            "eval_key": None,
             "harness_version": __version__,
         }
 

@@ -1,25 +1,31 @@
 """Train ONE task: from the previous stage's folder to the next one's."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import instantiate
+
+from harness.adapters import finish_stage, start_model
+from harness.budget import Meter, phase_steps
 from harness.config import HarnessConfig, LossNorm, Packing, ResetOptimizer, TrainConfig
-from harness.data.order import batch_indices, derive_seed, steps_per_epoch
-from harness.data.packing import MicroBatch, bins, pack, pad
+from harness.data.order import batch_indices, derive_seed
+from harness.data.packing import MicroBatch
 from harness.data.prompts import Example, PromptFormat
 from harness.data.task_data import TaskData, load_task_data
 from harness.engine.core import Engine
 from harness.engine.probe import packs_exactly
 from harness.engine.ranks import Rank, seed_everything
+from harness.engine.view import View
 from harness.errors import StageFailed
 from harness.files import write_json
 from harness.methods.base import Phase, Strategy
 from harness.methods.loading import load_strategies
-from harness.modeling import load_adapter, load_model, load_prompts, new_adapter, save_tokenizer
+from harness.methods.state import read_states, write_states
+from harness.modeling import load_prompts, save_tokenizer
+from harness.passes import Passes
 from harness.store import TRANSIENT
 
 Progress = Callable[[int, int], None]
@@ -57,11 +63,13 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     All ranks call it together; `progress(done, total)` counts optimizer steps.
     """
     config = job.config
+    meter = Meter(rank.device)
     seed_everything(derive_seed("stage", config.seed, job.stage))
     prompts, strategies = load_prompts(config.model, job.parent), _strategies(job)
-    data, epochs = _training_set(job, prompts)
+    own, epochs = _training_set(job, prompts)
     history = _History(job, prompts)
-    model = _start_model(job)
+    adapter = config.method.adapter
+    model = start_model(config.model, adapter, job.parent, job.stage)
     for strategy in strategies:
         model = strategy.prepare_model(model, job.task)
     packed = _may_pack(config.train, strategies) and packs_exactly(model)
@@ -69,26 +77,37 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     try:
         if config.train.reset_optimizer is ResetOptimizer.never and job.stage > 1:
             engine.load_optimizer(Path(job.parent) / TRANSIENT)
+        objective = instantiate(config.train.objective)
+        passes = Passes(engine, config.train, objective, packed, prompts.eos_token_id)
+        view = View(engine, passes.backward, config.seed)
+        data = own
         for strategy in strategies:
-            strategy.before_task(job.task)
+            strategy.before_task(view, job.task)
             data = strategy.training_data(data, history, config.seed)
         phases = [Phase(data, epochs)]
         for strategy in strategies:
             phases += strategy.phases(data, history)
-        loop = _Loop(job, engine, rank, strategies, packed, prompts)
-        for phase in phases:
-            loop.run(phase, progress)
+        lengths = phase_steps(phases, own, epochs, config.train, config.seed)
+        loop = _Loop(job, engine, passes, view, strategies)
+        loop.run(phases, lengths, progress)
         for strategy in strategies:
-            strategy.after_task(job.task, data)
+            strategy.after_task(view, job.task, own)
         engine.export(folder)
+        write_states(folder, strategies, view)
         if config.train.reset_optimizer is ResetOptimizer.never and not job.last:
             engine.save_optimizer(folder / TRANSIENT)
+        cost = {
+            "optimizer_steps": len(loop.log),
+            "trained_tokens": loop.tokens,
+            "stored_examples": _stored(own, phases, strategies),
+            **meter.read(rank.world),
+        }
     finally:
         engine.destroy()
     if rank.first:
+        finish_stage(config.model, adapter, job.parent, job.stage, folder)
         save_tokenizer(prompts, folder)
-        _write_state(folder, strategies)
-        _write_log(folder, loop.log, data, packed)
+        _write_log(folder, loop.log, data, packed, cost)
 
 
 def _training_set(job: TrainJob, prompts: PromptFormat) -> tuple[TaskData, int]:
@@ -99,17 +118,6 @@ def _training_set(job: TrainJob, prompts: PromptFormat) -> tuple[TaskData, int]:
         return loaded[0], job.parts[0].epochs
     repeated = (d.examples * part.epochs for d, part in zip(loaded, job.parts, strict=True))
     return TaskData(job.task, [example for rows in repeated for example in rows]), 1
-
-
-def _start_model(job: TrainJob) -> Any:
-    """The fp32 module to train: the stage before, or the initial model with its adapter."""
-    model, adapter = job.config.model, job.config.method.adapter
-    if adapter is None:
-        return load_model(model, job.parent, "fp32")
-    base = load_model(model, model.path, "fp32")
-    if job.stage == 1:
-        return new_adapter(base, adapter)
-    return load_adapter(base, job.parent, trainable=True)
 
 
 class _History:
@@ -124,9 +132,14 @@ class _History:
         return load_task_data(task, self._job.earlier[task], settings, self._prompts)
 
     def load_file(self, path: str) -> TaskData:
-        """Rows of a file, with the limits of the task in training."""
-        settings = self._job.config.task[self._job.parts[0].task]
-        return load_task_data(path, Path(path), settings, self._prompts)
+        """Rows of a file, with the widest limits of any task: they are of no task's format."""
+        tasks = self._job.config.task.values()
+        widest = replace(
+            next(iter(tasks)),
+            max_prompt_tokens=max(task.max_prompt_tokens for task in tasks),
+            max_answer_tokens=max(task.max_answer_tokens for task in tasks),
+        )
+        return load_task_data(path, Path(path), widest, self._prompts)
 
 
 class _Loop:
@@ -136,31 +149,31 @@ class _Loop:
         self,
         job: TrainJob,
         engine: Engine,
-        rank: Rank,
+        passes: Passes,
+        view: View,
         strategies: Sequence[Strategy],
-        packed: bool,
-        prompts: PromptFormat,
     ) -> None:
-        from hydra.utils import instantiate
-
-        self.job, self.engine, self.rank = job, engine, rank
+        self.job, self.engine, self.passes, self.view = job, engine, passes, view
         self.strategies = strategies
         self.train = job.config.train
-        self.packed = packed
-        self.pad_token_id = prompts.eos_token_id
-        self.objective = instantiate(job.config.train.objective)
         self.log: list[dict[str, Any]] = []
+        self.tokens = 0
 
-    def run(self, phase: Phase, progress: Progress) -> None:
-        """All optimizer steps of one phase."""
+    def run(self, phases: Sequence[Phase], lengths: Sequence[int], progress: Progress) -> None:
+        """All optimizer steps of all phases."""
+        self.total_steps = sum(lengths)
+        for phase, total in zip(phases, lengths, strict=True):
+            self._run(phase, total, progress)
+
+    def _run(self, phase: Phase, total: int, progress: Progress) -> None:
         size = len(phase.data.examples)
-        total = phase.epochs * steps_per_epoch(size, self.train.batch_size)
-        total = min(total, self.train.max_steps or total)
         for step in range(total):
             picked = batch_indices(
                 self.job.config.seed, phase.data.name, step, size, self.train.batch_size
             )
-            loss = self._step([phase.data.examples[i] for i in picked], step, total)
+            examples = [phase.data.examples[i] for i in picked]
+            self.tokens += sum(len(example) for example in examples)
+            loss = self._step(examples, step, total)
             if not math.isfinite(loss):
                 raise StageFailed(
                     f"the loss of {self.job.task} is {loss} at step {step + 1}; "
@@ -171,37 +184,24 @@ class _Loop:
     def _step(self, examples: list[Example], step: int, total: int) -> float:
         import torch
 
-        config = self.job.config
-        torch.manual_seed(derive_seed("step", config.seed, self.job.stage, step, self.rank.index))
-        shares = step_shares(examples, self.train, self.packed, self.rank.world, self.pad_token_id)
-        mine = shares[self.rank.index :: self.rank.world]
-        answer_tokens = sum(len(example.answer_ids) for example in examples)
-        total_loss = torch.zeros((), dtype=torch.float64)
-        for index, (batch, micro_batches) in enumerate(mine):
-            idle = batch is None
-            loss = self._loss(shares[0][0] if idle else batch)
-            share = _share(loss, self.train, answer_tokens, micro_batches) * (0.0 if idle else 1.0)
-            total_loss += share.detach().double().cpu()
-            self.engine.backward(share, last=index == len(mine) - 1)
-        rate = self._rate(step, total)
+        seed = self.job.config.seed
+        torch.manual_seed(derive_seed("step", seed, self.job.stage, step, self.engine.rank.index))
+        loss = self.passes.backward(examples, self._token_loss)
+        rate = self.view.learning_rate = self._rate(step, total)
+        done, all_steps = len(self.log), self.total_steps
+        with self.view.gradients_open():
+            for strategy in self.strategies:
+                strategy.edit_gradients(self.view, done, all_steps)
         self.engine.step(rate)
-        loss_value = self._sum_over_ranks(total_loss)
-        self.log.append(
-            {
-                "step": step + 1,
-                "loss": loss_value,
-                "learning_rate": rate,
-                "grad_norm": self.engine.grad_norm(),
-            }
-        )
-        return loss_value
+        for strategy in self.strategies:
+            strategy.after_step(self.view, done, all_steps)
+        norm = self.engine.grad_norm()
+        self.log.append({"step": step + 1, "loss": loss, "learning_rate": rate, "grad_norm": norm})
+        return loss
 
-    def _loss(self, batch: MicroBatch) -> Any:
-        """Loss of each answer token of one forward pass, [n]."""
-        batch = batch.to(self.rank.device)
-        output = self.engine.forward(**batch.inputs)
-        logits = output.logits[batch.answer_rows, batch.answer_columns]
-        loss = self.objective(logits, batch.targets)
+    def _token_loss(self, batch: MicroBatch, logits: Any) -> Any:
+        """Loss of each answer token, [n]: the objective's and what the strategies add."""
+        loss = self.passes.objective(logits, batch.targets)
         for strategy in self.strategies:
             extra = strategy.token_loss(batch, logits)
             loss = loss if extra is None else loss + extra
@@ -214,43 +214,6 @@ class _Loop:
         peak = self.job.learning_rate
         return learning_rate(step, total, peak, train.schedule, train.warmup_ratio)
 
-    def _sum_over_ranks(self, value: Any) -> float:
-        import torch.distributed as dist
-
-        value = value.to(self.rank.device)
-        dist.all_reduce(value)
-        return float(value)
-
-
-def step_shares(
-    examples: Sequence[Example], train: TrainConfig, packed: bool, world: int, pad_token_id: int
-) -> list[tuple[MicroBatch | None, int]]:
-    """The forward passes of one optimizer step, a multiple of `world`; pass i is rank i % world's.
-
-    Each comes with the number of micro-batches of the step. None stands for an idle rank, which
-    must still run a forward pass, with weight zero, for the collectives to match.
-    """
-    if packed:
-        groups = bins([len(example) for example in examples], train.pack_tokens, world)
-        made = [pack([examples[i] for i in group]) if group else None for group in groups]
-    else:
-        size = train.micro_batch_size
-        rows = list(examples)
-        if train.loss_norm is LossNorm.tokens:
-            rows.sort(key=len)
-        chunks = [rows[start : start + size] for start in range(0, len(rows), size)]
-        made = [pad(chunk, pad_token_id) for chunk in chunks]
-        made += [None] * (-len(made) % world)
-    count = sum(batch is not None for batch in made)
-    return [(batch, count) for batch in made]
-
-
-def _share(loss: Any, train: TrainConfig, answer_tokens: int, micro_batches: int) -> Any:
-    """This pass's part of the step's loss; the parts of all passes on all ranks sum to it."""
-    if train.loss_norm is LossNorm.tokens:
-        return loss.sum() / answer_tokens
-    return loss.mean() / micro_batches
-
 
 def _may_pack(train: TrainConfig, strategies: Sequence[Strategy]) -> bool:
     return (
@@ -262,30 +225,21 @@ def _may_pack(train: TrainConfig, strategies: Sequence[Strategy]) -> bool:
 
 def _strategies(job: TrainJob) -> list[Strategy]:
     """The method's stack, with what the previous stage left."""
-    from safetensors.torch import load_file
-
     stack = list(load_strategies(job.config.method).values())
     if job.stage > 1:
-        plain = json.loads((Path(job.parent) / "strategies.json").read_text())
-        for index, strategy in enumerate(stack):
-            path = Path(job.parent) / f"strategy_{index}.safetensors"
-            strategy.load_state_dict(load_file(path) if path.exists() else {}, plain[index])
+        read_states(Path(job.parent), stack)
     return stack
 
 
-def _write_state(folder: Path, strategies: Sequence[Strategy]) -> None:
-    from safetensors.torch import save_file
-
-    plain = []
-    for index, strategy in enumerate(strategies):
-        tensors, values = strategy.state_dict()
-        plain.append(values)
-        if tensors:
-            save_file(tensors, folder / f"strategy_{index}.safetensors")
-    write_json(folder / "strategies.json", plain)
+def _stored(own: TaskData, phases: Sequence[Phase], strategies: Sequence[Strategy]) -> int:
+    """Rows besides the task's own that the method kept: trained on, or held in a memory."""
+    trained = sum(len(phase.data.examples) for phase in phases) - len(own.examples)
+    return trained + sum(strategy.memory_rows() for strategy in strategies)
 
 
-def _write_log(folder: Path, log: list[dict[str, Any]], data: TaskData, packed: bool) -> None:
+def _write_log(
+    folder: Path, log: list[dict[str, Any]], data: TaskData, packed: bool, cost: dict[str, Any]
+) -> None:
     report = {
         "task": data.name,
         "examples": len(data.examples),
@@ -293,6 +247,7 @@ def _write_log(folder: Path, log: list[dict[str, Any]], data: TaskData, packed: 
         "answer_tokens_per_epoch": data.answer_tokens,
         "truncated": data.truncation(),
         "packed": packed,
+        "cost": cost,
         "steps": log,
     }
     write_json(folder / "training.json", report)

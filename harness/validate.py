@@ -7,6 +7,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 from harness.config import (
     AdapterConfig,
@@ -15,13 +16,16 @@ from harness.config import (
     HarnessConfig,
     Precision,
     Schedule,
+    Split,
 )
 from harness.data.files import read_rows, split_path
+from harness.data.overlap import selects_on_test
 from harness.devices import cpu_cores, gpu_count
 from harness.errors import ConfigError, HarnessError
 from harness.evaluation.material import measure, source_folder
 from harness.methods.loading import load_object, load_strategies
 from harness.modeling import ADAPTER_FILE, TOKENIZER_FILES
+from harness.offline.models import cached_description
 from harness.sequence import task_order
 from harness.store import require_writable
 
@@ -178,7 +182,7 @@ def _check_model(config: HarnessConfig) -> None:
     folder = Path(model.path)
     if not folder.is_dir():
         if HUB_ID.match(model.path) and not folder.parent.is_dir():
-            return
+            return _check_description(config, cached_description(model) or {})
         raise ConfigError(f"model.path: there is no folder {model.path}; give a folder or a hub id")
     description = folder / "config.json"
     _require(
@@ -190,6 +194,11 @@ def _check_model(config: HarnessConfig) -> None:
         details = json.loads(description.read_text())
     except json.JSONDecodeError as error:
         raise ConfigError(f"model.path: {description} is not valid JSON ({error.msg})") from error
+    _check_description(config, details)
+
+
+def _check_description(config: HarnessConfig, details: dict[str, Any]) -> None:
+    """A model's config.json, as far as it is known before the model is fetched."""
     if details.get("is_encoder_decoder"):
         kind = details.get("model_type", "this model")
         raise ConfigError(f"model.path: {kind} is an encoder-decoder; only causal models are there")
@@ -227,6 +236,20 @@ def _check_task(config: HarnessConfig, name: str) -> None:
     for split in ("train", config.eval.split.value):
         read_rows(split_path(config.data.root, task.folder, split))
     load_object(task.scorer, f"task.{name}.scorer")
+    if config.eval.split is Split.eval and not config.eval.allow_eval_equals_test:
+        _check_selection(config, name)
+
+
+def _check_selection(config: HarnessConfig, name: str) -> None:
+    """Scores on eval are there to choose by; on test prompts they would choose on test."""
+    evaluation = split_path(config.data.root, config.task[name].folder, "eval")
+    test = evaluation.with_name("test.json")
+    if test.is_file() and selects_on_test(read_rows(evaluation), read_rows(test)):
+        raise ConfigError(
+            f"eval.split=eval: every eval prompt of task '{name}' is in its test.json, so what is "
+            "chosen on it is chosen on test; give it an eval.json of its own, or set "
+            "eval.allow_eval_equals_test=true"
+        )
 
 
 def _check_benchmark(config: HarnessConfig, where: str, benchmark: BenchmarkConfig) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,6 @@ class Worker:
 
     def run(self) -> None:
         """Start the rank, run all nodes, stop."""
-        os.environ.setdefault("HF_DATASETS_CACHE", str(self.store.root / "cache" / "datasets"))
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from harness.engine.ranks import start, stop
 
@@ -97,13 +97,16 @@ class Worker:
     def _evaluate(self, nodes: list[dict[str, Any]]) -> None:
         """Whole cells, dealt to the ranks in turn, so that no batch depends on their number."""
         from harness.evaluation.evaluate import Evaluator
+        from harness.evaluation.local_cache import local_cache
 
         mine = nodes[self.index :: self.world]
         if not mine:
             return
         evaluator = Evaluator(self.config, self._source(mine[0]["model"]), self.rank.device)
         for node in mine:
-            with self._writing(node) as folder:
+            local = node["spec"]["data"] is not None
+            cache = local_cache(self.store.root / "cache" / "datasets") if local else nullcontext()
+            with self._writing(node) as folder, cache:
                 evaluator.score(node["spec"], folder, lambda node=node: self._say(node, 0.99))
             self._say(node, 1.0)
 

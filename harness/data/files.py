@@ -7,6 +7,7 @@ from typing import Any
 from harness.errors import DataError
 
 Row = dict[str, Any]
+SPLITS = ("train", "eval", "test")
 
 
 def split_path(root: str, folder: str, split: str) -> Path:
@@ -37,25 +38,33 @@ def _hint(base: Path, folder: str) -> str:
 
 def read_rows(path: Path) -> list[Row]:
     """All rows of a file, checked. Raises DataError naming the file and the row."""
+    return parse_rows(path.read_bytes(), str(path))
+
+
+def parse_rows(content: bytes, where: str) -> list[Row]:
+    """All rows of a file's bytes, checked. Raises DataError naming `where` and the row."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        text = content.decode("utf-8")
+        rows = json.loads(text)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    except json.JSONDecodeError as error:
-        place = _row_of(path, error.pos)
         raise DataError(
-            f"{path}: malformed JSON in row {place}: {error.msg} (line {error.lineno})"
+            f"{where}: not UTF-8 text ({error.reason} at byte {error.start})"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{where}: malformed JSON in row {_row_of(text, error.pos)}: {error.msg} "
+            f"(line {error.lineno})"
         ) from error
     if not isinstance(rows, list):
-        raise DataError(f'{path}: expected a JSON list of {{"prompt", "answer"}} objects')
+        raise DataError(f'{where}: expected a JSON list of {{"prompt", "answer"}} objects')
     if not rows:
-        raise DataError(f"{path}: the split is empty; it needs at least one row")
+        raise DataError(f"{where}: the split is empty; it needs at least one row")
     for index, row in enumerate(rows):
-        _check_row(path, index, row)
+        _check_row(where, index, row)
     return rows
 
 
-def _check_row(path: Path, index: int, row: Any) -> None:
+def _check_row(path: str, index: int, row: Any) -> None:
     if not isinstance(row, dict):
         raise DataError(f"{path}: row {index} is not an object with prompt and answer")
     for name in ("prompt", "answer"):
@@ -68,9 +77,8 @@ def _check_row(path: Path, index: int, row: Any) -> None:
         raise DataError(f"{path}: row {index}: 'prompt' is empty")
 
 
-def _row_of(path: Path, position: int) -> int:
+def _row_of(text: str, position: int) -> int:
     """Index of the row that holds a character position: decode rows until one fails."""
-    text = path.read_text(encoding="utf-8")
     decoder = json.JSONDecoder()
     at, index = text.find("[") + 1, 0
     while at < position:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import EngineConfig, Precision, TrainConfig
+from harness.engine.layout import layout_of
 from harness.engine.ranks import Rank
 from harness.engine.settings import deepspeed_settings
 
@@ -34,11 +35,14 @@ class Engine:
             dist_init_required=False,
         )
         self.module = self.deepspeed.module
+        self.layout = layout_of(self.deepspeed, engine.zero_stage)
+        self._stale = False
         if originals is not None:
             self._restore_masters(originals)
 
     def forward(self, **inputs: Any) -> Any:
         """The model's output for one micro-batch (a dict of tensors on the rank's device)."""
+        self._refresh()
         return self.deepspeed(**inputs)
 
     def backward(self, loss: Any, last: bool) -> None:
@@ -55,11 +59,23 @@ class Engine:
         for group in self.deepspeed.optimizer.param_groups:
             group["lr"] = learning_rate
         self.deepspeed.step()
+        self._stale = False  # a step hands out all masters
 
     def grad_norm(self) -> float:
         """Norm of the last step's gradient before clipping."""
         value = self.deepspeed.get_global_grad_norm()
         return float(value) if value is not None else 0.0
+
+    def weights_changed(self) -> None:
+        """Masters were written; every rank says so. The next forward pass will see them."""
+        self._stale = True
+
+    def reset_moments(self) -> None:
+        """Set Adam's moments and step count to zero."""
+        optimizer = getattr(self.deepspeed.optimizer, "optimizer", self.deepspeed.optimizer)
+        for state in optimizer.state.values():
+            for value in state.values():
+                value.zero_()
 
     def master_weights(self, trainable_only: bool = False) -> Iterator[tuple[str, Any]]:
         """(name, whole fp32 tensor on the CPU) of every parameter; all ranks must iterate."""
@@ -88,6 +104,7 @@ class Engine:
 
     def save_optimizer(self, folder: Path) -> None:
         """Write DeepSpeed's checkpoint, for the next task to carry the moments over."""
+        self._refresh()
         self.deepspeed.save_checkpoint(str(folder), tag="state", save_latest=False)
 
     def load_optimizer(self, folder: Path) -> None:
@@ -106,6 +123,11 @@ class Engine:
 
         for name, parameter in _trainable(self.module):
             safe_set_full_fp32_param(parameter, originals[name].to(parameter.device))
+
+    def _refresh(self) -> None:
+        if self._stale:
+            self.layout.refresh()
+            self._stale = False
 
     def _whole(self, parameter: Any) -> Any:
         if self.zero_stage < 3:

@@ -2,11 +2,12 @@
 
 A method's stack is a list of strategies; the empty stack is sequential fine-tuning. A subclass
 overrides the hooks it needs and nothing else; it never calls backward or step and never touches
-`param.grad`, `param.data` or DeepSpeed. Modules in this package import torch inside functions
-only, so that a configuration is checked without it.
+`param.grad`, `param.data` or DeepSpeed: weights and gradients go through the `View`
+(harness/engine/view.py). The hooks of a stack run in the order of the configuration. Modules in
+this package import torch inside functions only, so that a configuration is checked without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from harness.data.packing import MicroBatch
     from harness.data.task_data import TaskData
+    from harness.engine.sharded_file import SavedState
+    from harness.engine.view import Sharded, View
 
 
 @dataclass
@@ -44,7 +47,7 @@ class History(Protocol):
         """The encoded training split of an earlier task."""
 
     def load_file(self, path: str) -> "TaskData":
-        """The encoded rows of a file, with the limits of the task in training."""
+        """The encoded rows of a file, with the widest limits of the sequence's tasks."""
 
 
 @dataclass
@@ -72,19 +75,33 @@ class Strategy:
         """Extra passes after the task's own epochs."""
         return []
 
-    def before_task(self, task: str) -> None:
+    def before_task(self, view: "View", task: str) -> None:
         """The engine is up; training of `task` starts."""
 
     def token_loss(self, batch: "MicroBatch", logits: "Tensor") -> "Tensor | None":
         """An extra loss per answer token, [n]; normalised like the objective."""
         return None
 
-    def after_task(self, task: str, data: "TaskData") -> None:
-        """Training of `task` is over; the engine is still up."""
+    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
+        """Between the last backward pass of optimizer step `step` (from 0, over all phases) and
+        clipping: the only place where gradients can be read and changed."""
 
-    def state_dict(self) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
-        """Tensors by name and plain JSON, carried to the next stage."""
+    def after_step(self, view: "View", step: int, total_steps: int) -> None:
+        """The weights of optimizer step `step` are in place."""
+
+    def after_task(self, view: "View", task: str, data: "TaskData") -> None:
+        """Training of `task` is over, the engine is still up; `data` are the task's own examples.
+        Changes of weights enter the exported model."""
+
+    def memory_rows(self) -> int:
+        """Rows of earlier tasks that the strategy held for anything but training on them."""
+        return 0
+
+    def state_dict(self) -> "tuple[Mapping[str, Tensor | Sharded], dict[str, Any]]":
+        """What the next stage needs, asked after `after_task`: tensors (the same on every rank) or
+        sharded quantities by name, and plain JSON."""
         return {}, {}
 
-    def load_state_dict(self, tensors: dict[str, "Tensor"], plain: dict[str, Any]) -> None:
-        """What `state_dict` gave at the end of the previous stage."""
+    def load_state_dict(self, saved: "SavedState", plain: dict[str, Any]) -> None:
+        """What `state_dict` gave at the end of the previous stage, before the model is made. Keep
+        `saved` and read sharded quantities in `before_task`: `saved.sharded(name, view)`."""

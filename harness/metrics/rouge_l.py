@@ -44,8 +44,11 @@ def _vocabulary(sentences: list[list[str]]) -> set[str]:
 def _common_words(rows: Sequence[str], columns: Sequence[str]) -> set[str]:
     """Return the distinct words of one longest common subsequence.
 
-    Among several longest subsequences the walk back prefers dropping a word of `columns`.
+    Among several longest subsequences the walk back prefers dropping a word of `columns`. It drops
+    those that `rows` lacks whatever the lengths, so they are left out from the start.
     """
+    present = set(rows)
+    columns = [word for word in columns if word in present]
     lengths = _lengths(rows, columns)
     words: set[str] = set()
     i, j = len(rows), len(columns)
@@ -63,7 +66,11 @@ def _common_words(rows: Sequence[str], columns: Sequence[str]) -> set[str]:
 def _lengths(rows: Sequence[str], columns: Sequence[str]) -> list[list[int]]:
     """Return the table [len(rows) + 1][len(columns) + 1] of subsequence lengths of prefixes."""
     table = [[0] * (len(columns) + 1)]
+    present = set(columns)
     for word in rows:
+        if word not in present:
+            table.append(table[-1])
+            continue
         above, current = table[-1], [0]
         for j, other in enumerate(columns):
             current.append(above[j] + 1 if word == other else max(above[j + 1], current[j]))

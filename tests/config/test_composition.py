@@ -23,9 +23,10 @@ def options(group: str) -> list[str]:
 @pytest.mark.parametrize(
     ("group", "option"), [(group, option) for group in GROUPS for option in options(group)]
 )
-def test_every_option_composes(group: str, option: str) -> None:
+def test_every_option_composes(group: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value = f"[{option}]" if group in ("task", "suite") else option
     # what some options leave to the user
+    monkeypatch.setenv("TRACE_DATA", "anywhere")
     given = ["data.root=anywhere"]
     if option == "foreign":
         given.append("method.checkpoints=[a,b]")

@@ -12,7 +12,7 @@ from harness.config import LossNorm, Packing, TrainConfig
 from harness.data.packing import bins
 from harness.data.prompts import Example
 from harness.engine.probe import packs_exactly
-from harness.train import step_shares
+from harness.passes import step_shares
 
 
 @pytest.fixture

@@ -1,49 +1,63 @@
-"""A rank of the equality test: one process group, every ZeRO stage in turn.
+"""A rank of the equivalence tests: one process group, a list of cells one after the other.
 
-`python cells.py <plan.json>` with RANK and WORLD_SIZE; the plan names config, nodes and folders.
+`python cells.py <plan.json>` with RANK and WORLD_SIZE. A cell is a configuration, its tasks and a
+folder; it is finished when the folder holds `done`. The first failing cell ends the process, with
+the cell's number in `failed` (its ranks may be out of step; the launcher goes on behind it).
 """
 
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
+from typing import Any
 
 from harness.config import from_plain
-from harness.engine.ranks import start, stop
+from harness.engine.ranks import Rank, start, stop
 from harness.train import Part, TrainJob, train_task
 
 
 def main() -> None:
-    plan = json.loads(Path(sys.argv[1]).read_text())
+    plan_file = Path(sys.argv[1])
+    plan = json.loads(plan_file.read_text())
     rank = start(
-        int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), "cpu", plan["rendezvous"], 5.0, 1
+        int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), "cpu", plan["rendezvous"], 1.0, 1
     )
-    for zero_stage in plan["zero_stages"]:
-        config = from_plain(plan["config"])
-        config.engine.zero_stage = zero_stage
-        parent = Path(config.model.path)
-        for number, task in enumerate(plan["tasks"], start=1):
-            folder = Path(plan["out"]) / f"zero{zero_stage}" / str(number)
-            if rank.first:
-                folder.mkdir(parents=True)
-            rank.barrier()
-            job = TrainJob(
-                config=config,
-                stage=number,
-                task=task,
-                parts=[Part(task, Path(config.data.root) / task / "train.json", 1)],
-                learning_rate=config.train.learning_rate * config.method.learning_rate_factor,
-                parent=parent,
-                earlier={
-                    name: Path(config.data.root) / name / "train.json"
-                    for name in plan["tasks"][: number - 1]
-                },
-                last=number == len(plan["tasks"]),
-            )
-            train_task(job, folder, rank, lambda done, total: None)
-            rank.barrier()
-            parent = folder
+    for cell in plan["cells"]:
+        try:
+            run(cell, rank)
+        except Exception:
+            Path(cell["out"], f"error.{rank.index}").write_text(traceback.format_exc())
+            os._exit(1)
     stop(rank)
+
+
+def run(cell: dict[str, Any], rank: Rank) -> None:
+    """Train the cell's tasks in turn into out/1, out/2, ..."""
+    config = from_plain(cell["config"])
+    data = {name: Path(config.data.root) / name / "train.json" for name in cell["tasks"]}
+    parent = Path(config.model.path)
+    for number, task in enumerate(cell["tasks"], start=1):
+        folder = Path(cell["out"]) / str(number)
+        if rank.first:
+            folder.mkdir()
+        rank.barrier()
+        job = TrainJob(
+            config=config,
+            stage=number,
+            task=task,
+            parts=[Part(task, data[task], 1)],
+            learning_rate=config.train.learning_rate * config.method.learning_rate_factor,
+            parent=parent,
+            earlier={name: data[name] for name in cell["tasks"][: number - 1]},
+            last=number == len(cell["tasks"]),
+        )
+        train_task(job, folder, rank, lambda done, total: None)
+        rank.barrier()
+        parent = folder
+    if rank.first:
+        Path(cell["out"], "done").touch()
+    rank.barrier()
 
 
 if __name__ == "__main__":

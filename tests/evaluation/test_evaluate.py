@@ -10,31 +10,47 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from conftest import MICRO_MODEL
+from omegaconf import OmegaConf
 
-from harness.compose import load
+from harness.compose import conf_dir, load
 from harness.evaluation.evaluate import Evaluator
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import task_yaml
 from harness.keys import plain
+from harness.methods.loading import load_object
 
 CONFIG = load([])
+_FORMATS = ("letter", "number", "summary", "code_line", "simplification")
+SCORERS = [
+    *(f"harness.metrics.scorers.{name}" for name in (*_FORMATS, "choice_with_reason", "exact")),
+    *(f"harness.metrics.reasoned.{name}" for name in _FORMATS),
+]
 
 
 @pytest.fixture(scope="module")
-def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """micro_units scored with the embedded model."""
-    folder = tmp_path_factory.mktemp("node")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of micro_units and of a task with many metrics, scored with the embedded model."""
+    folder = tmp_path_factory.mktemp("nodes")
     os.environ["HF_DATASETS_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    task = CONFIG.task["micro_units"]
-    spec = {
-        "benchmark": "micro_units",
-        "data": str(Path(CONFIG.data.root) / task.folder / "test.json"),
-        "limit": 40,
-        "what": plain(task),
-    }
-    Evaluator(CONFIG, MICRO_MODEL, "cpu").score(spec, folder, lambda: None)
+    evaluator = Evaluator(CONFIG, MICRO_MODEL, "cpu")
+    for name in ("micro_units", "micro_simple"):
+        task = CONFIG.task[name]
+        spec = {
+            "benchmark": name,
+            "data": str(Path(CONFIG.data.root) / task.folder / "test.json"),
+            "limit": 40,
+            "what": plain(task),
+        }
+        evaluator.score(spec, folder / name, lambda: None)
     return folder
+
+
+@pytest.fixture
+def scored(nodes: Path) -> Path:
+    """micro_units scored with the embedded model."""
+    return nodes / "micro_units"
 
 
 def rows(folder: Path) -> dict[str, dict]:
@@ -96,13 +112,15 @@ def test_scoring_leaves_the_random_states_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_task_file_runs_under_the_stock_command_line(scored: Path, tmp_path: Path) -> None:
+def test_the_task_files_run_under_the_stock_command_line(nodes: Path, tmp_path: Path) -> None:
+    """Every metric of both tasks has the value that the harness found."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "lm_eval", "run", "--model", "hf"),
             *("--model_args", f"pretrained={MICRO_MODEL},dtype=float32"),
-            *("--include_path", str(scored), "--tasks", "micro_units", "--limit", "40"),
-            *("--device", "cpu", "--batch_size", "64", "--output_path", str(tmp_path)),
+            *("--include_path", str(nodes), "--tasks", "micro_units,micro_simple"),
+            *("--limit", "40", "--device", "cpu", "--batch_size", "64"),
+            *("--output_path", str(tmp_path)),
         ],
         capture_output=True,
         text=True,
@@ -110,9 +128,34 @@ def test_the_task_file_runs_under_the_stock_command_line(scored: Path, tmp_path:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    results = json.loads(next(tmp_path.rglob("results_*.json")).read_text())
-    stock = results["results"]["micro_units"]["accuracy,none"]
-    assert stock == pytest.approx(rows(scored)["accuracy"]["value"])
+    results = json.loads(next(tmp_path.rglob("results_*.json")).read_text())["results"]
+    for task, count in (("micro_units", 2), ("micro_simple", 8)):
+        ours = rows(nodes / task)
+        assert len(ours) == count
+        for metric, row in ours.items():
+            assert results[task][f"{metric},none"] == pytest.approx(row["value"]), metric
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_the_task_file_lists_every_metric_of_its_scorer(scorer: str, tmp_path: Path) -> None:
+    data = tmp_path / "test.json"
+    data.write_text('[{"prompt": "Stance:", "answer": "C"}]')
+    text = task_yaml("t", data, scorer, 8, 1).replace("!function", "")
+    listed = [entry["metric"] for entry in yaml.safe_load(text)["metric_list"]]
+    function = load_object(scorer, "scorer")
+    for said in ("", "C", "C\nBecause a b c d.", "Reasons.\nAnswer:C"):
+        assert list(function({"prompt": "Stance:", "answer": "C"}, said)) == listed
+
+
+def test_every_headline_is_a_metric_of_the_task_file() -> None:
+    files = sorted((conf_dir() / "task").rglob("*.yaml"))
+    assert len(files) >= 24
+    for path in files:
+        [task] = OmegaConf.load(path).values()
+        assert task.scorer in SCORERS
+        scores = load_object(task.scorer, path.stem)({"prompt": "p", "answer": "C"}, "")
+        assert task.headline == next(iter(scores)), "the headline comes first"
+        assert not task.headline.endswith("_lenient")
 
 
 def test_groups_keep_their_subtasks() -> None:

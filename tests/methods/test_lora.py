@@ -1,5 +1,6 @@
 """LoRA: identity at the start, exact merging, one adapter through the sequence, its bad input."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,30 @@ def test_all_linear_layers(tiny_model: Path) -> None:
 )
 def test_bad_input(overrides: list[str], told: str) -> None:
     assert told in refused(*overrides)
+
+
+@pytest.mark.distributed
+def test_stacked_and_merged_adapters_are_one_function(
+    tiny_run: list[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    model = settings(tiny_model)
+    small = ["method.adapter.rank=2", "method.adapter.dropout=0", "eval.past=ends", "eval.limit=1"]
+    found = {}
+    for method in ("lora_stack", "lora_merge", "lora_seqft"):
+        outcome = execute(load([*tiny_run, *small, f"method={method}"]))
+        found[method] = [
+            tmp_path / "store" / "train" / node.key
+            for node in outcome.plan.nodes
+            if node.kind == "train"
+        ]
+    for stage in (0, 1):
+        stack, merge = (
+            load_stage(model, found[name][stage], "fp32") for name in ("lora_stack", "lora_merge")
+        )
+        assert float((logits(stack) - logits(merge)).abs().max()) <= 2e-5
+    one, sum_of_two = (load_stage(model, found[m][1], "fp32") for m in ("lora_seqft", "lora_stack"))
+    assert float((logits(one) - logits(sum_of_two)).abs().max()) > 1e-4
+    config = json.loads((found["lora_stack"][1] / "adapter_config.json").read_text())
+    assert (config["r"], config["lora_alpha"]) == (4, 64.0)
+    assert (found["lora_merge"][1] / "model.safetensors").is_file()
+    assert not (found["lora_merge"][1] / "adapter_config.json").exists()

@@ -1,5 +1,6 @@
 """Replay: which rows come back, what enters the key, and that ratio 0 is sequential fine-tuning."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from harness.data.task_data import TaskData
 from harness.errors import ConfigError
 from harness.keys import FileHashes
 from harness.methods.replay import Replay
+from harness.methods.replay_pass import ReplayPass
 from harness.plan import make_plan
 from harness.run import execute
 from harness.validate import validate
@@ -108,3 +110,37 @@ def test_ratio_0_is_sequential_fine_tuning_byte_for_byte(
         last = [node for node in plan.nodes if node.kind == "train"][-1]
         weights.append((tmp_path / "store/train" / last.key / "model.safetensors").read_bytes())
     assert weights[0] == weights[1]
+
+
+def passed(strategy: ReplayPass, history: History) -> list[int]:
+    phases = strategy.phases(rows("c", 5, 0), history)
+    assert len(phases) <= 1
+    return [example.prompt_ids[0] for phase in phases for example in phase.data.examples]
+
+
+def test_the_separate_pass_takes_heads_and_the_whole_extra_set() -> None:
+    found = passed(ReplayPass(ratio=0.25, extra="x"), History())
+    assert found == [100, 101, 102, 103, 104, 200, 201, 300, 301, 302, 303]
+
+
+def test_the_first_task_replays_the_extra_set_alone() -> None:
+    first = History()
+    first.tasks = ()
+    assert passed(ReplayPass(extra="x"), first) == [300, 301, 302, 303]
+    assert passed(ReplayPass(), first) == []
+
+
+@pytest.mark.distributed
+def test_the_separate_pass_follows_the_tasks_own_epochs(
+    tiny_run: list[str], tmp_path: Path
+) -> None:
+    write_rows(tmp_path / "lima.json", [{"prompt": "Say it.", "answer": "it " * 20}] * 9)
+    extra = f"method.replay_pass.extra={tmp_path / 'lima.json'}"
+    outcome = execute(load([*tiny_run, "method=replay_trace", extra, "eval.limit=2"]))
+    logs = [
+        json.loads((tmp_path / "store/train" / node.key / "training.json").read_text())
+        for node in outcome.plan.nodes
+        if node.kind == "train"
+    ]
+    # 33 rows in batches of 8: 5 steps; then 9 extra rows, and with them 3 of the first task's.
+    assert [len(log["steps"]) for log in logs] == [5 + 2, 5 + 2]

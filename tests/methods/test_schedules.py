@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import harness, refused
+from pandas import DataFrame
 
 from harness.compose import load
 from harness.keys import FileHashes
@@ -25,8 +26,13 @@ def run_of(tiny_run: list[str]):
     return run
 
 
-def cells(outcome: Outcome) -> set[tuple[int, str]]:
+def scores(outcome: Outcome) -> DataFrame:
     frame = read_scores(outcome.table)
+    return frame[frame["suite"] == "target"]
+
+
+def cells(outcome: Outcome) -> set[tuple[int, str]]:
+    frame = scores(outcome)
     mine = frame[frame["run"] == outcome.plan.run["run"]]
     return set(zip(mine["stage"], mine["benchmark"], strict=True))
 
@@ -96,7 +102,7 @@ def test_checkpoints_from_elsewhere_score_as_their_own_run_did(
         there = f"method.checkpoints=[{','.join(folders)}]"
         foreign = run_of("method=foreign", there, f"method.name=theirs_{method}")
         assert foreign.trained == 0
-        frame = read_scores(foreign.table).set_index(["run", "stage", "benchmark", "metric"])
+        frame = scores(foreign).set_index(["run", "stage", "benchmark", "metric"])
         mine = frame.loc[own.plan.run["run"]]["value"]
         theirs = frame.loc[foreign.plan.run["run"]]["value"]
         assert mine.to_dict() == theirs.to_dict()

@@ -1,11 +1,13 @@
 """Text metrics against published values, the packages they must equal, and values by hand."""
 
+import math
 import random
 import subprocess
 import sys
 
 import pytest
 
+from harness.metrics.bleu import bleu
 from harness.metrics.edit_similarity import edit_similarity, restore_literals
 from harness.metrics.exact import exact_match, folded_match
 from harness.metrics.rouge_l import rouge_l
@@ -69,6 +71,33 @@ def _text(draw: random.Random) -> str:
     words = draw.choice(["a b", "a b c A", "der die das und"]).split()
     ends = [" ", " ", " ", ". ", ".", "\n"]
     return "".join(draw.choice(words) + draw.choice(ends) for _ in range(draw.randint(0, 12)))
+
+
+def test_bleu_by_hand():
+    # Five of six words are shared and three of five pairs, in texts of equal length.
+    scores = bleu("the cat sat on a mat", "the cat sat on the mat")
+    assert scores["bleu_1"] == pytest.approx(5 / 6)
+    triples, fours = 2 / 4, 1 / 3
+    assert scores["bleu_4"] == pytest.approx((5 / 6 * 3 / 5 * triples * fours) ** (1 / 4))
+    # Half the length of the reference: brevity penalty exp(1 - 2).
+    assert bleu("a b", "a b c d")["bleu_1"] == pytest.approx(math.exp(-1))
+
+
+def test_bleu_splits_at_white_space_and_periods_and_keeps_case():
+    assert bleu("A b.c\n d .", "A b c. d")["bleu_4"] == pytest.approx(1.0)
+    assert bleu("a b c d", "A B C D") == {"bleu_1": 0.0, "bleu_4": 0.0}
+
+
+def test_bleu_of_fewer_than_four_words_vanishes():
+    scores = bleu("a b c", "a b c")
+    assert scores["bleu_1"] == 1.0
+    assert 0 < scores["bleu_4"] < 1e-70
+
+
+@pytest.mark.parametrize("empty", ["", ".", " ", "\n."])
+def test_bleu_of_a_text_without_words_is_zero(empty):
+    assert bleu(empty, "some words") == {"bleu_1": 0.0, "bleu_4": 0.0}
+    assert bleu("some words", empty) == {"bleu_1": 0.0, "bleu_4": 0.0}
 
 
 SOURCE = "About 95 species are currently accepted ."

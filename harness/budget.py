@@ -1,0 +1,85 @@
+"""What a task's training may spend, and what it did spend."""
+
+import resource
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from harness.config import Match, TrainConfig
+from harness.data.order import batch_indices, steps_per_epoch
+from harness.data.task_data import TaskData
+from harness.methods.base import Phase
+
+
+def phase_steps(
+    phases: Sequence[Phase], own: TaskData, epochs: int, train: TrainConfig, seed: int
+) -> list[int]:
+    """Optimizer steps of each phase.
+
+    train.match=epochs: every phase runs its epochs. steps, tokens: all phases together take the
+    steps, or the tokens, that the task's own rows take in its epochs, parted in proportion; so that
+    a method which trains on more rows has no larger budget than sequential fine-tuning.
+    """
+    size = train.batch_size
+    full = [phase.epochs * steps_per_epoch(len(phase.data.examples), size) for phase in phases]
+    if train.match is Match.steps:
+        full = _parted(epochs * steps_per_epoch(len(own.examples), size), full)
+    elif train.match is Match.tokens:
+        budget = epochs * own.tokens
+        asked = sum(phase.epochs * phase.data.tokens for phase in phases)
+        share = min(1.0, budget / asked)
+        full = [
+            _steps_for(phase, share * phase.epochs * phase.data.tokens, most, train, seed)
+            for phase, most in zip(phases, full, strict=True)
+        ]
+    return [min(steps, train.max_steps or steps) for steps in full]
+
+
+def _parted(budget: int, wanted: Sequence[int]) -> list[int]:
+    """Whole shares of `budget` in proportion to `wanted`, never more than wanted."""
+    total = sum(wanted)
+    if total <= budget:
+        return list(wanted)
+    ends = [round(budget * sum(wanted[: i + 1]) / total) for i in range(len(wanted))]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _steps_for(phase: Phase, tokens: float, most: int, train: TrainConfig, seed: int) -> int:
+    """The number of steps whose tokens come closest to `tokens`."""
+    examples, seen = phase.data.examples, 0
+    for step in range(most):
+        rows = batch_indices(seed, phase.data.name, step, len(examples), train.batch_size)
+        width = sum(len(examples[i]) for i in rows)
+        if seen + width / 2 > tokens:
+            return step
+        seen += width
+    return most
+
+
+class Meter:
+    """Time and memory of one stage on one rank; `read` is called by all ranks together."""
+
+    def __init__(self, device: str) -> None:
+        self.cuda = device.startswith("cuda")
+        self.started = time.monotonic()
+        if self.cuda:
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+
+    def read(self, world: int) -> dict[str, Any]:
+        """Device hours of all ranks, and the largest peak memory of a rank in bytes.
+
+        On a CPU that is the peak of the process, which earlier stages in it may have set.
+        """
+        import torch
+        import torch.distributed as dist
+
+        if self.cuda:
+            peak = torch.cuda.max_memory_allocated()
+        else:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        largest = torch.tensor(float(peak), device="cuda" if self.cuda else "cpu")
+        dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+        hours = world * (time.monotonic() - self.started) / 3600
+        return {"device_hours": hours, "peak_memory": int(largest)}

@@ -1,0 +1,1 @@
+"""What a run reads from the network: fetched ahead on one machine, demanded before work starts."""

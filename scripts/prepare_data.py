@@ -1,0 +1,9 @@
+"""Check, fetch and unpack the data of a benchmark: the same as `harness data`."""
+
+import sys
+
+from harness.data.command import main
+from harness.errors import run_command
+
+if __name__ == "__main__":
+    run_command(main, sys.argv[1:])

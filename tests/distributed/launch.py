@@ -1,0 +1,73 @@
+"""Start ranks for a list of cells; go on behind a cell that fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from conftest import REPOSITORY
+from plain import EPS, RATE, STEPS
+
+from harness.compose import load
+from harness.keys import plain
+
+# Short rows: several a step, unevenly filled; the fifth step of plain training has one example, so
+# that a second rank is idle.
+FRAME = [f"train.max_steps={STEPS}", f"train.learning_rate={RATE}", f"train.eps={EPS}"]
+FRAME += ["train.pack_tokens=100"]
+
+
+def cell(overrides: list[str], tasks: tuple[str, ...], zero_stage: int, out: Path) -> dict:
+    """A unit of work for cells.py; its trained folders will be out/1, out/2, ..."""
+    config = load([*FRAME, *overrides])
+    config.engine.zero_stage = zero_stage
+    return {"config": plain(config), "tasks": tasks, "out": str(out)}
+
+
+def launch(world: int, cells: list[dict[str, Any]], out: Path) -> None:
+    """Run all cells on `world` ranks. A failed one has no file `done` but error.<rank>."""
+    left = list(cells)
+    for attempt in range(len(cells)):
+        place = out / f"launch{world}.{attempt}"
+        place.mkdir(parents=True)
+        _run(world, left, place)
+        unfinished = [c for c in left if not (Path(c["out"]) / "done").exists()]
+        left = unfinished[1:]  # the first of them failed, the others have not begun
+        if not left:
+            return
+
+
+def _run(world: int, cells: list[dict[str, Any]], place: Path) -> None:
+    for item in cells:
+        Path(item["out"]).mkdir(parents=True, exist_ok=True)
+    plan = {"cells": cells, "rendezvous": str(place / "rendezvous")}
+    (place / "plan.json").write_text(json.dumps(plan))
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("cells.py")), str(place / "plan.json")],
+            env=os.environ
+            | {
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": str(world),
+                "PYTHONPATH": str(REPOSITORY),
+                "TOKENIZERS_PARALLELISM": "false",
+            },
+            stdout=(place / f"rank{rank}.log").open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+        for rank in range(world)
+    ]
+    try:
+        for process in ranks:
+            process.wait(900)
+    finally:
+        for process in ranks:
+            process.kill()
+
+
+def why_failed(out: Path) -> str:
+    """What the ranks of a cell reported."""
+    return "\n".join(file.read_text()[-2000:] for file in sorted(out.glob("error.*"))) or "no word"
