@@ -182,7 +182,7 @@ class TaskConfig:
         "what every prompt starts with; shown once by prompting.style=trace", None
     )
     max_demonstrations: int | None = key("most solved rows in a prompt; null = any number", None)
-    version: int = key("raise it when prompts, scoring or generation change", 1, identity=BOTH)
+    version: int = key("raise it when scoring or generation change", 1, identity=EVAL)
 
 
 @dataclass
