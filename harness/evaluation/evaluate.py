@@ -75,7 +75,7 @@ class Evaluator:
             return _built_in(spec["what"])
         if spec["what"].get("source"):
             what, data = spec["what"], Path(spec["data"])
-            material = read_material(what["source"], data, what["shots"], spec["benchmark"])
+            material = read_material(what["source"], data, what["shots"])
             shared = Path(self.config.store.root).absolute() / "cache" / "suites"
             write_material(folder, spec["benchmark"], material, store_parts(material, shared), what)
         else:

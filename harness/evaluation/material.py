@@ -94,32 +94,35 @@ def source_folder(root: str | None, folder: str) -> Path:
     return path.absolute()
 
 
-def read_material(source: str, folder: Path, shots: int, where: str) -> Material:
-    """Run a reader for the benchmark at the key `where`. Raises ConfigError or DataError."""
-    read = load_object(source, f"{where}.source")
-    try:
-        return read(folder, shots)  # type: ignore[operator]
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+def read_material(source: str, folder: Path, shots: int) -> Material:
+    """Run a reader. Raises DataError, or ConfigError led by the benchmark's key that is wrong."""
+    read = load_object(source, "source")
+    return read(folder, shots)  # type: ignore[operator]
 
 
 def measure(benchmark: BenchmarkConfig, folder: Path, where: str) -> Amount:
-    """Read a benchmark's files once a process and state, and tell how much work they hold."""
+    """Read a benchmark's files once a process and state, and tell how much work they hold.
+
+    Raises ConfigError or DataError; `where` is the benchmark's key.
+    """
     stamps = [
         (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     ]
-    return _measure(str(benchmark.source), folder, benchmark.shots, where, digest(stamps))
+    try:
+        return _measure(str(benchmark.source), folder, benchmark.shots, digest(stamps))
+    except ConfigError as error:
+        raise ConfigError(f"{where}.{error}") from error
 
 
 @cache
-def _measure(source: str, folder: Path, shots: int, where: str, state: str) -> Amount:
+def _measure(source: str, folder: Path, shots: int, state: str) -> Amount:
     del state  # part of the memory's key: changed files are read again
-    material = read_material(source, folder, shots, where)
+    material = read_material(source, folder, shots)
     for name, rows in material.parts.items():
         if not rows:
-            raise DataError(f"{folder}: no item of {name or where} is there")
+            raise DataError(f"{folder}: no item {f'of {name} ' if name else ''}is there")
     return Amount(
         items=tuple(len(rows) for rows in material.parts.values()),
         by_likelihood=material.task["output_type"] != "generate_until",
@@ -135,7 +138,7 @@ def store_parts(material: Material, cache_folder: Path) -> dict[str, Path]:
     for name, rows in material.parts.items():
         text = "".join(f"{json.dumps(row, ensure_ascii=False, sort_keys=True)}\n" for row in rows)
         path = cache_folder / f"{digest(text)}.jsonl"
-        if not path.is_file():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
             write_atomically(path, text)
         files[name] = path
     return files

@@ -123,6 +123,6 @@ def test_the_command_line_refuses_before_anything_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.strip().splitlines()
-    assert line.startswith("error: suite.instruction.benchmarks.ifeval: IFEval needs nltk's")
+    assert line.startswith("error: suite.instruction.benchmarks.ifeval.source: IFEval needs nltk's")
     assert "NLTK_DATA" in line
     assert not (tmp_path / "store").exists()

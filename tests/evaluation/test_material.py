@@ -218,6 +218,8 @@ def test_rows_lie_once_under_their_content(tmp_path: Path) -> None:
     assert other != first
     assert len(list((tmp_path / "cache").iterdir())) == 2
     [path] = first.values()
+    path.write_text("damaged")
+    store_parts(material, tmp_path / "cache")
     assert [json.loads(line) for line in path.read_text().splitlines()] == material.parts[""]
 
 
@@ -261,7 +263,7 @@ def test_what_is_missing_is_one_line(suite: list[str], tmp_path: Path) -> None:
     line = refused(*suite, f"{where}.boolq.folder=general/boolqq")
     assert f"{tmp_path / 'root'}/general/boolqq does not exist" in line
     line = refused(*suite, f"{where}.boolq.shots=3")
-    assert f"{where}.boolq: shots=3: the files of BoolQ hold no examples; use shots=0" in line
+    assert f"{where}.boolq.shots=3: the files of BoolQ hold no examples; use shots=0" in line
     line = refused(*suite, f"{where}.boolq.source=harness.evaluation.sources.boolq.reed")
     assert f"{where}.boolq.source: harness.evaluation.sources.boolq has no 'reed'" in line
     line = refused(*suite, f"{where}.boolq.scorer=harness.metrics.scorers.exact")

@@ -50,8 +50,8 @@ def require_sentence_model() -> None:
         nltk.data.find(_RESOURCE)
     except LookupError:
         raise ConfigError(
-            "IFEval needs nltk's resource punkt_tab, which NLTK_DATA does not hold; where there is "
-            "network: python -m nltk.downloader -d <folder> punkt_tab, then NLTK_DATA=<folder>"
+            "source: IFEval needs nltk's resource punkt_tab, which NLTK_DATA does not hold; where "
+            "there is network: python -m nltk.downloader -d <folder> punkt_tab; NLTK_DATA=<folder>"
         ) from None
 
 
