@@ -53,7 +53,7 @@ def test_the_general_deltas_are_means_of_six_differences() -> None:
         mean = sum(changes) / len(changes)
         misprinted = MISPRINTED_DELTAS.get((row.model, row.method))
         wanted = row.value if misprinted is None else misprinted / 100
-        assert mean == pytest.approx(wanted, abs=0.00011)
+        assert mean == pytest.approx(wanted, abs=0.00015)  # rounding of 12 cells
         assert bool(misprinted) == row.mark.startswith("misprint")
 
 
