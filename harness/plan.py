@@ -177,6 +177,7 @@ class _Planner:
             "experiment": config.experiment,
             "model": config.model.name,
             "sequence": config.sequence.name,
+            "data": config.data.name,
             "method": config.method.name,
             "schedule": config.method.schedule.value,
             "past": config.eval.past.value,

@@ -54,8 +54,7 @@ def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[d
             and score["filter"] == cell["filter"]
         )
         yield {
-            **{name: run[name] for name in _RUN_COLUMNS},
-            "tasks": "|".join(run["tasks"]),
+            **_of_run(run),
             "stage": cell["stage"],
             "trained_task": cell["trained_task"],
             "suite": cell["suite"],
@@ -71,6 +70,11 @@ def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[d
             "eval_key": cell["key"],
             "harness_version": __version__,
         }
+
+
+def _of_run(run: dict[str, Any]) -> dict[str, Any]:
+    columns = {name: run.get(name) for name in _RUN_COLUMNS}
+    return {**columns, "data": run.get("data") or None, "tasks": "|".join(run["tasks"])}
 
 
 COST_UNITS = {
@@ -96,8 +100,7 @@ def _cost_rows(store: Store, run: dict[str, Any], stage: int, key: str) -> Itera
         if metric not in cost:
             continue
         yield {
-            **{name: run[name] for name in _RUN_COLUMNS},
-            "tasks": "|".join(run["tasks"]),
+            **_of_run(run),
             "stage": stage,
             "trained_task": run["tasks"][stage - 1] if run["schedule"] != "joint" else None,
             "suite": "cost",
@@ -128,6 +131,7 @@ _RUN_COLUMNS = (
     "experiment",
     "model",
     "sequence",
+    "data",
     "method",
     "seed",
     "schedule",

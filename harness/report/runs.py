@@ -44,6 +44,7 @@ class Run:
     model: str
     sequence: str
     method: str
+    data: str | None
     protocol: str | None
     seed: int | None
     group: str | None
@@ -207,6 +208,7 @@ def _run(name: str, targets: list[Row], rows: list[Row], protocol: str | None) -
         model=first["model"],
         sequence=first["sequence"],
         method=first["method"],
+        data=first["data"],
         protocol=protocol,
         seed=first["seed"],
         group=first["group"],

@@ -44,6 +44,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("experiment", str, "name of the experiment that asked for the run", nullable=True),
     Column("model", str, "name of the model"),
     Column("sequence", str, "name of the task sequence"),
+    Column("data", str, "name of the data; null = not told", nullable=True),
     Column("method", str, "name of the method"),
     Column("seed", int, "seed of the run", nullable=True),
     Column("schedule", str, "sequential, joint, single or none: which cells the run promises"),

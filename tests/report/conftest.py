@@ -6,7 +6,7 @@ import pytest
 def make_row(**changes):
     row = {
         "run": "seqft-1", "group": None, "variant": None, "experiment": "demo",
-        "model": "micro_1", "sequence": "micro",
+        "model": "micro_1", "sequence": "micro", "data": None,
         "method": "seq_ft", "seed": 1, "schedule": "sequential", "past": None, "tasks": "a_1|b",
         "stage": 1, "trained_task": None, "suite": "target", "benchmark": "a_1", "subtask": None,
         "metric": "accuracy", "filter": None, "headline": True, "value": 0.5, "stderr": None,
