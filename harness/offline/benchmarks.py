@@ -30,8 +30,14 @@ def lm_eval_tasks(config: HarnessConfig) -> dict[str, str]:
     }
 
 
+def readers(config: HarnessConfig) -> set[str]:
+    """Dotted paths of the readers of local benchmarks."""
+    suites = config.suite.values()
+    return {b.source for group in suites for b in group.benchmarks.values() if b.source is not None}
+
+
 def nltk_resources(tasks: Iterable[str]) -> list[str]:
-    """The nltk resources that scoring these tasks reads."""
+    """The nltk resources that scoring these tasks (of lm-eval, or readers of local ones) reads."""
     return sorted({name for task in tasks for part, name in NLTK.items() if part in task})
 
 

@@ -12,6 +12,7 @@ from harness.offline.benchmarks import (
     lm_eval_tasks,
     load,
     nltk_resources,
+    readers,
     remembered,
 )
 from harness.offline.models import fetch, hub_files, is_hub, is_offline, missing_files
@@ -22,14 +23,17 @@ def prefetch(configs: list[HarnessConfig]) -> None:
     thing that cannot be had; what was fetched before it stays."""
     models = {(c.model.path, c.model.revision): c.model for c in configs if is_hub(c.model)}
     tasks = sorted({name for config in configs for name in lm_eval_tasks(config)})
-    if not models and not tasks:
+    local = nltk_resources({name for config in configs for name in readers(config)})
+    if not models and not tasks and not local:
         print("nothing to fetch: the model is a folder, and no suite reads from the network")
         return
     for model in models.values():
         _fetch_model(model)
     _fetch_tasks(tasks)
+    for resource in local:
+        _fetch_nltk(resource)
     print("for runs without network, copy these folders or share them, and set:")
-    for name, value in environment(_nltk_folder(tasks)).items():
+    for name, value in environment(_nltk_folder([*nltk_resources(tasks), *local])).items():
         print(f"export {name}={value}")
 
 
@@ -70,11 +74,26 @@ def _fetch_tasks(tasks: list[str]) -> None:
     print(f"benchmarks: {len(wanted)} loaded, {_size(_bytes() - before)} more in the cache")
 
 
-def _nltk_folder(tasks: list[str]) -> str | None:
-    """Where the nltk data of these tasks lies; None where none needs any."""
+def _fetch_nltk(resource: str) -> None:
+    from harness.offline import nltk_data
+
+    if nltk_data.folder_of(resource) is None and not is_offline():
+        nltk_data.fetch(resource)
+    folder = nltk_data.folder_of(resource)
+    if folder is None:
+        wanted = nltk_data.download_folder()
+        raise ConfigError(
+            f"nltk's {resource} cannot be fetched to {wanted}; prefetch needs network, or copy a "
+            "folder that holds it and set NLTK_DATA"
+        )
+    print(f"nltk {resource}: in {folder}")
+
+
+def _nltk_folder(resources: list[str]) -> str | None:
+    """Where the nltk data that is needed lies; None where none is."""
     from harness.offline.nltk_data import folder_of
 
-    return next((folder_of(name) for name in nltk_resources(tasks)), None)
+    return next((folder_of(name) for name in resources), None)
 
 
 def environment(nltk: str | None) -> dict[str, str]:

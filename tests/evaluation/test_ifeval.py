@@ -104,25 +104,35 @@ def test_without_the_sentence_model_it_is_refused(
         ifeval.read(write_items(tmp_path, ([NO_COMMA], [{}])), 0)
 
 
-def test_the_command_line_refuses_before_anything_runs(tmp_path: Path) -> None:
-    write_items(tmp_path / "instruction" / "ifeval", ([NO_COMMA], [{}]))
+def without_nltk_data(*arguments: str) -> str:
+    """The one line of a command that is refused where no folder of nltk's data is known."""
     command = (
         "import nltk, sys; nltk.data.path[:] = []; from harness.__main__ import entry; "
         "sys.argv = ['harness', *sys.argv[1:]]; entry()"
     )
     done = subprocess.run(
-        [
-            *(sys.executable, "-c", command, "suite=[ifeval]", f"data.suite_root={tmp_path}"),
-            f"store.root={tmp_path / 'store'}",
-        ],
+        [sys.executable, "-c", command, *arguments],
         capture_output=True,
         text=True,
         cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "HF_HUB_OFFLINE": "1"},
         check=False,
     )
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.strip().splitlines()
+    return line
+
+
+def test_the_command_line_refuses_before_anything_runs(tmp_path: Path) -> None:
+    write_items(tmp_path / "instruction" / "ifeval", ([NO_COMMA], [{}]))
+    store = tmp_path / "store"
+    line = without_nltk_data("suite=[ifeval]", f"data.suite_root={tmp_path}", f"store.root={store}")
     assert line.startswith("error: suite.instruction.benchmarks.ifeval.source: IFEval needs nltk's")
     assert "NLTK_DATA" in line
-    assert not (tmp_path / "store").exists()
+    assert "harness prefetch" in line
+    assert not store.exists()
+
+
+def test_prefetch_knows_what_ifeval_needs() -> None:
+    line = without_nltk_data("prefetch", "suite=[ifeval]")
+    assert line.startswith("error: nltk's punkt_tab cannot be fetched to ")

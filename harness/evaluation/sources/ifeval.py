@@ -14,7 +14,7 @@ from harness.errors import ConfigError
 from harness.evaluation.material import WHOLE, Function, Material, require_no_shots, text_task
 from harness.evaluation.sources.raw import json_lines
 
-_RESOURCE = "tokenizers/punkt_tab/english/"
+_RESOURCE = "punkt_tab"
 _FIELDS = ("key", "prompt", "instruction_id_list", "kwargs")
 
 
@@ -44,15 +44,14 @@ def read(folder: Path, shots: int) -> Material:
 
 def require_sentence_model() -> None:
     """Raise ConfigError where nltk's punkt_tab is not on this machine."""
-    import nltk
+    from harness.offline.models import PREFETCH
+    from harness.offline.nltk_data import folder_of
 
-    try:
-        nltk.data.find(_RESOURCE)
-    except LookupError:
+    if folder_of(_RESOURCE) is None:
         raise ConfigError(
-            "source: IFEval needs nltk's resource punkt_tab, which NLTK_DATA does not hold; where "
-            "there is network: python -m nltk.downloader -d <folder> punkt_tab; NLTK_DATA=<folder>"
-        ) from None
+            f"source: IFEval needs nltk's {_RESOURCE}, which NLTK_DATA does not hold; {PREFETCH}, "
+            f"or python -m nltk.downloader {_RESOURCE}"
+        )
 
 
 def score(doc: dict[str, Any], results: list[str]) -> dict[str, Any]:
