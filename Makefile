@@ -7,10 +7,10 @@ RANKS  ?= $(shell [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ] && echo 2 || echo 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast lint tables clean
+.PHONY: help setup demo test test-fast lint tables paper-tables bench-methods clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create .venv with the pinned versions and this package (about 2 minutes)
 
@@ -35,6 +35,12 @@ lint: $(READY) ## ruff: rules and format
 
 tables: $(READY) ## write results/tables and results/plots from results/scores.csv
 	$(BIN)/python -m harness tables
+
+paper-tables: $(READY) ## TRACE's tables and findings, ours beside the published ones
+	$(BIN)/python -m harness paper
+
+bench-methods: $(READY) ## step time and memory of every method beside sequential fine-tuning
+	$(BIN)/python scripts/bench_methods.py
 
 clean: ## remove the environment, caches, tables and plots (never results/store)
 	rm -rf $(VENV) .pytest_cache .ruff_cache dist build results/tables results/plots

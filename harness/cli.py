@@ -161,6 +161,7 @@ DELEGATED = {
     "data": "harness.data.command",
     "frontier": "harness.frontier",
     "metrics": "harness.metrics.command",
+    "paper": "harness.report.paper.command",
     "score": "harness.metrics.score_command",
     "tables": "harness.report.command",
 }

@@ -74,10 +74,9 @@ class Ours:
         if number.column in JUDGED:
             return self._judged(run, number)
         if number.column in NAMES["benchmarks"]:
-            name, last = NAMES["benchmarks"][number.column], run.last_stage
-            stage = number.stage if number.stage == 0 else last
-            found = [b for b in run.benchmarks if b.name == name and stage is not None]
-            return found[0].at(stage or 0) if found else NOTHING
+            name = NAMES["benchmarks"][number.column]
+            found = [b for b in run.benchmarks if b.name == name]
+            return found[0].at(number.stage or 0) if found else NOTHING
         return _cell(run, number)
 
     def _judged(self, run: Run, number: Number) -> Estimate:

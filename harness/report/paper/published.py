@@ -57,9 +57,12 @@ def read_published(path: Path | None = None) -> Published:
     path = path or published_folder() / "trace.csv"
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = [_number(path, i, row) for i, row in enumerate(csv.DictReader(stream), start=2)]
+            reader = csv.DictReader(stream)
+            rows = [_number(path, line, row) for line, row in enumerate(reader, start=2)]
     except OSError as error:
         raise DataError(f"{path}: the published numbers cannot be read ({error})") from error
+    if not rows:
+        raise DataError(f"{path}: it holds no published number")
     return Published(tuple(rows))
 
 
