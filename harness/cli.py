@@ -160,6 +160,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
 DELEGATED = {
     "data": "harness.data.command",
     "frontier": "harness.frontier",
+    "judge": "harness.judge.command",
     "metrics": "harness.metrics.command",
     "paper": "harness.report.paper.command",
     "score": "harness.metrics.score_command",

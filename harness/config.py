@@ -15,6 +15,7 @@ from typing import Any
 TRAIN = ("train",)
 EVAL = ("eval",)
 BOTH = ("train", "eval")
+JUDGE = ("judge",)
 
 
 def key(
@@ -75,6 +76,12 @@ class Match(StrEnum):
     epochs = "epochs"
     steps = "steps"
     tokens = "tokens"
+
+
+class JudgeBackend(StrEnum):
+    none = "none"
+    http = "http"
+    local = "local"
 
 
 class Packing(StrEnum):
@@ -275,12 +282,44 @@ class BenchmarkConfig:
         "first so many items only, of every subtask; null = eval.limit", None, identity=EVAL
     )
     unit: str = key("unit of the headline metric; deltas average one unit", "score")
+    judged: str | None = key(
+        "helpful | harmless: the rubric by which a judge compares its answers with stage 0's", None
+    )
     version: int = key("raise it when prompts, scoring or generation change", 1, identity=EVAL)
 
 
 @dataclass
 class SuiteConfig:
     benchmarks: dict[str, BenchmarkConfig] = key("benchmark name -> what it is", factory=dict)
+
+
+@dataclass
+class JudgeConfig:
+    backend: JudgeBackend = key(
+        "none | http (any OpenAI-compatible endpoint) | local (a Hugging Face model)",
+        JudgeBackend.none,
+        identity=JUDGE,
+    )
+    base_url: str | None = key("the endpoint, up to /v1", None)
+    model: str = key("name of the judging model; local: a folder or hub id", "", identity=JUDGE)
+    revision: str | None = key("local: hub revision", None, identity=JUDGE)
+    key_variable: str = key("environment variable that holds the key", "JUDGE_API_KEY")
+    temperature: float = key("0 = greedy", 0.0, identity=JUDGE)
+    max_tokens: int = key("most tokens of a judgement", 512, identity=JUDGE)
+    workers: int = key("requests at once", 8)
+    requests_per_minute: float | None = key("most requests a minute; null = no limit", None)
+    timeout_seconds: float = key("longest wait for a reply", 120.0)
+    attempts: int = key("tries of a request that fails", 6)
+    backoff_seconds: float = key("first pause after a failure; it doubles, with jitter", 1.0)
+    malformed_retries: int = key("further tries of a reply without a verdict", 2, identity=JUDGE)
+    resample_temperature: float = key(
+        "of stage 0's second answers, which the judge compares with its first (A/A run)",
+        0.7,
+        identity=JUDGE,
+    )
+    price_prompt: float = key("price of a million prompt tokens, in your currency", 0.0)
+    price_completion: float = key("price of a million generated tokens", 0.0)
+    cache: str | None = key("SQLite file of replies; null = in the store", None)
 
 
 @dataclass
@@ -400,6 +439,7 @@ class HarnessConfig:
         factory=lambda: _frame(),
     )
     suite: dict[str, SuiteConfig] = key("benchmarks outside the sequence", factory=dict)
+    judge: JudgeConfig = key("who compares answers with stage 0's", factory=JudgeConfig)
     engine: EngineConfig = key("DeepSpeed and the machine", factory=EngineConfig)
     train: TrainConfig = key("optimization", factory=TrainConfig)
     eval: EvalConfig = key("which cells are scored and how", factory=EvalConfig)

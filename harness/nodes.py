@@ -6,6 +6,7 @@ from typing import Any
 from harness.keys import plain
 
 Spec = dict[str, Any]
+MADE = ("train", "edit", "eval")  # kinds of node that another one may take as its model
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Node:
     model: Spec
     spec: Spec = field(hash=False)
     work: float = 0.0
+
+    def needs(self) -> list[tuple[str, str]]:
+        """(kind, key) of the nodes whose results this one reads."""
+        found = [(self.model["kind"], self.model["key"])] if self.model["kind"] in MADE else []
+        return found + [(kind, key) for kind, key in self.spec.get("needs", [])]
 
     def to_json(self) -> Spec:
         return plain(self)
@@ -38,6 +44,7 @@ class Cell:
     unit: str
     shots: int
     split: str
+    kind: str = "eval"
 
 
 @dataclass

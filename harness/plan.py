@@ -10,10 +10,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness.config import BenchmarkConfig, HarnessConfig, PromptStyle, TaskConfig
+from harness.config import (
+    BenchmarkConfig,
+    HarnessConfig,
+    JudgeBackend,
+    PromptStyle,
+    TaskConfig,
+)
 from harness.data.demonstrations import draw_demonstrations
 from harness.data.files import read_rows, split_path
 from harness.evaluation.material import Amount, measure, source_folder
+from harness.judge.judging import judge_identity
 from harness.keys import FileHashes, digest, identity, plain
 from harness.metrics.icl_cut import CUTS, Cut
 from harness.nodes import Cell, Node, Plan, Spec
@@ -34,6 +41,8 @@ class _Planner:
         self.columns = column_names(self.order)
         self.training = TrainingNodes(config, hashes, self.order)
         self.nodes: dict[str, Node] = {}
+        self.judgements: dict[str, Node] = {}
+        self.baselines: dict[tuple[str, str], str] = {}
         self.cells: list[Cell] = []
 
     def plan(self, overrides: str) -> Plan:
@@ -48,6 +57,7 @@ class _Planner:
                     self._target(stage, model, column)
             if stage in with_suites:
                 self._suites(stage, model)
+        self.nodes |= self.judgements
         return Plan(self._run(overrides), list(self.nodes.values()), self.cells)
 
     def _target(self, stage: int, model: Spec, column: int) -> None:
@@ -74,6 +84,7 @@ class _Planner:
         return draw_demonstrations(read_rows(path), name, task, prompting)
 
     def _suites(self, stage: int, model: Spec) -> None:
+        judge = self.config.judge
         for suite, group in self.config.suite.items():
             for name, benchmark in group.benchmarks.items():
                 path, root = None, self.config.data.suite_root
@@ -84,6 +95,13 @@ class _Planner:
                 limit = benchmark.limit or self.config.eval.limit
                 key = self._score(stage, model, name, benchmark, path, limit)
                 self._cell(stage, suite, name, key, benchmark, "test")
+                if benchmark.judged and judge.backend is not JudgeBackend.none:
+                    if stage == 0:
+                        self.baselines[suite, name] = key
+                        # Stage 0 against answers of its own: how often chance wins.
+                        again = judge.resample_temperature
+                        key = self._score(stage, model, name, benchmark, path, limit, None, again)
+                    self._judged(stage, suite, name, benchmark, key)
 
     def _score(
         self,
@@ -94,9 +112,11 @@ class _Planner:
         path: Path | None,
         limit: int | None,
         shown: list[Spec] | None = None,
+        temperature: float | None = None,
     ) -> str:
         config = self.config
-        extra: Spec = {"seed": config.seed} if config.eval.temperature > 0 else {}
+        sampled = config.eval.temperature if temperature is None else temperature
+        extra: Spec = {"seed": config.seed} if sampled > 0 else {}
         prompting = config.method.prompting
         instruction = None
         if shown:
@@ -108,6 +128,8 @@ class _Planner:
         if path is None:
             extra["lm_eval"] = version("lm_eval")
         rules = identity(config.eval, "eval") | {"limit": limit}
+        if temperature is not None:
+            rules["temperature"] = temperature
         key = digest(
             {
                 "kind": "eval",
@@ -128,6 +150,7 @@ class _Planner:
             "items": items,
             "by_likelihood": amount.by_likelihood,
             "limit": limit,
+            "temperature": sampled,
             "what": plain(what),
             "demonstrations": shown or [],
             "instruction": instruction,
@@ -136,6 +159,35 @@ class _Planner:
         work = float(items * (1 if amount.by_likelihood else what.max_answer_tokens))
         self._add(Node("eval", key, stage, f"score {name}", model, spec, work))
         return key
+
+    def _judged(
+        self, stage: int, suite: str, name: str, benchmark: BenchmarkConfig, candidate: str
+    ) -> None:
+        """The node that compares a benchmark's answers with stage 0's. Judge nodes come last in a
+        plan: what fails at an endpoint holds up nothing else."""
+        baseline = self.baselines[suite, name]
+        key = digest(
+            {
+                "kind": "judge",
+                "inputs": [candidate, baseline],
+                "rubric": benchmark.judged,
+                "judge": judge_identity(self.config.judge),
+            }
+        )
+        items = self.nodes[candidate].spec["items"]
+        spec = {
+            "benchmark": name,
+            "rubric": benchmark.judged,
+            "candidate": candidate,
+            "baseline": baseline,
+            "needs": [["eval", baseline]],
+            "items": 2 * items,
+        }
+        model = {"kind": "eval", "key": candidate}
+        work = float(items * self.config.judge.max_tokens)
+        node = Node("judge", key, stage, f"judge {name}", model, spec, work)
+        self.judgements.setdefault(key, node)
+        self._cell(stage, suite, name, key, benchmark, "test", kind="judge")
 
     def _content(self, path: Path | None) -> Any:
         """Hash of a data file, or of every file of a folder."""
@@ -154,6 +206,7 @@ class _Planner:
         key: str,
         what: TaskConfig | BenchmarkConfig,
         split: str,
+        kind: str = "eval",
     ) -> None:
         trained = self.columns[stage - 1] if stage > 0 else None
         self.cells.append(
@@ -163,11 +216,12 @@ class _Planner:
                 suite=suite,
                 benchmark=name,
                 key=key,
-                headline=what.headline,
+                headline=what.headline if kind == "eval" else "net_win",
                 filter=getattr(what, "filter", "none"),
                 unit=getattr(what, "unit", "score"),
                 shots=getattr(what, "shots", self.config.method.prompting.demonstrations),
                 split=split,
+                kind=kind,
             )
         )
 

@@ -21,7 +21,7 @@ class Display:
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = {node.key: node for node in nodes}
         self.fractions = dict.fromkeys(self.nodes, 0.0)
-        self.spent: dict[str, float] = {"train": 0.0, "eval": 0.0}
+        self.spent = {node.kind: 0.0 for node in nodes}
         self.current = ""
         self.last = self.started = time.monotonic()
         self.console = Console(stderr=True)

@@ -138,18 +138,20 @@ class _Walk:
         return self.finished
 
     def _ready(self, nodes: list[Node]) -> list[Node]:
-        """Nodes whose model is in the store or made by an earlier one of these; at ZeRO 3 only
+        """Nodes whose inputs are in the store or made by an earlier one of these; at ZeRO 3 only
         one training stage, since a second engine in a process leaks there."""
         chosen: list[Node] = []
         made: set[str] = set()
+        trained = False
         for node in nodes:
-            model = node.model["key"] if node.model["kind"] == "train" else None
-            if model and model not in made and not self.store.done("train", model):
+            needs = node.needs()
+            if not all(key in made or self.store.done(kind, key) for kind, key in needs):
                 continue
             if node.kind == "train":
-                if self.config.engine.zero_stage == 3 and made:
+                if self.config.engine.zero_stage == 3 and trained:
                     break
-                made.add(node.key)
+                trained = True
+            made.add(node.key)
             chosen.append(node)
         return chosen
 

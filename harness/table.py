@@ -43,11 +43,12 @@ def rebuild_table(store: Store, path: Path) -> Path:
 
 
 def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    folder = store.path("eval", cell["key"])
+    kind = cell.get("kind", "eval")
+    folder = store.path(kind, cell["key"])
     if not (folder / "manifest.json").is_file():
         return
-    manifest = store.manifest("eval", cell["key"])
-    for score in store.read("eval", cell["key"], SCORES):
+    manifest = store.manifest(kind, cell["key"])
+    for score in store.read(kind, cell["key"], SCORES):
         headline = (
             score["subtask"] is None
             and score["metric"] == cell["headline"]
@@ -63,7 +64,7 @@ def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[d
             "headline": headline,
             "split": cell["split"],
             "shots": cell["shots"],
-            "unit": cell["unit"],
+            "unit": score.get("unit", cell["unit"]),
             "status": DONE,
             "schema": SCHEMA_VERSION,
             "model_key": manifest["model"]["key"],

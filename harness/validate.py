@@ -23,6 +23,7 @@ from harness.data.overlap import selects_on_test
 from harness.devices import cpu_cores, gpu_count
 from harness.errors import ConfigError, HarnessError
 from harness.evaluation.material import measure, source_folder
+from harness.judge.settings import check_judging
 from harness.methods.loading import load_object, load_strategies
 from harness.modeling import ADAPTER_FILE, TOKENIZER_FILES
 from harness.offline.models import cached_description
@@ -41,6 +42,7 @@ def validate(config: HarnessConfig) -> None:
     order = task_order(config)
     for name in dict.fromkeys(order):
         _check_task(config, name)
+    check_judging(config)
     for suite, group in config.suite.items():
         for name, benchmark in group.benchmarks.items():
             _check_benchmark(config, f"suite.{suite}.benchmarks.{name}", benchmark)

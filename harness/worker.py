@@ -68,6 +68,8 @@ class Worker:
         for kind, nodes in grouped(job["nodes"]):
             if kind == "train":
                 self._train(nodes[0])
+            elif kind == "judge":
+                self._judge(nodes)
             else:
                 self._evaluate(nodes)
         stop(self.rank)
@@ -110,6 +112,19 @@ class Worker:
                 evaluator.score(node["spec"], folder, lambda node=node: self._say(node, 0.99))
             self._say(node, 1.0)
 
+    def _judge(self, nodes: list[dict[str, Any]]) -> None:
+        """The first rank asks the judge; the others' answers must be written before."""
+        from harness.judge.node import JudgeRunner
+
+        self.rank.barrier()
+        if not self.rank.first:
+            return
+        runner = JudgeRunner(self.config, self.store, self.rank.device)
+        for node in nodes:
+            with self._writing(node) as folder:
+                runner.run(node["spec"], folder, lambda share, node=node: self._say(node, share))
+            self._say(node, 1.0)
+
     def _source(self, model: dict[str, Any]) -> Path | str:
         if model["kind"] == "train":
             return self.store.path("train", model["key"])
@@ -135,14 +150,17 @@ class Worker:
 
 
 def grouped(nodes: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Training nodes one by one; neighbouring eval nodes of one model together."""
-    for (kind, key), run in groupby(nodes, key=lambda node: (node["kind"], node["model"]["key"])):
+    """Training nodes one by one; neighbouring eval nodes of one model, or judge nodes, together."""
+
+    def group(node: dict[str, Any]) -> tuple[str, str]:
+        return node["kind"], "" if node["kind"] == "judge" else node["model"]["key"]
+
+    for (kind, _), run in groupby(nodes, key=group):
         members = list(run)
-        if kind == "eval":
+        if kind in ("eval", "judge"):
             yield kind, members
         else:
             yield from ((f"{kind}", [member]) for member in members)
-        del key
 
 
 def versions() -> dict[str, str]:

@@ -47,7 +47,7 @@ class Evaluator:
         self.lm.start_counting(None if shown else spec["what"]["max_prompt_tokens"])
         with _undisturbed():
             tasks = self._load_tasks(spec, folder)
-            self._apply_sampling(tasks)
+            self._apply_sampling(tasks, spec["temperature"])
             results = evaluate(
                 self.lm, tasks, limit=spec["limit"], bootstrap_iters=0, log_samples=True
             )
@@ -59,8 +59,7 @@ class Evaluator:
         write_atomically(folder / PREDICTIONS, "".join(f"{line}\n" for line in lines))
         progress()
 
-    def _apply_sampling(self, tasks: dict[str, Any]) -> None:
-        temperature = self.config.eval.temperature
+    def _apply_sampling(self, tasks: dict[str, Any], temperature: float) -> None:
         if temperature == 0:
             return
         seed_everything(self.config.seed)

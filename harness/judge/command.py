@@ -1,0 +1,105 @@
+"""`harness judge`: compare two files of answers, without a run."""
+
+import json
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from harness.config import JudgeBackend, JudgeConfig
+from harness.errors import DataError
+from harness.files import write_json
+from harness.judge.cache import Cache
+from harness.judge.http import HttpJudge
+from harness.judge.judging import judge_pairs
+from harness.judge.local import LocalJudge
+from harness.judge.node import pair_up, read_predictions
+from harness.judge.prompts import RUBRICS
+from harness.judge.settings import check_judge
+from harness.metrics.arguments import Arguments
+
+_DESCRIPTION = """\
+Judge the answers of one file against those of another, in both orders: win, tie, lose, net win and
+the judge's inconsistency as one JSON object. A file is predictions.jsonl of an eval node, or
+{"prompts": [...], "results": [...]}. The key of the endpoint comes from the environment."""
+
+
+def main(argv: list[str]) -> int:
+    """Judge, print the rates, write them with --out; return 0 or raise."""
+    options = _parser().parse_args(argv)
+    judge = JudgeConfig(
+        backend=JudgeBackend.http if options.base_url else JudgeBackend.local,
+        **{name: value for name, value in vars(options).items() if name in _SETTINGS},
+    )
+    check_judge(judge)
+    try:
+        pairs = pair_up(_read(options.candidate), _read(options.baseline))
+    except ValueError as error:
+        raise DataError(f"{options.candidate} and {options.baseline}: {error}") from error
+    cache = Cache(Path(judge.cache or "results/judge.sqlite"))
+    backend: Any = HttpJudge(judge) if options.base_url else LocalJudge(judge, "cpu")
+    found = judge_pairs(pairs, options.rubric, judge, backend, cache, _Progress())
+    cache.close()
+    result = {
+        "pairs": len(pairs),
+        **{str(row["metric"]): row["value"] for row in found.rows()},
+        "net_win_stderr": next(r["stderr"] for r in found.rows() if r["metric"] == "net_win"),
+        **found.usage,
+    }
+    if options.out:
+        write_json(options.out, result)
+    print(json.dumps(result, indent=2))
+    return 0
+
+
+class _Progress:
+    """One line on standard error: how many judgements, and the time left."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        left = (time.monotonic() - self.started) / done * (total - done)
+        text = f"judged {done} of {total}, left {int(left) // 60}:{int(left) % 60:02d}"
+        if sys.stderr.isatty():
+            print(f"\r{text} ", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        elif done == total or done % 50 == 0:
+            print(text, file=sys.stderr)
+
+
+def _read(path: Path) -> list[tuple[str, str]]:
+    """(question, answer) pairs of a file in either form. Raises DataError."""
+    try:
+        if path.suffix == ".jsonl":
+            return read_predictions(path)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        prompts, results = content["prompts"], content["results"]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(
+            f"{path}: neither predictions.jsonl nor prompts and results ({error})"
+        ) from error
+    if len(prompts) != len(results):
+        raise DataError(f"{path}: {len(prompts)} prompts, but {len(results)} results")
+    return [(str(p), str(r)) for p, r in zip(prompts, results, strict=True)]
+
+
+_SETTINGS = [spec.name for spec in fields(JudgeConfig) if spec.name != "backend"]
+
+
+def _parser() -> Arguments:
+    parser = Arguments(prog="harness judge", description=_DESCRIPTION)
+    parser.add_argument("--candidate", type=Path, required=True, help="answers of the later stage")
+    parser.add_argument("--baseline", type=Path, required=True, help="answers to compare with")
+    parser.add_argument("--rubric", choices=sorted(RUBRICS), default="helpful")
+    parser.add_argument("--out", type=Path, help="also write the JSON object there")
+    for spec in fields(JudgeConfig):
+        if spec.name == "backend":
+            continue
+        kind = float if "float" in str(spec.type) else int if "int" in str(spec.type) else str
+        flag = f"--{spec.name.replace('_', '-')}"
+        told = spec.metadata["help"]
+        parser.add_argument(flag, type=kind, default=spec.default, help=told)
+    return parser

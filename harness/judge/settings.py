@@ -1,0 +1,57 @@
+"""Checks of a judge's settings before anything runs; imports no torch."""
+
+from pathlib import Path
+
+from harness.config import HarnessConfig, JudgeBackend, JudgeConfig
+from harness.errors import ConfigError, suggest
+from harness.judge.prompts import RUBRICS
+
+
+def check_judge(judge: JudgeConfig) -> None:
+    """Raise ConfigError for settings that cannot work, a missing key among them."""
+    from harness.judge.http import api_key
+
+    if judge.backend is JudgeBackend.none:
+        return
+    if not judge.model:
+        raise ConfigError("judge.model: which model judges? set judge.model=<name>")
+    for name in ("workers", "attempts", "max_tokens"):
+        if getattr(judge, name) < 1:
+            raise ConfigError(f"judge.{name}={getattr(judge, name)}: it must be at least 1")
+    for name in ("timeout_seconds", "backoff_seconds"):
+        if getattr(judge, name) <= 0:
+            raise ConfigError(f"judge.{name}={getattr(judge, name)}: it must be positive")
+    if judge.requests_per_minute is not None and judge.requests_per_minute <= 0:
+        raise ConfigError(
+            f"judge.requests_per_minute={judge.requests_per_minute}: it must be positive"
+        )
+    if judge.malformed_retries < 0 or judge.temperature < 0:
+        raise ConfigError("judge.malformed_retries and judge.temperature: they must be 0 or more")
+    if judge.backend is JudgeBackend.http:
+        if not str(judge.base_url or "").startswith(("http://", "https://")):
+            raise ConfigError(
+                f"judge.base_url={judge.base_url}: give the endpoint, for example "
+                "judge.base_url=https://api.openai.com/v1"
+            )
+        api_key(judge)
+    elif not Path(judge.model).is_dir() and judge.model.count("/") != 1:
+        raise ConfigError(f"judge.model={judge.model}: give a model folder or a hub id")
+
+
+def check_judging(config: HarnessConfig) -> None:
+    """Check the judge of a run and the rubrics of what it judges. Raises ConfigError."""
+    for suite, group in config.suite.items():
+        for name, benchmark in group.benchmarks.items():
+            if benchmark.judged is not None and benchmark.judged not in RUBRICS:
+                raise ConfigError(
+                    f"suite.{suite}.benchmarks.{name}.judged={benchmark.judged}: no such rubric"
+                    + suggest(benchmark.judged, sorted(RUBRICS))
+                )
+    check_judge(config.judge)
+    judged = any(b.judged for group in config.suite.values() for b in group.benchmarks.values())
+    if config.judge.backend is not JudgeBackend.none and not judged:
+        raise ConfigError(
+            "judge: no benchmark of the suites is judged; add suite=[instruction_prompts,safety]"
+        )
+    if config.judge.backend is not JudgeBackend.none and not config.eval.stage0:
+        raise ConfigError("judge: answers are compared with stage 0's; use eval.stage0=true")
