@@ -135,13 +135,21 @@ def tables(argv: list[str]) -> int:
     return command(argv)
 
 
+def edit(argv: list[str]) -> int:
+    """Make a new model folder from finished ones, without training."""
+    from harness.edits.command import main as command
+
+    return command(argv)
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "plan": plan,
     "metrics": metrics,
     "tables": tables,
+    "edit": edit,
 }
-DELEGATED = ("metrics", "tables")
+DELEGATED = ("metrics", "tables", "edit")
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:

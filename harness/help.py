@@ -19,12 +19,13 @@ from harness.config import (
 )
 
 USAGE = """\
-usage: python -m harness [run|plan|metrics|tables] [overrides] [-m] [--cfg job --resolve]
+usage: python -m harness [run|plan|metrics|tables|edit] [overrides] [-m] [--cfg job --resolve]
 
   run      train and score what is missing of a run (the default verb)
   plan     print the nodes of a run, which are done, and what is left to do
   metrics  OP, BWT and the rest from a CSV of scores (metrics --help)
   tables   write all tables and plots from the tidy table (tables --help)
+  edit     new weights from model folders: WiSE-FT, LiNeS, TIES and others (edit --help)
 
 examples
   python -m harness seed=3 engine=zero2
