@@ -94,7 +94,7 @@ class Display:
 
 
 class Meter:
-    """One bar for one piece of work that tells how far it is; a line now and then off a terminal."""
+    """A bar for one piece of work that tells how far it is; off a terminal, a line now and then."""
 
     QUIET_SECONDS = 10.0
 

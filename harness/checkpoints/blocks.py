@@ -35,9 +35,7 @@ def find_blocks(sizes: dict[str, int]) -> Blocks:
             stacks[place[0]] = stacks.get(place[0], 0) + size
             numbers.setdefault(place[0], set()).add(place[1])
     if not stacks:
-        raise DataError(
-            "no weight's path holds a block number (as model.layers.0); no layers found"
-        )
+        raise DataError("no layers: no weight's path holds a block number (as model.layers.0)")
     prefix = max(stacks, key=lambda found: stacks[found])
     count = len(numbers[prefix])
     if numbers[prefix] != set(range(count)):

@@ -1,9 +1,9 @@
-"""`harness edit`: new weights from model folders. The options are the fields of the edit's class."""
+"""`harness edit`: new weights from model folders; an edit's options are its class's fields."""
 
 import argparse
 import inspect
 import time
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from harness.methods.loading import load_object
 from harness.metrics.arguments import Arguments
 from harness.progress import Meter
 
-_FRAME = ("name", "base", "tuned", "out", "dtype", "shard_gb", "overwrite")
+_FRAME = ("name", "base", "tuned", "out", "dtype", "shard_bytes", "overwrite")
 
 
 def main(argv: list[str]) -> int:
@@ -30,8 +30,7 @@ def main(argv: list[str]) -> int:
         raise ConfigError(f"edit: {target} is not a subclass of Edit")
     options = vars(_parser(name, kind).parse_args(rest))
     given = {key: value for key, value in options.items() if key not in _FRAME}
-    spec = {"_target_": target} | {key: _value(key, value) for key, value in given.items()}
-    edit = load_edit(spec, "edit")
+    edit = load_edit({"_target_": target} | given, "edit")
     started = time.monotonic()
     with Meter(name) as meter:
         report = apply_edit(
@@ -41,11 +40,20 @@ def main(argv: list[str]) -> int:
             options["out"],
             meter.update,
             dtype=options["dtype"],
-            shard_bytes=int(options["shard_gb"] * 1e9),
+            shard_bytes=options["shard_bytes"],
             overwrite=options["overwrite"],
         )
     print(_as_text(edit, report, time.monotonic() - started))
     return 0
+
+
+def _overview() -> str:
+    lines = ["usage: harness edit EDIT --base A --tuned B [C ...] --out D [parameters]", ""]
+    for name in edit_names():
+        module = inspect.getmodule(load_object(edit_path(name), "edit"))
+        lines.append(f"  {name:<16} {(inspect.getdoc(module) or '').splitlines()[0]}")
+    lines += ["", "`harness edit EDIT --help` explains its parameters; EDIT may be a dotted path."]
+    return "\n".join(lines)
 
 
 def _parser(name: str, kind: type[Edit]) -> Arguments:
@@ -62,58 +70,65 @@ def _parser(name: str, kind: type[Edit]) -> Arguments:
     parser.add_argument("--overwrite", action="store_true", help="replace what --out holds")
     parser.add_argument("--dtype", choices=TYPES, help="stored type (the models' widest)")
     parser.add_argument(
-        "--shard-gb", type=float, default=SHARD_BYTES / 1e9, help="largest file, in 10^9 bytes (5)"
+        "--shard-gb",
+        type=_bytes,
+        dest="shard_bytes",
+        default=SHARD_BYTES,
+        help="largest file, in 10^9 bytes (5)",
     )
     for spec in fields(kind):
         if spec.init and spec.name != "version":
-            flags = dict.fromkeys((f"--{spec.name.replace('_', '-')}", f"--{spec.name}"))
-            parser.add_argument(
-                *flags,
-                dest=spec.name,
-                nargs="+" if "list" in str(spec.type) else None,
-                default=argparse.SUPPRESS,
-                metavar="NAME[,PARAMETER=VALUE]" if "dict" in str(spec.type) else "VALUE",
-                help=f"default: {'none' if spec.default is None else spec.default}"
-                if spec.default is not MISSING
-                else None,
-            )
+            _add_parameter(parser, spec)
     return parser
 
 
-def _value(key: str, text: Any) -> Any:
-    """An option's text as its field takes it; an edit is written as name,parameter=value,..."""
-    if key != "merge_with":
-        return text
+def _add_parameter(parser: Arguments, spec: Field) -> None:
+    """A field as an option. Values stay text; loading the edit checks them against the types."""
+    is_edit = "dict" in str(spec.type)
+    parser.add_argument(
+        *dict.fromkeys((f"--{spec.name.replace('_', '-')}", f"--{spec.name}")),
+        dest=spec.name,
+        type=_inner_edit if is_edit else str,
+        nargs="+" if "list" in str(spec.type) else None,
+        default=argparse.SUPPRESS,
+        metavar="EDIT[,PARAMETER=VALUE]" if is_edit else "VALUE",
+        help="" if spec.default is MISSING else f"default: {spec.default}",
+    )
+
+
+def _inner_edit(text: str) -> dict[str, str]:
+    """An edit inside another one, written as ties,density=0.3."""
     name, *parameters = text.split(",")
     spec = {"_target_": edit_path(name)}
     for parameter in parameters:
-        left, equals, right = parameter.partition("=")
-        if not (left and equals):
-            raise ConfigError(f"--merge-with {text}: '{parameter}' is not of the form name=value")
-        spec[left] = right
+        key, equals, value = parameter.partition("=")
+        if not (key and equals):
+            raise ConfigError(f"{text}: '{parameter}' is not of the form parameter=value")
+        spec[key] = value
     return spec
 
 
-def _overview() -> str:
-    lines = ["usage: harness edit EDIT --base A --tuned B [C ...] --out D [parameters]", ""]
-    for name in edit_names():
-        path = edit_path(name)
-        module = inspect.getmodule(load_object(path, "edit"))
-        summary = (inspect.getdoc(module) or "").splitlines()[0]
-        lines.append(f"  {name:<16} {summary}")
-    lines += ["", "`harness edit EDIT --help` explains its parameters; EDIT may be a dotted path."]
-    return "\n".join(lines)
+def _bytes(text: str) -> int:
+    size = float(text)
+    if not 0 < size < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: it must be a number of gigabytes above 0")
+    return int(size * 1e9)
 
 
 def _as_text(edit: Edit, report: dict[str, Any], seconds: float) -> str:
     """What was done, a line each."""
-    lines = [str(edit), f"base: {report['base']}"]
+    parameters = {
+        spec.name: getattr(edit, spec.name)
+        for spec in fields(edit)
+        if spec.init and spec.name != "version"
+    }
+    lines = [f"{type(edit).__name__}: {_shown(parameters)}", f"base: {report['base']}"]
     lines += [f"tuned: {model}" for model in report["tuned"]]
     lines += [f"warning: {line}" for line in report["warnings"]]
     lines += [f"{key}: {_shown(value)}" for key, value in report["told"].items()]
     lines.append(
-        f"{report['tensors']} tensors, {report['bytes'] / 1e9:.2f} GB in {report['files']} file(s), "
-        f"{seconds:.0f} s, peak memory {report['peak_memory_bytes'] / 1e9:.2f} GB"
+        f"{report['tensors']} tensors, {report['bytes'] / 1e9:.2f} GB in {report['files']} "
+        f"file(s), {seconds:.0f} s, peak memory {report['peak_memory_bytes'] / 1e9:.2f} GB"
     )
     return "\n".join([*lines, report["out"]])
 

@@ -20,7 +20,8 @@ class Consensus(TaskVectorEdit):
     """m_t = [|tau_t| > lam |tau - tau_t|]; theta = theta_0 + scale * tau * [sum_t m_t >= agree],
     with tau the merged vector of all tasks.
 
-    lam: how easily a weight counts as a task's own, 0 or more; the paper chooses it from 0.2 to 0.6.
+    lam: how hard it is for a weight to count as a task's own, 0 or more; the paper chooses it from
+        0.2 to 0.6.
     agree: number of tasks that have to make use of a weight; 1 removes what none uses, 2 also what
         one alone uses.
     merge_with: the edit that makes tau: TaskArithmetic (the default) or TIES, without its scale.

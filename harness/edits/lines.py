@@ -1,7 +1,7 @@
 """LiNeS: scale what was learned by depth, little in the first blocks and most in the last.
 
 "LiNeS: Post-training Layer Scaling Prevents Forgetting and Enhances Model Merging" (arXiv
-2410.17146), eq. 1 and section 5. The layer of a weight is read from its path (`checkpoints/blocks.py`).
+2410.17146), eq. 1 and section 5. The layer of a weight is read from its path (checkpoints/blocks.py).
 """
 
 from dataclasses import dataclass
@@ -92,13 +92,12 @@ class LiNeS(Edit):
         blocks = find_blocks(models.sizes)
         by_block = [alpha + beta * self._depth(i, blocks.count) for i in range(blocks.count)]
         after = alpha + beta if self.head == "alpha+beta" else alpha
+        outside: dict[str, float] = {}
         for name in models.sizes:
             index = blocks.index(name)
-            outside = alpha if is_embedding(name) else after
-            self.coefficients[name] = outside if index is None else by_block[index]
-        outside = {
-            name: self.coefficients[name] for name in models.sizes if blocks.index(name) is None
-        }
+            if index is None:
+                outside[name] = alpha if is_embedding(name) else after
+            self.coefficients[name] = outside[name] if index is None else by_block[index]
         return told | {
             "alpha": alpha,
             "beta": beta,
