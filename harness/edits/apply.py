@@ -1,6 +1,5 @@
 """Apply an edit to model folders: stream the weights through it into a new, complete folder."""
 
-import resource
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,8 +87,14 @@ def write_edit(
     written = write(chosen, folder, progress)
     report["told"] = choice | written.pop("told")
     write_json(folder / RECORD, report)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return report | written | {"peak_memory_bytes": peak}
+    return report | written | {"peak_memory_bytes": peak_memory()}
+
+
+def peak_memory() -> int:
+    """Most bytes that this process ever had in memory (Linux; getrusage would count those of the
+    process that started it)."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)
 
 
 def _stream(

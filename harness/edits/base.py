@@ -84,7 +84,8 @@ class TaskVectorEdit(Edit):
         raise NotImplementedError
 
     def merge(self, name: str, base: "Tensor", tuned: "list[Tensor]") -> "Tensor":
-        return base + self.scale * self.vector(name, [model - base for model in tuned])
+        vector = self.vector(name, [model - base for model in tuned])
+        return base.add(vector, alpha=self.scale)
 
 
 def require_range(name: str, value: float, low: float, high: float, open_low: bool = False) -> None:

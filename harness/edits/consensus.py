@@ -55,4 +55,4 @@ class Consensus(TaskVectorEdit):
         used = merged.new_zeros(merged.shape)
         for vector in vectors:
             used += vector.abs() > self.lam * (merged - vector).abs()
-        return merged * (used >= self.agree)
+        return merged.masked_fill(used < self.agree, 0)

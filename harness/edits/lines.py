@@ -109,7 +109,7 @@ class LiNeS(Edit):
         if self.inner is None:
             return base.lerp(tuned[0], self.coefficients[name])
         vector = self.inner.vector(name, [model - base for model in tuned])
-        return base + self.coefficients[name] * vector
+        return base.add(vector, alpha=self.coefficients[name])
 
     def _depth(self, index: int, count: int) -> float:
         """f of the block's place; a single block counts as the last."""

@@ -42,26 +42,26 @@ class TIES(TaskVectorEdit):
     def prepare(self, models: Models) -> dict[str, Any]:
         if self.trim != "global":
             return {}
-        from harness.edits.selection import kth_largest
+        from harness.edits.selection import kth_largest_streamed
 
         def magnitudes() -> "Iterator[list[Tensor]]":
             for name in models.sizes:
                 base, tuned = models.read(name)
                 yield [(model - base).abs_() for model in tuned]
 
-        self.thresholds = kth_largest(magnitudes, self._kept(sum(models.sizes.values())))
+        self.thresholds = kth_largest_streamed(magnitudes, self._kept(sum(models.sizes.values())))
         return {"trimmed below": self.thresholds}
 
     def vector(self, name: str, vectors: "list[Tensor]") -> "Tensor":
         trimmed = [self._trimmed(index, vector) for index, vector in enumerate(vectors)]
         positive = sum(trimmed[1:], start=trimmed[0]) >= 0
-        total = trimmed[0].new_zeros(trimmed[0].shape)
         agreeing = trimmed[0].new_zeros(trimmed[0].shape)
         for vector in trimmed:
             agrees = (vector != 0) & ((vector > 0) == positive)
-            total += vector * agrees
+            vector.masked_fill_(~agrees, 0)
             agreeing += agrees
-        return total / agreeing.clamp_(min=1) if self.combine == "mean" else total
+        total = sum(trimmed[1:], start=trimmed[0])
+        return total.div_(agreeing.clamp_(min=1)) if self.combine == "mean" else total
 
     def _trimmed(self, index: int, vector: "Tensor") -> "Tensor":
         from harness.edits.selection import kth_largest
@@ -70,8 +70,8 @@ class TIES(TaskVectorEdit):
         if self.trim == "global":
             threshold = self.thresholds[index]
         else:
-            (threshold,) = kth_largest(lambda: [[size]], self._kept(vector.numel()))
-        return vector * (size >= threshold)
+            threshold = kth_largest(size, self._kept(vector.numel()))
+        return vector.masked_fill(size < threshold, 0)
 
     def _kept(self, total: int) -> int:
         return max(1, int(self.density * total))

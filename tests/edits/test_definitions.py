@@ -12,7 +12,7 @@ from harness.edits.consensus import Consensus
 from harness.edits.greedy_soup import GreedySoup, choose
 from harness.edits.lines import LiNeS
 from harness.edits.loading import load_edit
-from harness.edits.selection import kth_largest
+from harness.edits.selection import kth_largest, kth_largest_streamed
 from harness.edits.soup import Soup
 from harness.edits.task_arithmetic import TaskArithmetic
 from harness.edits.ties import TIES
@@ -130,8 +130,9 @@ def test_the_kth_largest_value_is_exact(k: int) -> None:
     values = torch.cat([torch.randn(6000).abs(), torch.zeros(2000), 1e-8 * torch.rand(2000)])
     other = torch.rand(10000)
     pieces = list(zip(values.split(777), other.split(777), strict=True))
-    found = kth_largest(lambda: ([a, b] for a, b in pieces), k)
-    assert found == [float(x.sort(descending=True).values[k - 1]) for x in (values, other)]
+    expected = [float(x.sort(descending=True).values[k - 1]) for x in (values, other)]
+    assert kth_largest_streamed(lambda: ([a, b] for a, b in pieces), k) == expected
+    assert [kth_largest(values, k), kth_largest(other, k)] == expected
 
 
 def test_consensus_by_hand() -> None:
