@@ -22,7 +22,8 @@ class TIES(TaskVectorEdit):
     trim: the share is taken of each tensor (tensor, as peft and mergekit do) or of the whole model
         (global, the paper's; two more passes over the weights).
     combine: mean over the tasks that agree (the paper's), or their sum.
-    Entries as large as the smallest kept one are kept too; a zero sum counts as positive.
+    Entries as large as the smallest kept one are kept too (peft and mergekit keep some of them, to
+    meet the count); bf16 weights have many. A zero sum counts as positive.
     """
 
     density: float = 0.2
