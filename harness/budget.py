@@ -56,7 +56,7 @@ def _steps_for(phase: Phase, tokens: float, most: int, train: TrainConfig, seed:
     return most
 
 
-class Meter:
+class CostMeter:
     """Time and memory of one stage on one rank; `read` is called by all ranks together."""
 
     def __init__(self, device: str) -> None:

@@ -159,6 +159,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
 # Verbs with a command line of their own, --help included: the module whose `main` takes it.
 DELEGATED = {
     "data": "harness.data.command",
+    "edit": "harness.edits.command",
     "frontier": "harness.frontier",
     "judge": "harness.judge.command",
     "metrics": "harness.metrics.command",

@@ -28,6 +28,11 @@ usage: python -m harness [verb] [overrides] [-m] [--cfg job --resolve]
   tables   write all tables and plots from the tidy table (tables --help)
   data     check, fetch and unpack the data of a benchmark (data --help)
   prefetch fetch the models and benchmarks of a run, for machines without network
+  edit     new weights from model folders: WiSE-FT, LiNeS, TIES and others (edit --help)
+  eval     score checkpoints that were trained elsewhere as stages of a sequence
+  frontier a method over its strength beside seqft over its learning rate (draws a picture)
+  judge    compare two files of answers by a judging model (judge --help)
+  paper    TRACE's tables and findings, ours beside the published ones (paper --help)
 
 examples
   python -m harness seed=3 engine=zero2

@@ -5,7 +5,7 @@ import time
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from harness.plan import Node
 
@@ -90,7 +90,51 @@ class Display:
 
     def _left(self) -> str:
         left = self._seconds_left()
-        if left is None:
-            return "?"
-        minutes, seconds = divmod(round(left), 60)
-        return f"{minutes}:{seconds:02d}"
+        return "?" if left is None else minutes(left)
+
+
+class Meter:
+    """A bar for one piece of work that tells how far it is; off a terminal, a line now and then."""
+
+    QUIET_SECONDS = 10.0
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.console = Console(stderr=True)
+        self.started = self.told = time.monotonic()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%  left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self.task = self.bar.add_task(name, total=None)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def update(self, done: int, total: int) -> None:
+        """`done` of `total` units of work are done."""
+        self.bar.update(self.task, completed=done, total=total)
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self.told >= self.QUIET_SECONDS and done:
+            self.told = now
+            left = (now - self.started) * (total - done) / done
+            print(
+                f"{self.name}: {100 * done / total:.0f}% · left {minutes(left)}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def minutes(seconds: float) -> str:
+    """Minutes and seconds, as 3:07."""
+    whole, rest = divmod(round(seconds), 60)
+    return f"{whole}:{rest:02d}"

@@ -89,7 +89,7 @@ class Store:
                 "finished": time.time(),
             }
             write_json(working / MANIFEST, manifest)
-            _sync_files(working)
+            sync_files(working)
             shutil.rmtree(final, ignore_errors=True)
             os.replace(working, final)
         except BaseException:
@@ -140,7 +140,7 @@ class Store:
         """Remove working folders of processes that are gone."""
         for folder in self.root.glob("*/.*.*"):
             pid = folder.name.rpartition(".")[2]
-            if folder.is_dir() and pid.isdigit() and not _alive(int(pid)):
+            if folder.is_dir() and pid.isdigit() and not process_alive(int(pid)):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -158,11 +158,13 @@ def require_writable(folder: Path, key: str) -> None:
         ) from error
 
 
-def _alive(pid: int) -> bool:
+def process_alive(pid: int) -> bool:
+    """True while a process of this id runs on this machine."""
     return Path(f"/proc/{pid}").exists()
 
 
-def _sync_files(folder: Path) -> None:
+def sync_files(folder: Path) -> None:
+    """Have every file below a folder written through to the disk."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as stream:

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.utils import instantiate
 
 from harness.adapters import finish_stage, start_model
-from harness.budget import Meter, phase_steps
+from harness.budget import CostMeter, phase_steps
 from harness.config import HarnessConfig, LossNorm, Packing, ResetOptimizer, TrainConfig
 from harness.data.order import batch_indices, derive_seed
 from harness.data.packing import MicroBatch
@@ -63,7 +63,7 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     All ranks call it together; `progress(done, total)` counts optimizer steps.
     """
     config = job.config
-    meter = Meter(rank.device)
+    meter = CostMeter(rank.device)
     seed_everything(derive_seed("stage", config.seed, job.stage))
     prompts, strategies = load_prompts(config.model, job.parent), _strategies(job)
     own, epochs = _training_set(job, prompts)

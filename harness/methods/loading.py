@@ -2,7 +2,7 @@
 
 import importlib
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -10,6 +10,8 @@ from omegaconf.errors import OmegaConfBaseException
 from harness.config import MethodConfig
 from harness.errors import ConfigError, suggest
 from harness.methods.base import Strategy
+
+Loaded = TypeVar("Loaded")
 
 
 def load_strategies(method: MethodConfig) -> dict[str, Strategy]:
@@ -19,24 +21,37 @@ def load_strategies(method: MethodConfig) -> dict[str, Strategy]:
 
 def load_strategy(name: str, spec: dict[str, Any]) -> Strategy:
     """One strategy, its parameters checked against the types of its dataclass."""
+    return load_typed(spec, Strategy, f"method.{name}")
+
+
+def load_typed(spec: dict[str, Any], base: type[Loaded], where: str) -> Loaded:
+    """An object of a subclass of `base` from {"_target_": dotted path, parameter: value}.
+
+    Raises ConfigError, beginning with `where` (the key that holds the mapping), for another class,
+    an unknown parameter or a value of a wrong type.
+    """
     target = str(spec["_target_"])
-    kind = load_object(target, f"method.{name}._target_")
-    if not (isinstance(kind, type) and issubclass(kind, Strategy)):
-        raise ConfigError(f"method.{name}._target_: {target} is not a Strategy")
+    kind = load_object(target, f"{where}._target_")
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise ConfigError(f"{where}._target_: {target} is not a subclass of {base.__name__}")
     parameters = {key: value for key, value in spec.items() if key != "_target_"}
     known = [field.name for field in fields(kind) if field.init]
     for key in parameters:
         if key not in known:
-            told = f"method.{name}.{key}: {kind.__name__} has no such parameter"
+            told = f"{where}.{key}: {kind.__name__} has no such parameter"
             raise ConfigError(told + suggest(key, known))
     try:
         typed = OmegaConf.merge(OmegaConf.structured(kind), parameters)
-        return kind(**{key: typed[key] for key in parameters})
+        return kind(**{key: _unwrapped(typed[key]) for key in parameters})
     except OmegaConfBaseException as error:
         line = str(error).splitlines()[0]
-        raise ConfigError(f"method.{name}.{error.full_key}: {line}") from error
+        raise ConfigError(f"{where}.{error.full_key}: {line}") from error
     except ConfigError as error:
-        raise ConfigError(f"method.{name}.{error}") from error
+        raise ConfigError(f"{where}.{error}") from error
+
+
+def _unwrapped(value: Any) -> Any:
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def load_object(path: str, where: str) -> object:

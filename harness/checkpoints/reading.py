@@ -1,0 +1,140 @@
+"""Read the tensors of a model folder one at a time; no more than the tensor asked for is held."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from harness.errors import DataError
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+CONFIG = "config.json"
+FLOATS = ("F64", "F32", "BF16", "F16")
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Stored type (safetensors' name of it, as 'BF16') and shape of a tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def floating(self) -> bool:
+        """True for weights, False for integer and boolean buffers."""
+        return self.dtype in FLOATS
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        count = 1
+        for side in self.shape:
+            count *= side
+        return count
+
+
+class Checkpoint:
+    """The weights of one folder, in one file or in shards, by name.
+
+    Raises DataError for a folder without safetensors weights, or with quantised ones.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = require_folder(folder)
+        self.config = read_json(folder / CONFIG)
+        if "quantization_config" in self.config:
+            raise DataError(f"{folder}: its weights are quantised; give the unquantised model")
+        self.files: dict[str, Path] = {}
+        self.specs: dict[str, TensorSpec] = {}
+        for path in _weight_files(folder):
+            for name, spec in read_specs(path).items():
+                self.files[name] = path
+                self.specs[name] = spec
+        for name, spec in self.specs.items():
+            if spec.dtype.startswith("F") and not spec.floating:
+                raise DataError(f"{folder}: {name} is {spec.dtype}, a quantised type")
+
+    def read(self, name: str) -> Tensor:
+        """One tensor in its stored type, on the CPU."""
+        return read_tensor(self.files[name], name)
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What the user should know about this model; nothing for a plain folder."""
+        return []
+
+
+def read_tensor(path: Path, name: str) -> Tensor:
+    """One tensor of a safetensors file. The file is mapped for this tensor alone, so that its
+    pages leave memory with it."""
+    with _opened(path) as stream:
+        return stream.get_tensor(name)
+
+
+def read_specs(path: Path) -> dict[str, TensorSpec]:
+    """Types and shapes of the tensors of a safetensors file; reads its header only."""
+    with _opened(path) as stream:
+        slices = {name: stream.get_slice(name) for name in sorted(stream.keys())}
+        return {
+            name: TensorSpec(part.get_dtype(), tuple(part.get_shape()))
+            for name, part in slices.items()
+        }
+
+
+def require_folder(folder: Path) -> Path:
+    """The folder itself. Raises DataError where there is none."""
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: there is no such folder; a model of the hub has to be downloaded first "
+            f"(hf download {folder} --local-dir FOLDER)"
+        )
+    return folder
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a model folder. Raises DataError where it is missing or malformed."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path.parent}: holds no {path.name}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: holds a {type(found).__name__}; a JSON object is needed")
+    return found
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if not (folder / INDEX).is_file():
+        pickled = sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt"))
+        found = f"; {pickled[0].name} is a pickle, which is not read" if pickled else ""
+        raise DataError(
+            f"{folder}: holds no {WEIGHTS} and no {INDEX}{found}; "
+            "transformers' save_pretrained writes them"
+        )
+    shards = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(shards, dict):
+        raise DataError(f"{folder / INDEX}: has no weight_map")
+    files = [folder / name for name in sorted(set(shards.values()))]
+    for path in files:
+        if not path.is_file():
+            raise DataError(f"{folder}: {path.name}, which {INDEX} names, is missing")
+    return files
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as stream:
+            yield stream
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: cannot be read as safetensors ({error})") from None

@@ -1,0 +1,1 @@
+"""Weight edits after training: one file each; `base.py` holds the protocol they follow."""
