@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from plain import Reference
+from references.agem import AGEM
+from references.ewc import EWC
+from references.l2 import L2
 from references.replay import Replay
 from references.sfa import SFA
 
@@ -44,5 +47,34 @@ MATRIX = {
     "sfa_initial_reset": Row(
         SFA_RESET,
         lambda: SFA(period=3, beta=0.3, initial=True, reset=True),
+    ),
+    "l2": Row(
+        ("method=l2", "method.strength=1"),
+        lambda: L2(1.0, "loss"),
+        ("method.strength=0",),
+    ),
+    "l2_decoupled_before": Row(
+        ("method=l2", "method.strength=300", "method.form=decoupled_before"),
+        lambda: L2(300.0, "decoupled_before"),
+        ("method.strength=0",),
+        adapters=("full",),
+    ),
+    "l2_decoupled_after": Row(
+        ("method=l2", "method.strength=300", "method.form=decoupled_after"),
+        lambda: L2(300.0, "decoupled_after"),
+        ("method.strength=0",),
+        adapters=("full",),
+    ),
+    "ewc": Row(
+        ("method=ewc", "method.strength=100", "method.num_samples=10", "method.gamma=0.5"),
+        lambda: EWC(100.0, samples=10, gamma=0.5),
+        ("method.strength=0",),
+        bf16=True,
+    ),
+    "agem": Row(
+        ("method=agem", "method.ratio=0.5", "method.batch_size=8"),
+        lambda: AGEM(0.5, 8),
+        ("method.ratio=0",),
+        bf16=True,
     ),
 }
