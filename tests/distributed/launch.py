@@ -26,6 +26,12 @@ def cell(overrides: list[str], tasks: tuple[str, ...], zero_stage: int, out: Pat
     return {"config": plain(config), "tasks": tasks, "out": str(out)}
 
 
+def note(out: Path, error: Exception) -> None:
+    """Keep why a cell cannot even be launched."""
+    out.mkdir(parents=True)
+    (out / "error.launch").write_text(repr(error))
+
+
 def launch(world: int, cells: list[dict[str, Any]], out: Path) -> None:
     """Run all cells on `world` ranks. A failed one has no file `done` but error.<rank>."""
     left = list(cells)

@@ -3,8 +3,8 @@
 To add a strategy: write its reference in references/, at most 40 lines, and enter it here.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from plain import Reference
 from references.agem import AGEM
@@ -21,7 +21,8 @@ TWO, THREE = ("copy", "count"), ("copy", "count", "copy")
 @dataclass(frozen=True)
 class Row:
     """overrides: the method as a user would ask for it. identity: further ones at which it is
-    sequential fine-tuning. bf16: is its effect shown at ZeRO 1-3 in bf16?"""
+    sequential fine-tuning. refused: adapter -> a part of the message with which validation refuses
+    the method there. bf16: is its effect shown at ZeRO 1-3 in bf16?"""
 
     overrides: tuple[str, ...]
     reference: Callable[[], Reference]
@@ -29,14 +30,17 @@ class Row:
     adapters: tuple[str, ...] = ("full", "lora")
     tasks: tuple[str, ...] = TWO
     zero_stages: tuple[int, ...] = (0, 1, 2, 3)
+    refused: Mapping[str, str] = field(default_factory=dict)
     bf16: bool = False
 
 
+EWC10 = ("method=ewc", "method.num_samples=10")
 SFA_RESET = ("method=sfa", "method.p=0.6", "method.beta=0.3", "method.moments=reset")
 SFA_RESET += ("method.anchor=initial",)
 
 MATRIX = {
     "seqft": Row(("method=seqft",), Reference),
+    "seqft_3tasks": Row(("method=seqft",), Reference, adapters=("full",), tasks=THREE),
     "replay": Row(("method=replay", "method.ratio=0.5"), Replay, ("method.ratio=0",)),
     "sfa": Row(
         ("method=sfa", "method.p=0.4", "method.beta=0.3"),
@@ -66,10 +70,33 @@ MATRIX = {
         adapters=("full",),
     ),
     "ewc": Row(
-        ("method=ewc", "method.strength=100", "method.num_samples=10", "method.gamma=0.5"),
+        (*EWC10, "method.strength=100", "method.gamma=0.5"),
         lambda: EWC(100.0, samples=10, gamma=0.5),
         ("method.strength=0",),
         bf16=True,
+    ),
+    "ewc_sampled": Row(
+        (*EWC10, "method.strength=100", "method.fisher=sampled_labels"),
+        lambda: EWC(100.0, samples=10, gamma=1.0, sampled=True),
+        adapters=("full",),
+    ),
+    "ewc_batched": Row(
+        (*EWC10, "method.strength=100", "method.fisher=batched", "method.batch_size=4"),
+        lambda: EWC(100.0, samples=10, gamma=1.0, batch=4),
+        adapters=("full",),
+    ),
+    "ewc_per_task": Row(
+        (*EWC10, "method.strength=100", "method.variant=per_task"),
+        lambda: EWC(100.0, samples=10),
+        adapters=("full",),
+        tasks=THREE,
+    ),
+    "ewc_3tasks": Row(
+        (*EWC10, "method.strength=100", "method.gamma=0.5"),
+        lambda: EWC(100.0, samples=10, gamma=0.5),
+        adapters=("full",),
+        tasks=THREE,
+        zero_stages=(0, 3),
     ),
     "agem": Row(
         ("method=agem", "method.ratio=0.5", "method.batch_size=8"),
