@@ -34,9 +34,15 @@ class Row:
     bf16: bool = False
 
 
+HALF_REPLAY = "+method.replay={_target_: harness.methods.replay.Replay, ratio: 0.5}"
 EWC10 = ("method=ewc", "method.num_samples=10")
 SFA_RESET = ("method=sfa", "method.p=0.6", "method.beta=0.3", "method.moments=reset")
 SFA_RESET += ("method.anchor=initial",)
+
+
+class SFAReplay(SFA, Replay):
+    """A stack: both references' hooks."""
+
 
 MATRIX = {
     "seqft": Row(("method=seqft",), Reference),
@@ -51,6 +57,13 @@ MATRIX = {
     "sfa_initial_reset": Row(
         SFA_RESET,
         lambda: SFA(period=3, beta=0.3, initial=True, reset=True),
+    ),
+    "sfa_replay": Row(
+        ("method=sfa", "method.p=0.4", "method.beta=0.3", HALF_REPLAY),
+        lambda: SFAReplay(period=2, beta=0.3),
+        ("method.beta=0", "method.replay.ratio=0"),
+        adapters=("full",),
+        zero_stages=(1, 3),
     ),
     "l2": Row(
         ("method=l2", "method.strength=1"),
@@ -76,8 +89,8 @@ MATRIX = {
         bf16=True,
     ),
     "ewc_sampled": Row(
-        (*EWC10, "method.strength=100", "method.fisher=sampled_labels"),
-        lambda: EWC(100.0, samples=10, gamma=1.0, sampled=True),
+        (*EWC10, "method.strength=10", "method.fisher=sampled_labels"),
+        lambda: EWC(10.0, samples=10, gamma=1.0, sampled=True),
         adapters=("full",),
     ),
     "ewc_batched": Row(
