@@ -175,6 +175,11 @@ class MethodConfig:
         "multiplies the learning rate (adapters want about ten times that of full training)", 1.0
     )
     prompting: PromptingConfig = key("in-context learning", factory=PromptingConfig)
+    order: list[str] = key(
+        "the strategies in the order in which their hooks run; empty = as they are listed",
+        factory=list,
+        identity=TRAIN,
+    )
     strategies: dict[str, Any] = key(
         "filled from the method's other keys: strategy name -> {_target_: class, its parameters}",
         factory=dict,

@@ -286,3 +286,12 @@ def test_bf16_keeps_the_fp32_masters_through_a_stage(
     for zero in zeros:
         weights = load_file(tmp_path / str(zero) / "2" / "model.safetensors")
         assert all((weights[name] == start[name]).all() for name in start), f"ZeRO {zero}"
+
+
+def test_a_failing_cell_does_not_hide_others(places: list[str], tmp_path: Path) -> None:
+    broken = cell([*places, "train.learning_rate=1e30"], ("copy",), 2, tmp_path / "broken")
+    sound = cell(places, ("copy",), 2, tmp_path / "sound")
+    launch(2, [broken, sound], tmp_path)
+    assert "lower train.learning_rate" in why_failed(tmp_path / "broken")
+    assert not (tmp_path / "broken" / "done").exists()
+    assert (tmp_path / "sound" / "done").exists()
