@@ -7,7 +7,7 @@ RANKS  ?= $(shell [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ] && echo 2 || echo 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast lint tables paper-tables bench-methods clean
+.PHONY: help setup demo test test-fast equivalence lint tables paper-tables bench-methods clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -28,6 +28,12 @@ test: $(READY) ## all tests
 
 test-fast: $(READY) ## tests that start no ranks and no demo (seconds)
 	$(BIN)/python -m pytest -m 'not distributed and not slow'
+
+equivalence: $(READY) ## every method at every ZeRO stage against plain PyTorch (results/equivalence.csv)
+	@mkdir -p results
+	HARNESS_EQUIVALENCE=results/equivalence.csv $(BIN)/python -m pytest -q \
+	  tests/distributed/test_equivalence.py; code=$$?; \
+	$(BIN)/python tests/distributed/show_matrix.py results/equivalence.csv; exit $$code
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -244,6 +244,11 @@ class MethodConfig:
         "folders of stages 1..T that were trained elsewhere (models or adapters); null = train",
         None,
     )
+    order: list[str] = key(
+        "the strategies in the order in which their hooks run; empty = as they are listed",
+        factory=list,
+        identity=TRAIN,
+    )
     strategies: dict[str, Any] = key(
         "filled from the method's other keys: strategy name -> {_target_: class, its parameters}",
         factory=dict,

@@ -40,4 +40,15 @@ def split_method(method: dict[str, Any]) -> MethodConfig:
         line = str(error).splitlines()[0]
         raise ConfigError(f"method.{error.full_key}: {line}") from error
     result.strategies = strategies
+    result.order = _order(result.order, list(strategies))
     return result
+
+
+def _order(wanted: list[str], listed: list[str]) -> list[str]:
+    """The stack's order, stated because mappings lose theirs on the way to the workers; empty
+    where it is the alphabet's, so that a single strategy keeps its content key."""
+    if wanted and sorted(wanted) != sorted(listed):
+        told = ", ".join(listed) or "none"
+        raise ConfigError(f"method.order={wanted}: name each strategy once; they are: {told}")
+    order = wanted or listed
+    return [] if order == sorted(listed) else order

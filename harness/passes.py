@@ -1,7 +1,7 @@
 """The forward and backward passes that make the gradient of a list of examples."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.config import LossNorm, TrainConfig
@@ -45,9 +45,10 @@ class Passes:
         answer_tokens = sum(len(example.answer_ids) for example in examples)
         total = torch.zeros((), dtype=torch.float64)
         for index, (batch, micro_batches) in enumerate(mine):
-            idle = batch is None
-            loss = self._loss(shares[0][0] if idle else batch, token_loss)
-            share = _share(loss, self.train, answer_tokens, micro_batches) * (0.0 if idle else 1.0)
+            batch = batch or replace(shares[0][0], idle=True)
+            loss = self._loss(batch, token_loss)
+            share = _share(loss, self.train, answer_tokens, micro_batches)
+            share = share * (0.0 if batch.idle else 1.0)
             total += share.detach().double().cpu()
             self.engine.backward(share, last=index == len(mine) - 1)
         total = total.to(rank.device)

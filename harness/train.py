@@ -79,7 +79,8 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
             engine.load_optimizer(Path(job.parent) / TRANSIENT)
         objective = instantiate(config.train.objective)
         passes = Passes(engine, config.train, objective, packed, prompts.eos_token_id)
-        view = View(engine, passes.backward, config.seed)
+        by_token = replace(passes, train=replace(config.train, loss_norm=LossNorm.tokens))
+        view = View(engine, by_token.backward, config.seed)
         data = own
         for strategy in strategies:
             strategy.before_task(view, job.task)

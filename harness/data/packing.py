@@ -16,12 +16,14 @@ class MicroBatch:
 
     `inputs` are the model's keyword arguments; `answer_rows` / `answer_columns` say where in the
     returned logits the prediction of each answer token stands; `targets` [n] are those tokens.
+    `idle`: a rank without examples repeats another's pass with weight zero.
     """
 
     inputs: dict[str, Any]
     answer_rows: "Tensor"
     answer_columns: "Tensor"
     targets: "Tensor"
+    idle: bool = False
 
     @property
     def answer_tokens(self) -> int:
@@ -37,6 +39,7 @@ class MicroBatch:
             self.answer_rows.to(device),
             self.answer_columns.to(device),
             self.targets.to(device),
+            self.idle,
         )
 
 

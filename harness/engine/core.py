@@ -37,6 +37,7 @@ class Engine:
         self.module = self.deepspeed.module
         self.layout = layout_of(self.deepspeed, engine.zero_stage)
         self._stale = False
+        self._norm: Any = None
         if originals is not None:
             self._restore_masters(originals)
 
@@ -58,13 +59,14 @@ class Engine:
         """Clip, update with this learning rate, clear the gradients."""
         for group in self.deepspeed.optimizer.param_groups:
             group["lr"] = learning_rate
+        whole_norm = self._whole_norm() if self.zero_stage == 0 else None
         self.deepspeed.step()
+        self._norm = whole_norm or self.deepspeed.get_global_grad_norm()
         self._stale = False  # a step hands out all masters
 
     def grad_norm(self) -> float:
         """Norm of the last step's gradient before clipping."""
-        value = self.deepspeed.get_global_grad_norm()
-        return float(value) if value is not None else 0.0
+        return float(self._norm or 0.0)
 
     def weights_changed(self) -> None:
         """Masters were written; every rank says so. The next forward pass will see them."""
@@ -123,6 +125,13 @@ class Engine:
 
         for name, parameter in _trainable(self.module):
             safe_set_full_fp32_param(parameter, originals[name].to(parameter.device))
+
+    def _whole_norm(self) -> float:
+        """DeepSpeed does not report it at ZeRO 0."""
+        import torch
+
+        grads = [p.grad for _, p in _trainable(self.module) if p.grad is not None]
+        return float(torch.nn.utils.get_total_norm(grads)) if grads else 0.0
 
     def _refresh(self) -> None:
         if self._stale:

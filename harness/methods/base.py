@@ -79,7 +79,9 @@ class Strategy:
         """The engine is up; training of `task` starts."""
 
     def token_loss(self, batch: "MicroBatch", logits: "Tensor") -> "Tensor | None":
-        """An extra loss per answer token, [n]; normalised like the objective."""
+        """An extra loss per answer token, [n]; normalised like the objective. Called after every
+        forward pass of training and no other; on an idle rank (`batch.idle`) it weighs nothing,
+        and what is measured there must not be counted."""
         return None
 
     def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:

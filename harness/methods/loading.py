@@ -15,8 +15,10 @@ Loaded = TypeVar("Loaded")
 
 
 def load_strategies(method: MethodConfig) -> dict[str, Strategy]:
-    """The method's stack by name, in order. Raises ConfigError for a wrong class or parameter."""
-    return {name: load_strategy(name, spec) for name, spec in method.strategies.items()}
+    """The method's stack by name, in the order in which its hooks run. Raises ConfigError for a
+    wrong class or parameter."""
+    order = method.order or sorted(method.strategies)
+    return {name: load_strategy(name, method.strategies[name]) for name in order}
 
 
 def load_strategy(name: str, spec: dict[str, Any]) -> Strategy:

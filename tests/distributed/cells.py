@@ -5,6 +5,7 @@ folder; it is finished when the folder holds `done`. The first failing cell ends
 the cell's number in `failed` (its ranks may be out of step; the launcher goes on behind it).
 """
 
+import gc
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ def main() -> None:
     rank = start(
         int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), "cpu", plan["rendezvous"], 1.0, 1
     )
+    gc.freeze()  # DeepSpeed collects garbage at every start; spare it the imported modules
     for cell in plan["cells"]:
         try:
             run(cell, rank)

@@ -26,6 +26,12 @@ def cell(overrides: list[str], tasks: tuple[str, ...], zero_stage: int, out: Pat
     return {"config": plain(config), "tasks": tasks, "out": str(out)}
 
 
+def note(out: Path, error: Exception) -> None:
+    """Keep why a cell cannot even be launched."""
+    out.mkdir(parents=True)
+    (out / "error.launch").write_text(repr(error))
+
+
 def launch(world: int, cells: list[dict[str, Any]], out: Path) -> None:
     """Run all cells on `world` ranks. A failed one has no file `done` but error.<rank>."""
     left = list(cells)
@@ -42,27 +48,26 @@ def launch(world: int, cells: list[dict[str, Any]], out: Path) -> None:
 def _run(world: int, cells: list[dict[str, Any]], place: Path) -> None:
     for item in cells:
         Path(item["out"]).mkdir(parents=True, exist_ok=True)
-    plan = {"cells": cells, "rendezvous": str(place / "rendezvous")}
-    (place / "plan.json").write_text(json.dumps(plan))
+    run_ranks("cells.py", world, {"cells": cells}, place)
+
+
+def run_ranks(program: str, world: int, plan: dict[str, Any], place: Path) -> list[int]:
+    """Run a program of this folder on `world` ranks with a plan file; returns the exit codes."""
+    file = place / "plan.json"
+    file.write_text(json.dumps(plan | {"rendezvous": str(place / "rendezvous")}))
+    shared = {"WORLD_SIZE": str(world), "TOKENIZERS_PARALLELISM": "false"}
+    shared |= {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(Path(__file__).parent)])}
     ranks = [
         subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("cells.py")), str(place / "plan.json")],
-            env=os.environ
-            | {
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": str(world),
-                "PYTHONPATH": str(REPOSITORY),
-                "TOKENIZERS_PARALLELISM": "false",
-            },
+            [sys.executable, str(Path(__file__).with_name(program)), str(file)],
+            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=(place / f"rank{rank}.log").open("wb"),
             stderr=subprocess.STDOUT,
         )
         for rank in range(world)
     ]
     try:
-        for process in ranks:
-            process.wait(900)
+        return [process.wait(900) for process in ranks]
     finally:
         for process in ranks:
             process.kill()

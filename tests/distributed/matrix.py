@@ -3,10 +3,13 @@
 To add a strategy: write its reference in references/, at most 40 lines, and enter it here.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from plain import Reference
+from references.agem import AGEM
+from references.ewc import EWC
+from references.l2 import L2
 from references.replay import Replay
 from references.sfa import SFA
 
@@ -18,7 +21,8 @@ TWO, THREE = ("copy", "count"), ("copy", "count", "copy")
 @dataclass(frozen=True)
 class Row:
     """overrides: the method as a user would ask for it. identity: further ones at which it is
-    sequential fine-tuning. bf16: is its effect shown at ZeRO 1-3 in bf16?"""
+    sequential fine-tuning. refused: adapter -> a part of the message with which validation refuses
+    the method there. bf16: is its effect shown at ZeRO 1-3 in bf16?"""
 
     overrides: tuple[str, ...]
     reference: Callable[[], Reference]
@@ -26,14 +30,23 @@ class Row:
     adapters: tuple[str, ...] = ("full", "lora")
     tasks: tuple[str, ...] = TWO
     zero_stages: tuple[int, ...] = (0, 1, 2, 3)
+    refused: Mapping[str, str] = field(default_factory=dict)
     bf16: bool = False
 
 
+HALF_REPLAY = "+method.replay={_target_: harness.methods.replay.Replay, ratio: 0.5}"
+EWC10 = ("method=ewc", "method.num_samples=10")
 SFA_RESET = ("method=sfa", "method.p=0.6", "method.beta=0.3", "method.moments=reset")
 SFA_RESET += ("method.anchor=initial",)
 
+
+class SFAReplay(SFA, Replay):
+    """A stack: both references' hooks."""
+
+
 MATRIX = {
     "seqft": Row(("method=seqft",), Reference),
+    "seqft_3tasks": Row(("method=seqft",), Reference, adapters=("full",), tasks=THREE),
     "replay": Row(("method=replay", "method.ratio=0.5"), Replay, ("method.ratio=0",)),
     "sfa": Row(
         ("method=sfa", "method.p=0.4", "method.beta=0.3"),
@@ -44,5 +57,64 @@ MATRIX = {
     "sfa_initial_reset": Row(
         SFA_RESET,
         lambda: SFA(period=3, beta=0.3, initial=True, reset=True),
+    ),
+    "sfa_replay": Row(
+        ("method=sfa", "method.p=0.4", "method.beta=0.3", HALF_REPLAY),
+        lambda: SFAReplay(period=2, beta=0.3),
+        ("method.beta=0", "method.replay.ratio=0"),
+        adapters=("full",),
+        zero_stages=(1, 3),
+    ),
+    "l2": Row(
+        ("method=l2", "method.strength=1"),
+        lambda: L2(1.0, "loss"),
+        ("method.strength=0",),
+    ),
+    "l2_decoupled_before": Row(
+        ("method=l2", "method.strength=300", "method.form=decoupled_before"),
+        lambda: L2(300.0, "decoupled_before"),
+        ("method.strength=0",),
+        adapters=("full",),
+    ),
+    "l2_decoupled_after": Row(
+        ("method=l2", "method.strength=300", "method.form=decoupled_after"),
+        lambda: L2(300.0, "decoupled_after"),
+        ("method.strength=0",),
+        adapters=("full",),
+    ),
+    "ewc": Row(
+        (*EWC10, "method.strength=100", "method.gamma=0.5"),
+        lambda: EWC(100.0, samples=10, gamma=0.5),
+        ("method.strength=0",),
+        bf16=True,
+    ),
+    "ewc_sampled": Row(
+        (*EWC10, "method.strength=10", "method.fisher=sampled_labels"),
+        lambda: EWC(10.0, samples=10, gamma=1.0, sampled=True),
+        adapters=("full",),
+    ),
+    "ewc_batched": Row(
+        (*EWC10, "method.strength=100", "method.fisher=batched", "method.batch_size=4"),
+        lambda: EWC(100.0, samples=10, gamma=1.0, batch=4),
+        adapters=("full",),
+    ),
+    "ewc_per_task": Row(
+        (*EWC10, "method.strength=100", "method.variant=per_task"),
+        lambda: EWC(100.0, samples=10),
+        adapters=("full",),
+        tasks=THREE,
+    ),
+    "ewc_3tasks": Row(
+        (*EWC10, "method.strength=100", "method.gamma=0.5"),
+        lambda: EWC(100.0, samples=10, gamma=0.5),
+        adapters=("full",),
+        tasks=THREE,
+        zero_stages=(0, 3),
+    ),
+    "agem": Row(
+        ("method=agem", "method.ratio=0.5", "method.batch_size=8"),
+        lambda: AGEM(0.5, 8),
+        ("method.ratio=0",),
+        bf16=True,
     ),
 }

@@ -10,16 +10,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
-from launch import cell, launch, why_failed
+from launch import cell, launch, note, why_failed
 from matrix import ADAPTERS, MATRIX, Row
 from plain import Run, Tensors, read
 from safetensors.torch import load_file
 
 from harness.compose import load
 from harness.data.order import derive_seed
+from harness.errors import ConfigError, HarnessError
+from harness.validate import validate
 
 TOLERANCE = 2e-5
 WORLDS = (1, 2)
@@ -97,17 +100,22 @@ class Trained:
         """Exported weights after each task; the test fails where the cell did."""
         if wanted.world not in self._launched:
             self._launched.add(wanted.world)
-            chosen = dict.fromkeys(c for c in self._wanted if c.world == wanted.world)
-            plans = [
-                cell([*self._places, *c.overrides], c.row.tasks, c.zero, self._out / str(c))
-                for c in chosen
-            ]
-            launch(wanted.world, plans, self._out)
+            self._launch(wanted.world)
         folder = self._out / str(wanted)
         if not (folder / "done").exists():
             pytest.fail(f"{wanted}: {why_failed(folder)}")
         numbers = range(1, len(wanted.row.tasks) + 1)
         return [load_file(next((folder / str(n)).glob("*model.safetensors"))) for n in numbers]
+
+    def _launch(self, world: int) -> None:
+        plans = []
+        for chosen in dict.fromkeys(c for c in self._wanted if c.world == world):
+            out, overrides = self._out / str(chosen), [*self._places, *chosen.overrides]
+            try:
+                plans.append(cell(overrides, chosen.row.tasks, chosen.zero, out))
+            except HarnessError as error:
+                note(out, error)
+        launch(world, plans, self._out)
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +204,20 @@ def test_equals_plain_pytorch(
 
 
 @pytest.mark.parametrize(
+    ("method", "adapter"), [(name, a) for name, row in MATRIX.items() for a in row.refused]
+)
+def test_refused_where_undefined(
+    method: str, adapter: str, places: list[str], table: list[dict]
+) -> None:
+    row = MATRIX[method]
+    with pytest.raises(ConfigError, match=row.refused[adapter]):
+        validate(load([*places, *row.overrides, *ADAPTERS[adapter]]))
+    for zero, world in product(row.zero_stages, WORLDS):
+        key = (method, adapter, zero, world, "", "refused")
+        table.append(dict(zip(COLUMNS, key, strict=True)))
+
+
+@pytest.mark.parametrize(
     ("method", "adapter"), [(name, a) for name, row in MATRIX.items() for a in row.adapters]
 )
 def test_reference_differs_from_plain_fine_tuning(
@@ -207,7 +229,7 @@ def test_reference_differs_from_plain_fine_tuning(
         other = references.weights(method, adapter)[-2]
     else:
         other = references.weights(_seqft_of(MATRIX[method]), adapter)[-1]
-    assert difference(last, other) > 20 * TOLERANCE
+    assert difference(last, other) > 5 * TOLERANCE
 
 
 @pytest.mark.parametrize("wanted", IDENTITY, ids=str)
@@ -236,6 +258,20 @@ def _effect(method: list[Tensors], seqft: list[Tensors]):
     return torch.cat([(method[-1][name] - seqft[-1][name]).flatten() for name in sorted(seqft[-1])])
 
 
+def test_averaging_every_step_is_decoupled_l2(places: list[str], tmp_path: Path) -> None:
+    """SFA with a merge at every step and beta = rate lambda is L2 after the step."""
+    sfa = ["method=sfa", "method.p=0.01", "method.beta=0.05"]
+    l2 = ["method=l2", "method.form=decoupled_after", "method.strength=50"]  # rate 1e-3
+    cells = [
+        cell([*places, *overrides], ("copy", "count"), 2, tmp_path / str(index))
+        for index, overrides in enumerate((sfa, l2))
+    ]
+    launch(2, cells, tmp_path)
+    for task in ("1", "2"):
+        pair = [load_file(tmp_path / str(i) / task / "model.safetensors") for i in range(2)]
+        assert difference(*pair) <= 5e-7
+
+
 def test_bf16_keeps_the_fp32_masters_through_a_stage(
     tiny_model: Path, places: list[str], tmp_path: Path
 ) -> None:
@@ -250,3 +286,12 @@ def test_bf16_keeps_the_fp32_masters_through_a_stage(
     for zero in zeros:
         weights = load_file(tmp_path / str(zero) / "2" / "model.safetensors")
         assert all((weights[name] == start[name]).all() for name in start), f"ZeRO {zero}"
+
+
+def test_a_failing_cell_does_not_hide_others(places: list[str], tmp_path: Path) -> None:
+    broken = cell([*places, "train.learning_rate=1e30"], ("copy",), 2, tmp_path / "broken")
+    sound = cell(places, ("copy",), 2, tmp_path / "sound")
+    launch(2, [broken, sound], tmp_path)
+    assert "lower train.learning_rate" in why_failed(tmp_path / "broken")
+    assert not (tmp_path / "broken" / "done").exists()
+    assert (tmp_path / "sound" / "done").exists()

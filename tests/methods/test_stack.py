@@ -1,0 +1,38 @@
+"""The order of a stack: as listed, on the workers too, and part of the content key."""
+
+import json
+
+import pytest
+
+from harness.compose import load
+from harness.config import from_plain
+from harness.errors import ConfigError
+from harness.keys import identity, plain
+from harness.methods.loading import load_strategies
+
+L2 = "+method.l2={_target_: harness.methods.l2.L2}"
+AGEM = "+method.agem={_target_: harness.methods.agem.AGEM}"
+
+
+def order(overrides: list[str]) -> list[str]:
+    """Names as a worker sees them, which reads JSON with sorted keys."""
+    text = json.dumps(plain(load(["method=sfa", *overrides])), sort_keys=True)
+    return list(load_strategies(from_plain(json.loads(text)).method))
+
+
+def test_as_listed_or_as_asked() -> None:
+    assert order([]) == ["sfa"]
+    assert order([L2, AGEM]) == ["sfa", "l2", "agem"]
+    assert order([AGEM, L2]) == ["sfa", "agem", "l2"]
+    assert order([AGEM, L2, "+method.order=[agem, l2, sfa]"]) == ["agem", "l2", "sfa"]
+
+
+def test_the_order_is_part_of_the_key() -> None:
+    keys = [identity(load(["method=sfa", *x]).method, "train") for x in ([L2, AGEM], [AGEM, L2])]
+    assert keys[0] != keys[1]
+    assert "order" not in identity(load(["method=sfa"]).method, "train")
+
+
+def test_a_wrong_order_is_refused() -> None:
+    with pytest.raises(ConfigError, match="name each strategy once; they are: sfa, l2"):
+        load(["method=sfa", L2, "+method.order=[sfa]"])
