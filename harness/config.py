@@ -116,6 +116,16 @@ class BetweenTasks(StrEnum):
     merge = "merge"
 
 
+class EditStages(StrEnum):
+    all = "all"
+    final = "final"
+
+
+class Experts(StrEnum):
+    single = "single"
+    sequential = "sequential"
+
+
 class DemonstrationSource(StrEnum):
     train = "train"
     test = "test"
@@ -227,6 +237,18 @@ class PromptingConfig:
 
 
 @dataclass
+class EditConfig:
+    at: EditStages = key(
+        "all: after every stage (so that BWT exists); final: the last", EditStages.all
+    )
+    experts: Experts = key(
+        "what an edit merges that takes several models: single = models of one task each, trained "
+        "from the initial one; sequential = the stages of the sequence",
+        Experts.single,
+    )
+
+
+@dataclass
 class MethodConfig:
     name: str = key("name of the method in tables", "???")
     schedule: Schedule = key(
@@ -248,6 +270,11 @@ class MethodConfig:
         "the strategies in the order in which their hooks run; empty = as they are listed",
         factory=list,
         identity=TRAIN,
+    )
+    edit: EditConfig = key("when and on what the method's edits work", factory=EditConfig)
+    edits: dict[str, Any] = key(
+        "filled from the method's other keys: edit name -> {_target_: class, its parameters}",
+        factory=dict,
     )
     strategies: dict[str, Any] = key(
         "filled from the method's other keys: strategy name -> {_target_: class, its parameters}",
@@ -455,9 +482,9 @@ class HarnessConfig:
 def _frame() -> dict[str, Any]:
     """A method's own keys with their defaults, so that they can be overridden in any preset."""
     method = MethodConfig(name="???")
-    hidden = ("name", "strategies")
+    hidden = ("name", "strategies", "edits")
     frame = {spec.name: getattr(method, spec.name) for spec in fields(method)}
-    frame["prompting"] = vars(method.prompting)
+    frame |= {"prompting": vars(method.prompting), "edit": vars(method.edit)}
     return {name: value for name, value in frame.items() if name not in hidden}
 
 

@@ -7,9 +7,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config import MethodConfig
+from harness.edits.base import Edit
 from harness.errors import ConfigError
+from harness.methods.loading import load_object
 
-_FRAME = {spec.name for spec in fields(MethodConfig)} - {"strategies"}
+_FRAME = {spec.name for spec in fields(MethodConfig)} - {"strategies", "edits"}
 
 
 def preset_aliases(preset: Any) -> list[str]:
@@ -18,20 +20,28 @@ def preset_aliases(preset: Any) -> list[str]:
     return [n for n, value in preset.items() if n not in frame and not isinstance(value, dict)]
 
 
-def split_method(method: dict[str, Any]) -> MethodConfig:
-    """Part a composed `method` mapping into its frame and its stack of strategies.
+def is_edit(name: str, spec: dict[str, Any]) -> bool:
+    """Does a mapping with `_target_` name an edit? Raises ConfigError where it names nothing."""
+    kind = load_object(str(spec["_target_"]), f"method.{name}._target_")
+    return isinstance(kind, type) and issubclass(kind, Edit)
 
-    A mapping with `_target_` is a strategy, addressed as `method.<strategy>.<parameter>`. A plain
-    value is an alias that a preset's strategies refer to (`${method.ratio}`).
+
+def split_method(method: dict[str, Any]) -> MethodConfig:
+    """Part a composed `method` mapping into its frame, its stack of strategies and its edits.
+
+    A mapping with `_target_` is a strategy or an edit, addressed as `method.<name>.<parameter>`. A
+    plain value is an alias that a preset's strategies refer to (`${method.ratio}`).
     """
-    strategies = {
+    objects = {
         name: value
         for name, value in method.items()
         if isinstance(value, dict) and "_target_" in value
     }
+    edits = {name: value for name, value in objects.items() if is_edit(name, value)}
+    strategies = {name: value for name, value in objects.items() if name not in edits}
     frame = {name: value for name, value in method.items() if name in _FRAME}
     for name, value in method.items():
-        if isinstance(value, dict) and name not in strategies and name not in _FRAME:
+        if isinstance(value, dict) and name not in objects and name not in _FRAME:
             raise ConfigError(f"method.{name}: a strategy needs _target_: the path of its class")
     try:
         typed = OmegaConf.merge(OmegaConf.structured(MethodConfig), frame)
@@ -39,7 +49,7 @@ def split_method(method: dict[str, Any]) -> MethodConfig:
     except OmegaConfBaseException as error:
         line = str(error).splitlines()[0]
         raise ConfigError(f"method.{error.full_key}: {line}") from error
-    result.strategies = strategies
+    result.strategies, result.edits = strategies, edits
     result.order = _order(result.order, list(strategies))
     return result
 

@@ -21,6 +21,10 @@ class Node:
     spec: Spec = field(hash=False)
     work: float = 0.0
 
+    def made(self) -> Spec:
+        """The model that this node makes, as other nodes name it."""
+        return {"kind": self.kind, "key": self.key}
+
     def needs(self) -> list[tuple[str, str]]:
         """(kind, key) of the nodes whose results this one reads."""
         found = [(self.model["kind"], self.model["key"])] if self.model["kind"] in MADE else []

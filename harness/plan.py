@@ -24,7 +24,13 @@ from harness.judge.judging import judge_identity
 from harness.keys import FileHashes, digest, identity, plain
 from harness.metrics.icl_cut import CUTS, Cut
 from harness.nodes import Cell, Node, Plan, Spec
-from harness.sequence import column_names, suite_stages, target_cells, task_order
+from harness.sequence import (
+    column_names,
+    reported_schedule,
+    suite_stages,
+    target_cells,
+    task_order,
+)
 from harness.training_nodes import TrainingNodes
 
 
@@ -49,8 +55,8 @@ class _Planner:
         total = len(self.order)
         targets = target_cells(self.config, total)
         with_suites = set(suite_stages(self.config, total))
-        for stage, model, node in self.training.walk(self.columns):
-            if node is not None:
+        for stage, model, nodes in self.training.walk(self.columns):
+            for node in (*self.training.hidden, *nodes):
                 self._add(node)
             for where, column in targets:
                 if where == stage:
@@ -233,7 +239,7 @@ class _Planner:
             "sequence": config.sequence.name,
             "data": config.data.name,
             "method": config.method.name,
-            "schedule": config.method.schedule.value,
+            "schedule": reported_schedule(config).value,
             "past": config.eval.past.value,
             "protocol": config.protocol,
             "tasks": self.columns,

@@ -59,6 +59,8 @@ def _amount(
 ) -> tuple[int, str]:
     if node.kind == "train":
         return training_tokens(node, tokens, config), "tokens"
+    if node.kind == "edit":
+        return len(node.spec["tuned"]), "models"
     if node.kind == "judge":
         return node.spec["items"], "judgements"
     return node.spec["items"], "likelihoods" if node.spec["by_likelihood"] else "generations"

@@ -2,7 +2,16 @@
 
 import random
 
-from harness.config import FutureCells, HarnessConfig, Order, PastCells, Schedule, SuiteStages
+from harness.config import (
+    EditStages,
+    Experts,
+    FutureCells,
+    HarnessConfig,
+    Order,
+    PastCells,
+    Schedule,
+    SuiteStages,
+)
 from harness.errors import ConfigError, suggest
 
 
@@ -38,9 +47,28 @@ def column_names(order: list[str]) -> list[str]:
     return columns
 
 
+def merges_experts(config: HarnessConfig) -> bool:
+    """Does the method merge models that were trained on one task each?"""
+    from harness.edits.loading import load_edit, merges
+
+    edits = config.method.edits
+    first = next(iter(edits.items()), None)
+    if first is None or config.method.edit.experts is Experts.sequential:
+        return False
+    return merges(load_edit(first[1], f"method.{first[0]}"))
+
+
+def reported_schedule(config: HarnessConfig) -> Schedule:
+    """Which cells a run promises: those of its schedule, but of models merged at the end alone the
+    last row, as of joint training."""
+    if merges_experts(config) and config.method.edit.at is EditStages.final:
+        return Schedule.joint
+    return config.method.schedule
+
+
 def target_cells(config: HarnessConfig, total: int) -> list[tuple[int, int]]:
     """(stage, column) pairs to score, columns counted from 0, for `total` tasks."""
-    rules, schedule = config.eval, config.method.schedule
+    rules, schedule = config.eval, reported_schedule(config)
     if schedule is Schedule.none:
         return [(0, column) for column in range(total)]
     cells = [(0, column) for column in range(total)] if rules.stage0 else []
@@ -64,7 +92,7 @@ def target_cells(config: HarnessConfig, total: int) -> list[tuple[int, int]]:
 
 def suite_stages(config: HarnessConfig, total: int) -> list[int]:
     """Stages at which the suites are scored."""
-    schedule = config.method.schedule
+    schedule = reported_schedule(config)
     if schedule is Schedule.none:
         return [0]
     stages = [0, total] if schedule is Schedule.joint else list(range(total + 1))

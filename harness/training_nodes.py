@@ -5,24 +5,43 @@ from pathlib import Path
 
 from harness.config import HarnessConfig, LossNorm, Schedule
 from harness.data.files import read_rows, split_path
+from harness.edit_nodes import EditNodes
 from harness.keys import FileHashes, digest, identity, plain_identity
 from harness.methods.loading import load_strategies
 from harness.modeling import ADAPTER_FILE
 from harness.nodes import Node, Spec
+from harness.sequence import merges_experts
 
 # What a schedule's model is trained from and on; also the label of one model for all tasks.
 ALL_TASKS = "all tasks"
 
 
 class TrainingNodes:
-    """Walks a run's stages. `walk` gives (stage, model, node that trains it or None)."""
+    """Walks a run's stages. `walk` gives (stage, model, the nodes that make it)."""
 
     def __init__(self, config: HarnessConfig, hashes: FileHashes, order: Sequence[str]) -> None:
         self.config = config
         self.hashes = hashes
         self.order = list(order)
+        self.hidden: list[Node] = []  # of stages that are made but not shown
 
-    def walk(self, columns: Sequence[str]) -> Iterator[tuple[int, Spec, Node | None]]:
+    def walk(self, columns: Sequence[str]) -> Iterator[tuple[int, Spec, list[Node]]]:
+        """Stage 0 and the trained stages, each as the method's edits leave it."""
+        edits, initial = EditNodes(self.config), self.initial_model()
+        for stage, model, nodes in self._trained(columns, initial):
+            if stage == 0:
+                yield stage, model, nodes
+                continue
+            final = stage == len(self.order)
+            made = edits.after(stage, final, columns[stage - 1], initial, model)
+            if edits.shows(final):
+                yield stage, (made[-1].made() if made else edits.last), [*nodes, *made]
+            else:
+                self.hidden += nodes
+
+    def _trained(
+        self, columns: Sequence[str], initial: Spec
+    ) -> Iterator[tuple[int, Spec, list[Node]]]:
         """Stage 0 and the stages that the schedule has, in order.
 
         sequential: stage t continues stage t - 1 on task t. single: stage t is the initial model
@@ -30,16 +49,16 @@ class TrainingNodes:
         none: nothing but stage 0. Folders that were trained elsewhere take the place of training.
         """
         method = self.config.method
-        initial = self.initial_model()
-        yield 0, initial, None
+        yield 0, initial, []
         if method.checkpoints is not None:
             for stage, folder in enumerate(method.checkpoints, start=1):
-                yield stage, self._foreign(Path(folder), initial), None
+                yield stage, self._foreign(Path(folder), initial), []
         elif method.schedule is Schedule.joint:
             node = self._node(len(self.order), self.order, initial, [], ALL_TASKS)
-            yield len(self.order), {"kind": "train", "key": node.key}, node
+            yield len(self.order), node.made(), [node]
         elif method.schedule is not Schedule.none:
-            yield from self._one_by_one(columns, initial, method.schedule is Schedule.single)
+            alone = method.schedule is Schedule.single or merges_experts(self.config)
+            yield from self._one_by_one(columns, initial, alone)
 
     def initial_model(self) -> Spec:
         """The model of stage 0, by the content of its folder or by its name on the hub."""
@@ -56,14 +75,14 @@ class TrainingNodes:
 
     def _one_by_one(
         self, columns: Sequence[str], initial: Spec, alone: bool
-    ) -> Iterator[tuple[int, Spec, Node]]:
+    ) -> Iterator[tuple[int, Spec, list[Node]]]:
         model = initial
         for stage, name in enumerate(self.order, start=1):
             earlier = [] if alone else self.order[: stage - 1]
             parent = initial if alone else model
             node = self._node(stage, [name], parent, earlier, columns[stage - 1])
-            model = {"kind": "train", "key": node.key}
-            yield stage, model, node
+            model = node.made()
+            yield stage, model, [node]
 
     def _foreign(self, folder: Path, initial: Spec) -> Spec:
         """A stage from elsewhere; an adapter's result depends on the model that it changes."""

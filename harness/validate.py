@@ -21,6 +21,7 @@ from harness.config import (
 from harness.data.files import read_rows, split_path
 from harness.data.overlap import selects_on_test
 from harness.devices import cpu_cores, gpu_count
+from harness.edits.loading import load_edit
 from harness.errors import ConfigError, HarnessError
 from harness.evaluation.material import measure, source_folder
 from harness.judge.settings import check_judging
@@ -130,6 +131,10 @@ def _check_method(config: HarnessConfig) -> None:
         _check_checkpoints(config, method.checkpoints)
     if method.schedule is Schedule.joint:
         _check_joint(config)
+    for name, spec in method.edits.items():
+        load_edit(spec, f"method.{name}")
+        if method.schedule is not Schedule.sequential:
+            raise ConfigError(f"method.{name}: edits follow the stages of a sequence")
     if method.adapter is not None:
         _check_adapter(method.adapter)
     for name, strategy in strategies.items():

@@ -68,6 +68,8 @@ class Worker:
         for kind, nodes in grouped(job["nodes"]):
             if kind == "train":
                 self._train(nodes[0])
+            elif kind == "edit":
+                self._edit(nodes[0])
             elif kind == "judge":
                 self._judge(nodes)
             else:
@@ -112,6 +114,29 @@ class Worker:
                 evaluator.score(node["spec"], folder, lambda node=node: self._say(node, 0.99))
             self._say(node, 1.0)
 
+    def _edit(self, node: dict[str, Any]) -> None:
+        """The first rank streams the weights; the others wait for the new model."""
+        from harness.edits.apply import write_edit
+        from harness.edits.loading import load_edit
+
+        if self.rank.first:
+            spec = node["spec"]
+            base = self._folder(spec["base"])
+            tuned = [self._folder(model) for model in spec["tuned"]]
+            edit = load_edit(spec["edit"], f"method.{spec['name']}")
+            with self._writing(node) as folder:
+                write_edit(edit, base, tuned, folder, lambda i, n: self._say(node, i / (n + 1)))
+            self._say(node, 1.0)
+        self.rank.barrier()
+
+    def _folder(self, model: dict[str, Any]) -> Path:
+        """Where a model lies; one of the hub must have been fetched."""
+        if model["kind"] != "hub":
+            return Path(self._source(model))
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(model["path"], revision=model["revision"]))
+
     def _judge(self, nodes: list[dict[str, Any]]) -> None:
         """The first rank asks the judge; the others' answers must be written before."""
         from harness.judge.node import JudgeRunner
@@ -126,8 +151,8 @@ class Worker:
             self._say(node, 1.0)
 
     def _source(self, model: dict[str, Any]) -> Path | str:
-        if model["kind"] == "train":
-            return self.store.path("train", model["key"])
+        if model["kind"] in ("train", "edit"):
+            return self.store.path(model["kind"], model["key"])
         return model["path"]
 
     def _writing(self, node: dict[str, Any]) -> Any:

@@ -1,0 +1,75 @@
+"""The nodes that edit a run's models after training: stage t from the models of stages 0..t."""
+
+from harness.config import EditStages, HarnessConfig
+from harness.edits.base import Edit
+from harness.edits.loading import load_edit, merges
+from harness.errors import ConfigError
+from harness.keys import digest, plain_identity
+from harness.nodes import Node, Spec
+from harness.sequence import merges_experts
+
+
+class EditNodes:
+    """Follows a run's stages and applies the method's edits, in the order of its file.
+
+    The first edit may merge the models of all stages so far; every further one works on what the
+    one before it made.
+    """
+
+    def __init__(self, config: HarnessConfig) -> None:
+        self.method = config.method
+        self.alone = merges_experts(config)
+        self.edits = {
+            name: load_edit(spec, f"method.{name}") for name, spec in config.method.edits.items()
+        }
+        self.models: list[Spec] = []
+        self.last: Spec = {}
+
+    def shows(self, final: bool) -> bool:
+        """Is this stage scored? A lone expert is not a stage of the run."""
+        return final or not (self.alone and self.method.edit.at is EditStages.final)
+
+    def after(self, stage: int, final: bool, column: str, initial: Spec, model: Spec) -> list[Node]:
+        """The edit nodes of a stage whose trained model is `model`; none where nothing is edited,
+        and then `last` is the stage's model."""
+        self.models.append(model)
+        self.last = model
+        if self.method.edit.at is EditStages.final and not final:
+            return []
+        made: list[Node] = []
+        for name, edit in self.edits.items():
+            tuned = self.models if not made and merges(edit) else [self.last]
+            if _takes(edit, len(tuned)):
+                node = self._node(stage, name, edit, column, initial, list(tuned))
+                self.last = node.made()
+                made.append(node)
+        return made
+
+    def _node(
+        self, stage: int, name: str, edit: Edit, column: str, initial: Spec, tuned: list[Spec]
+    ) -> Node:
+        key = digest(
+            {
+                "kind": "edit",
+                "inputs": [initial["key"], *(model["key"] for model in tuned)],
+                "edit": plain_identity(edit),
+            }
+        )
+        spec = {
+            "name": name,
+            "edit": self.method.edits[name],
+            "base": initial,
+            "tuned": tuned,
+            "needs": [[m["kind"], m["key"]] for m in tuned if m["kind"] in ("train", "edit")],
+        }
+        label = f"{name} after {column}"
+        return Node("edit", key, stage, label, tuned[-1], spec, float(len(tuned)))
+
+
+def _takes(edit: Edit, count: int) -> bool:
+    """Is the edit defined for so many models? At the first stages a merge may not be yet."""
+    try:
+        edit.check_count(count)
+    except ConfigError:
+        return False
+    return True

@@ -1,0 +1,131 @@
+"""Edits as stages of a run: nothing is trained again, every stage is edited from those before."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import refused
+from safetensors.torch import load_file
+
+from harness.compose import load
+from harness.report.schema import read_scores
+from harness.run import Outcome, execute
+
+pytestmark = pytest.mark.distributed
+
+
+@pytest.fixture
+def run_of(tiny_run: list[str]):
+    def run(*overrides: str) -> Outcome:
+        return execute(load([*tiny_run, "train.max_steps=3", "eval.limit=4", *overrides]))
+
+    return run
+
+
+def nodes(outcome: Outcome, kind: str) -> list:
+    return [node for node in outcome.plan.nodes if node.kind == kind]
+
+
+def weights(store: Path, node) -> dict[str, torch.Tensor]:
+    return load_file(store / node.kind / node.key / "model.safetensors")
+
+
+def cells(outcome: Outcome) -> list[tuple[int, str]]:
+    frame = read_scores(outcome.table)
+    mine = frame[(frame["run"] == outcome.plan.run["run"]) & (frame["suite"] == "target")]
+    return sorted(set(zip(mine["stage"], mine["benchmark"], strict=True)))
+
+
+TRIANGLE = [(0, "copy"), (0, "count"), (1, "copy"), (2, "copy"), (2, "count")]
+
+
+def test_a_finished_run_is_edited_without_a_training_step(
+    run_of, tiny_model: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    seqft = run_of("method=seqft")
+    base = load_file(tiny_model / "model.safetensors")
+    for method in ("wise_ft", "lines"):
+        edited = run_of(f"method=[seqft,{method}]")
+        assert edited.trained == 0
+        assert edited.plan.run["method"] == f"seqft+{method}"
+        assert cells(edited) == TRIANGLE
+        assert len(nodes(edited, "edit")) == 2
+    half = run_of("method=[seqft,wise_ft]")
+    for before, after in zip(nodes(seqft, "train"), nodes(half, "edit"), strict=True):
+        tuned, made = weights(store, before), weights(store, after)
+        for name, value in made.items():
+            wanted = base[name] + 0.5 * (tuned[name] - base[name])
+            assert torch.allclose(value, wanted, atol=1e-7)
+    whole = run_of("method=[seqft,wise_ft]", "method.wise_ft.alpha=1")
+    frame = read_scores(whole.table)
+    frame = frame[frame["suite"] == "target"].set_index(["stage", "benchmark", "metric"])
+    scores = {run: rows["value"].to_dict() for run, rows in frame.groupby("run")}
+    assert scores[whole.plan.run["run"]] == scores[seqft.plan.run["run"]]
+
+
+def test_merges_take_models_of_single_tasks(run_of, tiny_model: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    single = run_of("method=single")
+    merged = run_of("method=task_arithmetic", "method.task_arithmetic.scale=0.7")
+    assert merged.trained == 0
+    assert cells(merged) == TRIANGLE
+    base = load_file(tiny_model / "model.safetensors")
+    experts = [weights(store, node) for node in nodes(single, "train")]
+    last = weights(store, nodes(merged, "edit")[1])
+    for name, value in last.items():
+        wanted = base[name] + 0.7 * sum(expert[name] - base[name] for expert in experts)
+        assert torch.allclose(value, wanted, atol=1e-6)
+    final = run_of("method=ties", "method.edit.at=final")
+    assert final.trained == 0
+    assert cells(final) == [(0, "copy"), (0, "count"), (2, "copy"), (2, "count")]
+    assert final.plan.run["schedule"] == "joint"
+    # At stage 1 one expert has no consensus: it is left as it is.
+    assert [node.stage for node in nodes(run_of("method=consensus"), "edit")] == [2]
+
+
+def test_stages_of_the_sequence_may_be_merged_too(run_of, tmp_path: Path) -> None:
+    run_of("method=seqft")
+    merged = run_of("method=soup", "method.edit.experts=sequential")
+    assert merged.trained == 0
+    node = nodes(merged, "edit")[1]
+    store = tmp_path / "store"
+    stages = [weights(store, other) for other in nodes(merged, "train")]
+    for name, value in weights(store, node).items():
+        assert torch.allclose(value, (stages[0][name] + stages[1][name]) / 2, atol=1e-7)
+
+
+def test_edits_follow_any_method_and_each_other(run_of, tmp_path: Path) -> None:
+    outcome = run_of("method=[sfa,lines,wise_ft]", "method.lines.alpha=1", "method.wise_ft.alpha=1")
+    assert [node.label for node in nodes(outcome, "edit")] == [
+        "lines after copy",
+        "wise_ft after copy",
+        "lines after count",
+        "wise_ft after count",
+    ]
+    store = tmp_path / "store"
+    trained = weights(store, nodes(outcome, "train")[-1])
+    made = weights(store, nodes(outcome, "edit")[-1])
+    assert all(torch.equal(trained[name], value) for name, value in made.items())
+
+
+def test_adapters_are_edited_as_the_change_they_make(run_of, tmp_path: Path) -> None:
+    outcome = run_of("method=[lora_seqft,wise_ft]")
+    folder = tmp_path / "store" / "edit" / nodes(outcome, "edit")[0].key
+    assert (folder / "model.safetensors").is_file()
+    record = json.loads((folder / "edit.json").read_text())
+    assert record["edit"]["class"].endswith("WiSEFT")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["method=[seqft,wise_ft]", "method.wise_ft.alpha=2"], "method.wise_ft.alpha=2"),
+        (["method=[seqft,wise_ft]", "+method.wise_ft.beta=1"], "has no such parameter"),
+        (["method=[single,lines]"], "edits follow the stages of a sequence"),
+        (["method=lines_ties", "~method.lines.beta"], "beta: missing"),
+    ],
+)
+def test_refusals(overrides: list[str], told: str, tiny_run: list[str]) -> None:
+    assert told in refused(*tiny_run, *overrides)
