@@ -124,7 +124,7 @@ class View:
         for shard in self._shards:
             value = change(shard)
             if value is not None:
-                self.layout.weight(shard._parameter).copy_(value)
+                self.layout.weight(shard._parameter).copy_(_fitting(value, shard))
         self._engine.weights_changed()
 
     def update_matrices(self, change: "Callable[[str, Tensor], Tensor | None]") -> None:
@@ -155,7 +155,7 @@ class View:
         for shard in self._shards:
             value = change(shard)
             if value is not None:
-                self.layout.set_gradient(shard._parameter, value)
+                self.layout.set_gradient(shard._parameter, _fitting(value, shard))
 
     def gradient_of(
         self, examples: "Sequence[Example]", token_loss: TokenLoss | None = None
@@ -235,6 +235,13 @@ class View:
         if not self.layout.replicated:
             dist.all_reduce(whole)  # of one piece and zeros: exact
         return whole.view(shape)
+
+
+def _fitting(value: "Tensor", shard: Shard) -> "Tensor":
+    if tuple(value.shape) != (len(shard),):
+        found = list(value.shape)
+        raise ValueError(f"{shard.name}: a piece of {len(shard)} elements was given {found}")
+    return value
 
 
 def _whole_shape(parameter: Any) -> Any:
