@@ -161,6 +161,7 @@ DELEGATED = {
     "data": "harness.data.command",
     "edit": "harness.edits.command",
     "frontier": "harness.frontier",
+    "import": "harness.imports.command",
     "judge": "harness.judge.command",
     "metrics": "harness.metrics.command",
     "paper": "harness.report.paper.command",

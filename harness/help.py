@@ -31,6 +31,7 @@ usage: python -m harness [verb] [overrides] [-m] [--cfg job --resolve]
   edit     new weights from model folders: WiSE-FT, LiNeS, TIES and others (edit --help)
   eval     score checkpoints that were trained elsewhere as stages of a sequence
   frontier a method over its strength beside seqft over its learning rate (draws a picture)
+  import   results of TRACE's reference code or of lm-eval into the tidy table (import --help)
   judge    compare two files of answers by a judging model (judge --help)
   paper    TRACE's tables and findings, ours beside the published ones (paper --help)
 

@@ -36,7 +36,7 @@ class Scoring(NamedTuple):
 def main(argv: list[str]) -> int:
     """Print the scores of a file of predictions; return 0, or raise a HarnessError."""
     options = _parser().parse_args(argv)
-    scoring = _of_task(options.task) if options.task else _of_path(options.scorer, "--scorer")
+    scoring = scoring_of(options.task) if options.task else _of_path(options.scorer, "--scorer")
     items = score_items(scoring, read_predictions(options.predictions), options.predictions)
     if options.item_values:
         write_json(options.item_values, items)
@@ -79,7 +79,7 @@ def _score(scoring: Scoring, index: int, item: dict[str, Any], place: str) -> di
     return scores
 
 
-def _of_task(name: str) -> Scoring:
+def scoring_of(name: str) -> Scoring:
     """The scorer and headline of a task of the `task` group (conf/task/<name>.yaml)."""
     folder = conf_dir() / "task"
     files = {str(p.relative_to(folder).with_suffix("")): p for p in folder.rglob("*.yaml")}

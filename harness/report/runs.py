@@ -51,6 +51,7 @@ class Run:
     variant: str | None
     matrix: ScoreMatrix
     benchmarks: tuple[Benchmark, ...]
+    costs: dict[str, float]
 
     @property
     def last_stage(self) -> int | None:
@@ -119,10 +120,30 @@ def load_runs(frame: DataFrame) -> list[Run]:
     headline scores for one cell.
     """
     by_run: dict[str, list[Row]] = defaultdict(list)
+    spent: dict[str, list[Row]] = defaultdict(list)
     for row in frame_rows(frame):
-        if row["headline"] and row["subtask"] is None and is_score(row["unit"]):
+        if row["suite"] == "cost":
+            spent[row["run"]].append(row)
+        elif row["headline"] and row["subtask"] is None and is_score(row["unit"]):
             by_run[row["run"]].append(row)
-    return [run for name, rows in by_run.items() for run in _protocol_runs(name, rows)]
+    return [
+        run
+        for name, rows in by_run.items()
+        for run in _protocol_runs(name, rows, _costs(spent[name]))
+    ]
+
+
+def _costs(rows: Iterable[Row]) -> dict[str, float]:
+    """What a whole run cost, by metric: sums over its stages; of what is held at a time, the most.
+
+    stored_examples, extra_parameters and peak_memory are held; steps, tokens and hours add up.
+    """
+    found: dict[str, float] = {}
+    for row in rows:
+        name, value = row["metric"], float(row["value"])
+        held = name in ("stored_examples", "extra_parameters", "peak_memory")
+        found[name] = max(found.get(name, 0.0), value) if held else found.get(name, 0.0) + value
+    return found
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
@@ -177,16 +198,22 @@ def _group(members: Sequence[Run], method: str) -> Group:
     return Group(first.model, first.sequence, method, first.protocol, complete, incomplete)
 
 
-def _protocol_runs(name: str, rows: list[Row]) -> list[Run]:
+def _protocol_runs(name: str, rows: list[Row], costs: dict[str, float]) -> list[Run]:
     targets = _preferred([row for row in rows if row["suite"] == "target"], "split", "test")
     protocols = list(dict.fromkeys(row["protocol"] for row in targets))
     return [
-        _run(name, [row for row in targets if row["protocol"] == protocol], rows, protocol)
+        _run(name, [row for row in targets if row["protocol"] == protocol], rows, protocol, costs)
         for protocol in protocols
     ]
 
 
-def _run(name: str, targets: list[Row], rows: list[Row], protocol: str | None) -> Run:
+def _run(
+    name: str,
+    targets: list[Row],
+    rows: list[Row],
+    protocol: str | None,
+    costs: dict[str, float],
+) -> Run:
     first = targets[0]
     tasks = first["tasks"].split("|")
     for row in targets:
@@ -215,6 +242,7 @@ def _run(name: str, targets: list[Row], rows: list[Row], protocol: str | None) -
         variant=first["variant"],
         matrix=matrix,
         benchmarks=tuple(_benchmarks(name, rows, protocol)),
+        costs=costs,
     )
 
 

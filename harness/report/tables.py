@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 TERMINAL_WIDTH = 120
 
 _MAIN = {"op": "OP", "learning_accuracy": "LA", "bwt": "BWT", "forgetting": "Forgetting"}
+# Budget columns: cost -> title and how its number is printed.
+_BUDGET = {
+    "optimizer_steps": ("Steps", "{:.0f}"),
+    "trained_tokens": ("Tokens", "{:.0f}"),
+    "stored_examples": ("Stored rows", "{:.0f}"),
+    "extra_parameters": ("Extra weights", "{:.0f}"),
+    "device_hours": ("Device hours", "{:.4g}"),
+    "peak_memory": ("Peak bytes", "{:.3g}"),
+}
+_BUDGET_CAPTION = (
+    "Budget: optimizer steps, tokens and device hours of all stages; rows of earlier tasks kept, "
+    "values stored beside the model and the peak memory of a rank at their largest."
+)
 _SPREAD = (
     "Scores are times 100. ± is the standard deviation over seeds where there are several, else "
     "the item error (finite test sets, propagated from per-score standard errors). "
@@ -36,12 +49,14 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
         *(Heading(title, name, True, True) for name, title in _MAIN.items()),
         *(Heading(f"Δ {suite}", f"delta_{suite}", True, True) for suite in SUITES),
         Heading("Seeds", "seeds", numeric=True),
+        *(Heading(title, name, numeric=True) for name, (title, _) in _BUDGET.items()),
     )
     rows = [_main_row(group) for group in groups if group.runs]
     formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in _MAIN.items())
     caption = (
         f"{formulas}; {_DELTA}. R[t,i] is the score on task i after t of T tasks. For joint "
-        f"training OP is row T, for separate models the diagonal, without training row 0. {_SPREAD}"
+        "training OP is row T, for separate models the diagonal, without training row 0. "
+        f"{_SPREAD} {_BUDGET_CAPTION}"
     )
     table = Table(
         "Main results", headings, tuple(rows), caption, "main", digest, _incomplete_notes(groups)
@@ -107,16 +122,22 @@ def suites_table(groups: Sequence[Group], digest: str) -> Table:
 
 
 def main_table_markdown(frame: DataFrame) -> str:
-    """Return the main table for a terminal: model and sequence above it if they are the same."""
+    """Return the main table for a terminal: model and sequence above it if they are the same, the
+    budget columns below."""
     table = main_table(group_runs(load_runs(frame)), scores_digest(frame))
-    kept, common = [], []
+    kept, common, budget = [], [], []
     for position, heading in enumerate(table.headings):
+        if heading.name in _BUDGET or heading.name == "method":
+            budget.append(position)
+        if heading.name in _BUDGET:
+            continue
         entries = {row[position] for row in table.rows}
         if heading.name in ("model", "sequence") and len(entries) == 1:
             common.append(f"{heading.title}: {entries.pop()}")
         else:
             kept.append(position)
-    lines = [", ".join(common), grid(table.columns(kept)), _legend(), *table.notes]
+    lines = [", ".join(common), grid(table.columns(kept)), _legend()]
+    lines += [grid(table.columns(budget)), *table.notes]
     return "\n".join(filter(None, lines))
 
 
@@ -157,7 +178,16 @@ def _main_row(group: Group) -> tuple[str | int | Points, ...]:
     deltas = [
         estimate_over_seeds([run.suite_delta(suite) for run in group.runs]) for suite in SUITES
     ]
-    return (*_group_entries(group), *measures, *deltas, len(group.runs))
+    return (*_group_entries(group), *measures, *deltas, len(group.runs), *_budget(group))
+
+
+def _budget(group: Group) -> list[str]:
+    """What a run of the group cost, mean over its seeds; a dash where nothing was trained here."""
+    cells = []
+    for name, (_, form) in _BUDGET.items():
+        found = [run.costs[name] for run in group.runs if name in run.costs]
+        cells.append(form.format(statistics.fmean(found)) if found else DASH)
+    return cells
 
 
 def _suite_row(group: Group, key: tuple[str, str]) -> tuple[str | int | Points, ...]:

@@ -1,0 +1,1 @@
+"""Results that other programs wrote, as runs of the tidy table."""
