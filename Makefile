@@ -7,7 +7,7 @@ RANKS  ?= $(shell [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ] && echo 2 || echo 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast equivalence lint tables paper-tables bench-methods clean
+.PHONY: help setup demo test test-fast equivalence lint tables paper-tables methods-demo bench-methods clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -44,6 +44,10 @@ tables: $(READY) ## write results/tables and results/plots from results/scores.c
 
 paper-tables: $(READY) ## TRACE's tables and findings, ours beside the published ones
 	$(BIN)/python -m harness paper
+
+methods-demo: $(READY) ## every method on the micro sequence (most of an hour; goes on where it stopped)
+	$(BIN)/python -m harness -m experiment=methods_demo engine.ranks=$(RANKS)
+	$(BIN)/python -m harness tables --scores results/methods/scores.csv --out results/methods
 
 bench-methods: $(READY) ## step time and memory of every method beside sequential fine-tuning
 	$(BIN)/python scripts/bench_methods.py

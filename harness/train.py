@@ -71,7 +71,7 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     adapter = config.method.adapter
     model = start_model(config.model, adapter, job.parent, job.stage)
     for strategy in strategies:
-        model = strategy.prepare_model(model, job.task)
+        model = strategy.prepare_model(model, job.task, list(job.earlier), config.seed)
     packed = _may_pack(config.train, strategies) and packs_exactly(model)
     engine = Engine(model, config.engine, config.train, rank)
     try:

@@ -15,6 +15,7 @@ from harness.config import (
     Device,
     HarnessConfig,
     Precision,
+    ResetOptimizer,
     Schedule,
     Split,
 )
@@ -25,6 +26,7 @@ from harness.edits.loading import load_edit
 from harness.errors import ConfigError, HarnessError
 from harness.evaluation.material import measure, source_folder
 from harness.judge.settings import check_judging
+from harness.methods.base import Strategy
 from harness.methods.loading import load_object, load_strategies
 from harness.modeling import ADAPTER_FILE, TOKENIZER_FILES
 from harness.offline.models import cached_description
@@ -137,12 +139,34 @@ def _check_method(config: HarnessConfig) -> None:
             raise ConfigError(f"method.{name}: edits follow the stages of a sequence")
     if method.adapter is not None:
         _check_adapter(method.adapter)
+    _check_stack(config, strategies)
     for name, strategy in strategies.items():
         for path in strategy.key_inputs([]).files:
             if not Path(path).is_file():
                 raise ConfigError(f"method.{name}: the data file {path} does not exist")
             read_rows(Path(path))
     load_object(str(config.train.objective.get("_target_")), "train.objective._target_")
+
+
+def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None:
+    """What strategies say about adapters, about each other and about the optimizer."""
+    method, groups = config.method, dict[str, str]()
+    for name, strategy in strategies.items():
+        if strategy.adapter == "required" and method.adapter is None:
+            raise ConfigError(f"method.{name}: it works on an adapter; use method=lora_seqft's")
+        if strategy.adapter == "refused" and method.adapter is not None:
+            raise ConfigError(f"method.{name}: it is not defined for adapters; drop method.adapter")
+        if strategy.changes_trained and config.train.reset_optimizer is ResetOptimizer.never:
+            raise ConfigError(
+                f"method.{name} trains other weights at every task: moments cannot be carried "
+                "over; use train.reset_optimizer=each_task"
+            )
+        if strategy.group is not None:
+            other = groups.setdefault(strategy.group, name)
+            if other != name:
+                raise ConfigError(
+                    f"method.{other} and method.{name} are both a {strategy.group}; choose one"
+                )
 
 
 def _check_checkpoints(config: HarnessConfig, folders: list[str]) -> None:

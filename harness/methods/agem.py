@@ -12,7 +12,7 @@ optimizer turns g into a step, so that under Adam the step itself may still oppo
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.data.order import derive_seed
 from harness.methods.base import History, Inputs, Strategy
@@ -37,6 +37,8 @@ class AGEM(Strategy):
     ratio: float = 0.1
     batch_size: int = 32
 
+    group: ClassVar[str] = "gradient projection"
+
     def __post_init__(self) -> None:
         require_range("ratio", self.ratio, 0, 1)
         require_range("batch_size", self.batch_size, 1)
@@ -44,6 +46,9 @@ class AGEM(Strategy):
 
     def key_inputs(self, history: Sequence[str]) -> Inputs:
         return Inputs(tuple(history) if self.ratio > 0 else ())
+
+    def memory_rows(self) -> int:
+        return len(self.memory)
 
     def training_data(self, data: "TaskData", history: History, seed: int) -> "TaskData":
         for task in dict.fromkeys(history.tasks if self.ratio > 0 else ()):

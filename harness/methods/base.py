@@ -56,6 +56,12 @@ class Strategy:
 
     file_parameters: ClassVar[tuple[str, ...]] = ()
     supports_packing: ClassVar[bool] = True
+    # Is it defined with an adapter: any (with and without), required, refused?
+    adapter: ClassVar[str] = "any"
+    # Does it freeze other weights at other tasks? Then moments cannot be carried over.
+    changes_trained: ClassVar[bool] = False
+    # Of one group, a method takes one strategy: what the first does the next would undo.
+    group: ClassVar[str | None] = None
 
     version: int = field(default=1, kw_only=True)
 
@@ -63,8 +69,9 @@ class Strategy:
         """Data that enters the content key of the stage after `history`; called without torch."""
         return Inputs()
 
-    def prepare_model(self, model: Any, task: str) -> Any:
-        """Change the whole fp32 module before DeepSpeed takes it; returns the module to train."""
+    def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
+        """Change the whole fp32 module before DeepSpeed takes it (freeze parts, register hooks);
+        returns the module to train. `earlier`: the tasks trained before."""
         return model
 
     def training_data(self, data: "TaskData", history: History, seed: int) -> "TaskData":

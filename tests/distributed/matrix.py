@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 
 from plain import Reference
 from references.agem import AGEM
+from references.ema import EMA
 from references.ewc import EWC
+from references.frozen import HFT, Freeze
+from references.gem import GEM
 from references.l2 import L2
+from references.migu import MIGU
 from references.replay import Replay
 from references.sfa import SFA
 
@@ -111,6 +115,23 @@ MATRIX = {
         tasks=THREE,
         zero_stages=(0, 3),
     ),
+    "ema": Row(("method=ema", "method.ema.decay=0.6"), lambda: EMA(0.6), ("method.ema.decay=0",)),
+    "freeze": Row(("method=freeze",), Freeze, ("method.freeze.layers=0",), adapters=("full",)),
+    "hft": Row(
+        ("method=hft",),
+        HFT,
+        ("method.hft.active=false",),
+        adapters=("full",),
+        refused={"lora": "it is not defined for adapters"},
+    ),
+    "gem": Row(
+        ("method=gem", "method.gem.ratio=0.5", "method.gem.batch_size=8"),
+        lambda: GEM(0.5, 8, 0.5),
+        ("method.gem.ratio=0",),
+        tasks=THREE,
+        bf16=True,
+    ),
+    "migu": Row(("method=migu",), lambda: MIGU(0.7), ("method.migu.threshold=0",), bf16=True),
     "agem": Row(
         ("method=agem", "method.ratio=0.5", "method.batch_size=8"),
         lambda: AGEM(0.5, 8),

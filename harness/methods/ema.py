@@ -1,0 +1,48 @@
+"""Exponential moving average of the weights (EMA).
+
+Averaging along the trajectory, as in "Mean teachers are better role models" (arXiv 1703.01780, eq.
+2) and, for language models that learn task after task, in I-LoRA (arXiv 2402.18865): after every
+optimizer step
+
+    average <- decay average + (1 - decay) theta,
+
+beginning with the weights at the start of the task. At its end the average becomes the model: it is
+exported, and the next task starts from it. Training itself is not changed.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.methods.base import Strategy
+from harness.methods.ranges import require_range
+
+if TYPE_CHECKING:
+    from harness.data.task_data import TaskData
+    from harness.engine.view import Sharded, View
+
+
+@dataclass
+class EMA(Strategy):
+    """Leave each task with the average of its trajectory.
+
+    decay: in [0, 1]; 0 is sequential fine-tuning. Its memory is about 1 / (1 - decay) steps.
+    """
+
+    decay: float = 0.99
+
+    def __post_init__(self) -> None:
+        require_range("decay", self.decay, 0, 1)
+        self.average: Sharded = {}
+
+    def before_task(self, view: "View", task: str) -> None:
+        if self.decay > 0:
+            self.average = view.weights()
+
+    def after_step(self, view: "View", step: int, total_steps: int) -> None:
+        if self.decay > 0:
+            for shard in view.shards():
+                self.average[shard.name].lerp_(shard.weight, 1 - self.decay)
+
+    def after_task(self, view: "View", task: str, data: "TaskData") -> None:
+        if self.decay > 0:
+            view.update_weights(lambda s: self.average[s.name])

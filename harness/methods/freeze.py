@@ -1,0 +1,49 @@
+"""Freezing the bottom layers after the first task.
+
+"Spurious Forgetting in Continual Learning of Language Models" (arXiv 2501.13453): much of what
+looks forgotten is a lost alignment of the lower layers; fixing these from the second task on keeps
+it. Frozen weights leave the optimizer, so that neither its moments nor weight decay move them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from harness.errors import ConfigError
+from harness.methods.base import Strategy
+from harness.methods.ranges import require_range
+
+
+@dataclass
+class FreezeBottom(Strategy):
+    """Train everything but the first blocks.
+
+    layers: how many blocks, from the bottom; 0 is sequential fine-tuning. The paper freezes 1 to 6.
+    embeddings: freeze the input embeddings too (with tied weights this is the head as well).
+    from_task: the first task with frozen layers, counted from 1.
+    """
+
+    layers: int = 3
+    embeddings: bool = True
+    from_task: int = 2
+
+    changes_trained: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_range("layers", self.layers, 0)
+        require_range("from_task", self.from_task, 1)
+
+    def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
+        from harness.checkpoints.blocks import find_blocks, is_embedding
+
+        if self.layers == 0 or len(earlier) + 1 < self.from_task:
+            return model
+        blocks = find_blocks({name: p.numel() for name, p in model.named_parameters()})
+        if self.layers >= blocks.count:
+            raise ConfigError(f"layers={self.layers}: the model has {blocks.count}; leave some")
+        for name, parameter in model.named_parameters():
+            place = blocks.index(name)
+            below = place is not None and place < self.layers
+            if below or (self.embeddings and place is None and is_embedding(name)):
+                parameter.requires_grad_(False)
+        return model

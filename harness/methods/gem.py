@@ -1,0 +1,108 @@
+"""Gradient episodic memory (GEM).
+
+"Gradient Episodic Memory for Continual Learning" (arXiv 1706.08840, eqs. 8-11): with g the step's
+gradient and the rows of G those of earlier tasks' memories, the nearest g~ with G g~ >= 0 is
+
+    g~ = G'v + g,   v = argmin 1/2 v'GG'v + (Gg)'v,  v >= 0,
+
+solved where any inner product G_k.g is negative; then a margin is added to every v. All are whole
+gradients over the trained weights, not one problem a matrix: ranks exchange the t x t products
+alone. Costs a backward pass and an fp32 copy of the gradient's shards for each earlier task.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.data.order import derive_seed
+from harness.methods.base import History, Inputs, Strategy
+from harness.methods.ranges import require_range
+
+if TYPE_CHECKING:
+    from harness.data.prompts import Example
+    from harness.data.task_data import TaskData
+    from harness.engine.view import View
+
+SWEEPS, ENOUGH = 10_000, 1e-14
+
+
+@dataclass
+class GEM(Strategy):
+    """Project the gradient so that no earlier task's memory gets worse, to first order.
+
+    ratio: part of each earlier task's training rows that its memory holds, in [0, 1]; 0 is
+        sequential fine-tuning.
+    batch_size: memory rows of each task's gradient, drawn anew at every step.
+    margin: added to the solution, 0 or more; the paper's "memory strength".
+    """
+
+    ratio: float = 0.1
+    batch_size: int = 16
+    margin: float = 0.5
+
+    group: ClassVar[str] = "gradient projection"
+
+    def __post_init__(self) -> None:
+        require_range("ratio", self.ratio, 0, 1)
+        require_range("batch_size", self.batch_size, 1)
+        require_range("margin", self.margin, 0)
+        self.memory: dict[str, list[Example]] = {}
+
+    def key_inputs(self, history: Sequence[str]) -> Inputs:
+        return Inputs(tuple(history) if self.ratio > 0 else ())
+
+    def memory_rows(self) -> int:
+        return sum(len(rows) for rows in self.memory.values())
+
+    def training_data(self, data: "TaskData", history: History, seed: int) -> "TaskData":
+        for task in dict.fromkeys(history.tasks if self.ratio > 0 else ()):
+            rows = history.load(task).examples
+            source = random.Random(derive_seed("gem", seed, task))
+            self.memory[task] = source.sample(rows, round(self.ratio * len(rows)))
+        return data
+
+    def before_task(self, view: "View", task: str) -> None:
+        self.task = task
+
+    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
+        past = []
+        for name, rows in self.memory.items():
+            source = random.Random(derive_seed("gem-batch", view.seed, self.task, name, step))
+            if rows:
+                batch = source.sample(rows, min(self.batch_size, len(rows)))
+                past.append(view.gradient_of(batch))
+        current = view.gradients()
+        along = [float(view.dot(one, current)) for one in past]
+        if not any(product < 0 for product in along):
+            return
+        gram = [[float(view.dot(one, other)) for other in past] for one in past]
+        weights = [v + self.margin for v in dual(gram, along)]
+
+        def projected(shard):  # type: ignore[no-untyped-def]
+            grad = current[shard.name]
+            for weight, one in zip(weights, past, strict=True):
+                grad = grad.add(one[shard.name], alpha=weight)
+            return grad
+
+        view.update_gradients(projected)
+
+
+def dual(gram: list[list[float]], along: list[float]) -> list[float]:
+    """argmin over v >= 0 of 1/2 v'Mv + a'v for M = `gram` [t, t], a = `along` [t].
+
+    Coordinate descent, exact in the limit for a positive semidefinite M; t is small.
+    """
+    v = [0.0] * len(along)
+    for _ in range(SWEEPS):
+        moved = 0.0
+        for k, row in enumerate(gram):
+            if row[k] <= 0:
+                continue
+            slope = along[k] + sum(m * x for m, x in zip(row, v, strict=True))
+            new = max(0.0, v[k] - slope / row[k])
+            moved = max(moved, abs(new - v[k]) * row[k] ** 0.5)
+            v[k] = new
+        if moved < ENOUGH:
+            break
+    return v

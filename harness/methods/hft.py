@@ -1,0 +1,59 @@
+"""Half fine-tuning (HFT): another half of the weights is frozen at every task.
+
+"HFT: Half Fine-Tuning for Large Language Models" (arXiv 2404.18466), category level: in each block
+half of the attention matrices are frozen; of the feed-forward matrices the larger half in a random
+half of the blocks and the smaller half in the others (2 of 3, and 1 of 3); half of the norms.
+Embeddings and head are always trained. Every task draws anew. Frozen weights leave the optimizer.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from harness.data.order import derive_seed
+from harness.methods.base import Strategy
+
+ATTENTION = ("attn", "attention")
+
+
+@dataclass
+class HFT(Strategy):
+    """Freeze a random half, chosen from (seed, place of the task).
+
+    active: false freezes nothing, which is sequential fine-tuning.
+    """
+
+    active: bool = True
+
+    changes_trained: ClassVar[bool] = True
+    adapter: ClassVar[str] = "refused"
+
+    def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
+        if self.active:
+            shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+            frozen = frozen_names(shapes, derive_seed("hft", seed, len(earlier) + 1))
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(name not in frozen)
+        return model
+
+
+def frozen_names(shapes: dict[str, tuple[int, ...]], seed: int) -> set[str]:
+    """The weights that a draw freezes; `shapes` of all weights by name, in the model's order."""
+    from harness.checkpoints.blocks import find_blocks
+
+    sizes = {name: len(shape) for name, shape in shapes.items()}
+    blocks = find_blocks(sizes)
+    source = random.Random(seed)
+    more = set(source.sample(range(blocks.count), blocks.count // 2))
+    frozen: set[str] = set()
+    for block in range(blocks.count):
+        matrices = [n for n in shapes if blocks.index(n) == block and len(shapes[n]) == 2]
+        attention = [n for n in matrices if any(part in n for part in ATTENTION)]
+        forward = [n for n in matrices if n not in attention]
+        frozen.update(source.sample(attention, len(attention) // 2))
+        count = -(-len(forward) // 2) if block in more else len(forward) // 2
+        frozen.update(source.sample(forward, count))
+    norms = [name for name, shape in shapes.items() if len(shape) == 1 and name.endswith("weight")]
+    frozen.update(source.sample(norms, len(norms) // 2))
+    return frozen

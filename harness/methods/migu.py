@@ -1,0 +1,118 @@
+"""MIGU: only the rows of a matrix whose outputs are large are updated.
+
+"Unlocking Continual Learning Abilities in Language Models" (arXiv 2406.17245), section 3: for
+each linear layer the magnitude of every output neuron, L1-normalised for each token, is averaged
+over the tokens of the batch; the gradient of the (1 - threshold) part of the rows with the largest
+magnitudes is kept and that of the others set to zero. For LoRA, A is masked by the magnitudes of
+x A, and B by those of the layer's whole output. Masks are those of the step's own batch, the same
+on all ranks.
+As in the paper's rule gradients are masked, and nothing else: weight decay and Adam's moments still
+move masked rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.methods.base import Strategy
+from harness.methods.ranges import require_range
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.data.packing import MicroBatch
+    from harness.engine.view import Shard, View
+
+HEADS = ("lm_head", "embed_out")
+
+
+@dataclass
+class MIGU(Strategy):
+    """Mask gradient rows by output magnitude.
+
+    threshold: part of the rows that is masked, in [0, 1); 0 is sequential fine-tuning. The paper:
+        0.7, with LoRA and replay 0.4.
+    from_task: the first task with masks, counted from 1; the paper begins with the second.
+    """
+
+    threshold: float = 0.7
+    from_task: int = 2
+
+    def __post_init__(self) -> None:
+        require_range("threshold", self.threshold, 0, 0.999999)
+        require_range("from_task", self.from_task, 1)
+        self.active = False
+        self.pending: dict[str, Tensor] = {}
+        self.total: dict[str, Tensor] = {}
+        self.valid: Any = None
+        self.watched: list[str] = []  # layers with a hook
+
+    def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
+        import torch
+
+        self.active = self.threshold > 0 and len(earlier) + 1 >= self.from_task
+        if not self.active:
+            return model
+        model.register_forward_pre_hook(self._begin, with_kwargs=True)
+        for name, module in model.named_modules():
+            trained = any(p.requires_grad for p in module.parameters(recurse=False))
+            if not isinstance(module, torch.nn.Linear) or not trained or name.endswith(HEADS):
+                continue
+            if ".lora_B." in name:
+                outer = model.get_submodule(name.partition(".lora_B.")[0])
+                outer.register_forward_hook(self._watch(name))
+            else:
+                module.register_forward_hook(self._watch(name))
+        return model
+
+    def token_loss(self, batch: "MicroBatch", logits: "Tensor") -> None:
+        """The pass counts, unless its rank has no examples of its own."""
+        for name, magnitude in self.pending.items():
+            if not batch.idle:
+                self.total[name] = self.total.get(name, 0) + magnitude
+        self.pending = {}
+
+    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
+        if not self.active:
+            return
+        masks = {}
+        for name in sorted(self._layers(view)):
+            rows = view.shapes[f"{name}.weight"][0]
+            masks[name] = self._mask(view, self.total.get(name), rows)
+        self.total = {}
+
+        def masked(shard: "Shard") -> "Tensor | None":
+            layer = shard.name.rpartition(".")[0]
+            return shard.grad * shard.by_row(masks[layer]) if layer in masks else None
+
+        view.update_gradients(masked)
+
+    def _layers(self, view: "View") -> list[str]:
+        return [name for name in self.watched if f"{name}.weight" in view.shapes]
+
+    def _mask(self, view: "View", mine: "Tensor | None", rows: int) -> "Tensor":
+        import torch
+
+        own = torch.zeros(rows, device=view.device) if mine is None else mine
+        magnitude = view.sum_over_ranks(own)
+        keep = rows - int(self.threshold * rows)
+        mask = torch.zeros(rows, device=view.device)
+        mask[magnitude.topk(keep).indices] = 1.0
+        return mask
+
+    def _begin(self, module: Any, arguments: Any, inputs: dict[str, Any]) -> None:
+        self.pending = {}
+        self.valid = inputs.get("attention_mask")
+
+    def _watch(self, name: str) -> Any:
+        self.watched.append(name)
+
+        def hook(module: Any, arguments: Any, output: "Tensor") -> None:
+            size = output.detach().float().abs()
+            share = size / size.sum(-1, keepdim=True).clamp_min(1e-30)
+            if self.valid is not None:
+                share = share * self.valid.unsqueeze(-1)
+            added = share.sum(dim=tuple(range(share.dim() - 1)))
+            self.pending[name] = self.pending.get(name, 0) + added
+
+        return hook
