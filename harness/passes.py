@@ -55,6 +55,22 @@ class Passes:
         dist.all_reduce(total)
         return float(total)
 
+    def observe(
+        self, examples: Sequence[Example], visit: "Callable[[MicroBatch, Tensor], None]"
+    ) -> None:
+        """Forward passes over the examples, in steps of the batch size: `visit(batch, logits at its
+        answer tokens)` is called on the rank that has the batch."""
+        rank, size = self.engine.rank, self.train.batch_size
+        for start in range(0, len(examples), size):
+            part = examples[start : start + size]
+            shares = step_shares(part, self.train, self.packed, rank.world, self.pad_token_id)
+            for batch, _ in shares[rank.index :: rank.world]:
+                idle = batch is None
+                moved = (shares[0][0] if idle else batch).to(rank.device)
+                output = self.engine.forward(**moved.inputs)
+                if not idle:
+                    visit(moved, output.logits[moved.answer_rows, moved.answer_columns])
+
     def _loss(self, batch: MicroBatch, token_loss: Any) -> Any:
         batch = batch.to(self.engine.rank.device)
         output = self.engine.forward(**batch.inputs)

@@ -80,7 +80,7 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
         objective = instantiate(config.train.objective)
         passes = Passes(engine, config.train, objective, packed, prompts.eos_token_id)
         by_token = replace(passes, train=replace(config.train, loss_norm=LossNorm.tokens))
-        view = View(engine, by_token.backward, config.seed)
+        view = View(engine, by_token.backward, config.seed, by_token.observe)
         data = own
         for strategy in strategies:
             strategy.before_task(view, job.task)

@@ -12,6 +12,7 @@ from typing import Any
 from harness.config import (
     AdapterConfig,
     BenchmarkConfig,
+    BetweenTasks,
     Device,
     HarnessConfig,
     Precision,
@@ -152,8 +153,16 @@ def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None
     """What strategies say about adapters, about each other and about the optimizer."""
     method, groups = config.method, dict[str, str]()
     for name, strategy in strategies.items():
-        if strategy.adapter == "required" and method.adapter is None:
-            raise ConfigError(f"method.{name}: it works on an adapter; use method=lora_seqft's")
+        if strategy.adapter in ("required", "stacked") and method.adapter is None:
+            raise ConfigError(
+                f"method.{name}: it works on an adapter; stack it on one, method=[lora_stack,...]"
+            )
+        stacked = method.adapter and method.adapter.between_tasks is BetweenTasks.stack
+        if strategy.adapter == "stacked" and not stacked:
+            raise ConfigError(
+                f"method.{name}: it compares a fresh adapter with the earlier ones; use "
+                "method.adapter.between_tasks=stack"
+            )
         if strategy.adapter == "refused" and method.adapter is not None:
             raise ConfigError(f"method.{name}: it is not defined for adapters; drop method.adapter")
         if strategy.changes_trained and config.train.reset_optimizer is ResetOptimizer.never:

@@ -136,9 +136,8 @@ def launch(name: str, place: Path, zero: int) -> dict[str, float]:
 
 def measure(request: dict[str, Any]) -> int:
     """Train both tasks; print the second one's step time, other time and peak memory."""
-    from harness.edits.apply import peak_memory
-
     from harness.compose import load
+    from harness.edits.apply import peak_memory
     from harness.engine.ranks import start, stop
     from harness.train import Part, TrainJob, train_task
 

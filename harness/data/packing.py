@@ -16,7 +16,8 @@ class MicroBatch:
 
     `inputs` are the model's keyword arguments; `answer_rows` / `answer_columns` say where in the
     returned logits the prediction of each answer token stands; `targets` [n] are those tokens.
-    `idle`: a rank without examples repeats another's pass with weight zero.
+    `members`: the examples, in the order of their answers' tokens. `idle`: a rank without examples
+    repeats another's pass with weight zero.
     """
 
     inputs: dict[str, Any]
@@ -24,6 +25,7 @@ class MicroBatch:
     answer_columns: "Tensor"
     targets: "Tensor"
     idle: bool = False
+    members: tuple[Example, ...] = ()
 
     @property
     def answer_tokens(self) -> int:
@@ -40,6 +42,7 @@ class MicroBatch:
             self.answer_columns.to(device),
             self.targets.to(device),
             self.idle,
+            self.members,
         )
 
 
@@ -91,7 +94,11 @@ def pack(examples: Sequence[Example]) -> MicroBatch:
     }
     count = len(targets)
     return MicroBatch(
-        inputs, torch.zeros(count, dtype=torch.long), torch.arange(count), torch.tensor(targets)
+        inputs,
+        torch.zeros(count, dtype=torch.long),
+        torch.arange(count),
+        torch.tensor(targets),
+        members=tuple(examples),
     )
 
 
@@ -121,4 +128,10 @@ def pad(examples: Sequence[Example], pad_token_id: int) -> MicroBatch:
         "logits_to_keep": kept,
         "use_cache": False,
     }
-    return MicroBatch(inputs, torch.tensor(rows), torch.tensor(columns), torch.tensor(targets))
+    return MicroBatch(
+        inputs,
+        torch.tensor(rows),
+        torch.tensor(columns),
+        torch.tensor(targets),
+        members=tuple(examples),
+    )

@@ -93,12 +93,18 @@ class View:
     first_rank: is this rank the one that writes files?
     """
 
-    def __init__(self, engine: "Engine", backward: Callable[..., Any], seed: int) -> None:
+    def __init__(
+        self,
+        engine: "Engine",
+        backward: Callable[..., Any],
+        seed: int,
+        observe: Callable[..., Any] | None = None,
+    ) -> None:
         self.layout: Layout = engine.layout
         self.seed = seed
         self.device, self.first_rank = engine.rank.device, engine.rank.first
         self.learning_rate = 0.0
-        self._engine, self._backward = engine, backward
+        self._engine, self._backward, self._observe = engine, backward, observe
         self._editing = False
         trained = [(name, p) for name, p in engine.module.named_parameters() if p.requires_grad]
         self.shapes = {name: _whole_shape(p) for name, p in trained}
@@ -177,6 +183,26 @@ class View:
         else:
             self.update_gradients(lambda shard: pending[shard.name])
         return found
+
+    def observe(
+        self, examples: "Sequence[Example]", visit: "Callable[[MicroBatch, Tensor], None]"
+    ) -> None:
+        """Collective. The model as it is now on `examples` (the same list on every rank), without
+        gradients and dropout: `visit(batch, logits)` is called once for each batch, on one rank."""
+        import torch
+
+        if self._observe is None:
+            raise RuntimeError("this view was made without a way to look at examples")
+        with torch.no_grad(), without_dropout(self._engine.module, self.device):
+            self._observe(examples, visit)
+
+    def union(self, mine: dict[Any, Any]) -> dict[Any, Any]:
+        """Collective. All ranks' entries together; the lowest rank's where they clash."""
+        import torch.distributed as dist
+
+        found: list[dict[Any, Any]] = [{} for _ in range(dist.get_world_size())]
+        dist.all_gather_object(found, mine)
+        return {key: value for part in reversed(found) for key, value in part.items()}
 
     def require_gradients(self) -> None:
         """Raise RuntimeError unless the gradients of a step are there and will be used."""

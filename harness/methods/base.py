@@ -56,7 +56,8 @@ class Strategy:
 
     file_parameters: ClassVar[tuple[str, ...]] = ()
     supports_packing: ClassVar[bool] = True
-    # Is it defined with an adapter: any (with and without), required, refused?
+    # Is it defined with an adapter: any (with and without), required, stacked (one that is fresh
+    # at every task beside the earlier ones), refused?
     adapter: ClassVar[str] = "any"
     # Does it freeze other weights at other tasks? Then moments cannot be carried over.
     changes_trained: ClassVar[bool] = False

@@ -13,9 +13,11 @@ from references.ewc import EWC
 from references.frozen import HFT, Freeze
 from references.gem import GEM
 from references.l2 import L2
+from references.lwf import LwF
 from references.migu import MIGU
 from references.replay import Replay
 from references.sfa import SFA
+from references.stacked import OLoRA, Stacked
 
 ADAPTER = "method.adapter={kind: lora, rank: 4, alpha: 32, dropout: 0, targets: [q_proj, v_proj]}"
 ADAPTERS = {"full": [], "lora": [f"+{ADAPTER}"]}
@@ -26,7 +28,8 @@ TWO, THREE = ("copy", "count"), ("copy", "count", "copy")
 class Row:
     """overrides: the method as a user would ask for it. identity: further ones at which it is
     sequential fine-tuning. refused: adapter -> a part of the message with which validation refuses
-    the method there. bf16: is its effect shown at ZeRO 1-3 in bf16?"""
+    the method there. bf16: is its effect shown at ZeRO 1-3 in bf16? beside: the row that takes the
+    place of sequential fine-tuning."""
 
     overrides: tuple[str, ...]
     reference: Callable[[], Reference]
@@ -36,12 +39,18 @@ class Row:
     zero_stages: tuple[int, ...] = (0, 1, 2, 3)
     refused: Mapping[str, str] = field(default_factory=dict)
     bf16: bool = False
+    beside: str | None = None
 
 
 HALF_REPLAY = "+method.replay={_target_: harness.methods.replay.Replay, ratio: 0.5}"
 EWC10 = ("method=ewc", "method.num_samples=10")
 SFA_RESET = ("method=sfa", "method.p=0.6", "method.beta=0.3", "method.moments=reset")
 SFA_RESET += ("method.anchor=initial",)
+
+
+STACK = "++method.adapter.between_tasks=stack"
+MERGE = "++method.adapter.between_tasks=merge"
+O_LORA = ("+method.o_lora={_target_: harness.methods.o_lora.OLoRA, lambda_1: 20}",)
 
 
 class SFAReplay(SFA, Replay):
@@ -132,6 +141,28 @@ MATRIX = {
         bf16=True,
     ),
     "migu": Row(("method=migu",), lambda: MIGU(0.7), ("method.migu.threshold=0",), bf16=True),
+    "lwf": Row(
+        ("method=lwf", "method.lwf.top_k=5000"),
+        lambda: LwF(1.0, 2.0),
+        ("method.lwf.weight=0",),
+        bf16=True,
+    ),
+    "lora_stack": Row(("method=seqft", STACK), Stacked, adapters=("lora",)),
+    "lora_merge": Row(("method=seqft", MERGE), lambda: Stacked(merge=True), adapters=("lora",)),
+    "o_lora_paper": Row(
+        (*O_LORA, STACK),
+        lambda: OLoRA(strength=20.0),
+        ("method.o_lora.lambda_1=0",),
+        adapters=("lora",),
+        beside="lora_stack",
+    ),
+    "o_lora_upstream": Row(
+        (*O_LORA, STACK, "+method.o_lora.penalty=upstream"),
+        lambda: OLoRA(strength=20.0, upstream=True),
+        ("method.o_lora.lambda_1=0",),
+        adapters=("lora",),
+        beside="lora_stack",
+    ),
     "agem": Row(
         ("method=agem", "method.ratio=0.5", "method.batch_size=8"),
         lambda: AGEM(0.5, 8),

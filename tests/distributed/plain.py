@@ -2,6 +2,7 @@
 the definition of which rows a step sees. References of methods are subclasses of `Reference`."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -36,6 +37,14 @@ class Lora(torch.nn.Module):
 class Reference:
     """Sequential fine-tuning; a method overrides hooks that see the whole run."""
 
+    def extra(self, run: "Run", row: dict[str, str]) -> torch.Tensor:
+        """What the row adds to the summed loss of its answer tokens."""
+        return torch.zeros(())
+
+    def exported(self, run: "Run") -> Tensors:
+        """The weights of a stage as they are written."""
+        return run.copy()
+
     def rows(self, run: "Run") -> Rows:
         """What the task trains on; `run.task`, `run.own` and `run.earlier` say what there is."""
         return run.own
@@ -57,7 +66,14 @@ class Run:
     earlier: (name, rows) of the tasks before.
     """
 
-    def __init__(self, folder: Path, first_a: Tensors | None, alpha: float = 32.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        first_a: Tensors | None,
+        alpha: float = 32.0,
+        next_a: Callable[[int], Tensors] | None = None,
+    ) -> None:
+        self.next_a = next_a  # initial A of every adapted module at a stage
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
         self.model.requires_grad_(first_a is None)
@@ -85,10 +101,12 @@ class Run:
         logits, answer = self.logits(row)
         return torch.nn.functional.cross_entropy(logits, answer, reduction="sum"), len(answer)
 
-    def gradient(self, rows: Rows) -> Tensors:
-        """Gradient of the mean loss over all answer tokens; `p.grad` is left alone."""
+    def gradient(self, rows: Rows, method: Reference | None = None) -> Tensors:
+        """Gradient of the mean loss over all answer tokens, with what `method` adds to it; `p.grad`
+        is left alone."""
         sums = [self.nll(row) for row in rows]
-        loss = sum(total for total, _ in sums) / sum(count for _, count in sums)
+        extra = sum(method.extra(self, row) for row in rows) if method else 0.0
+        loss = (sum(total for total, _ in sums) + extra) / sum(count for _, count in sums)
         found = torch.autograd.grad(loss, list(self.params.values()))
         return dict(zip(self.params, found, strict=True))
 
@@ -103,7 +121,7 @@ class Run:
             method.before_task(self)
             for step in range(STEPS):
                 chosen = batch_indices(0, self.task, step, len(rows), BATCH)
-                for name, grad in self.gradient([rows[i] for i in chosen]).items():
+                for name, grad in self.gradient([rows[i] for i in chosen], method).items():
                     self.params[name].grad = grad
                 method.edit(self, step)
                 torch.nn.utils.clip_grad_norm_(self.params.values(), 1.0)
@@ -112,5 +130,5 @@ class Run:
                     method.after_step(self, step)
             method.after_task(self)
             self.earlier.append((self.task, self.own))
-            after.append(self.copy())
+            after.append(method.exported(self))
         return after

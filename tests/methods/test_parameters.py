@@ -6,6 +6,9 @@ from conftest import refused
 from harness.compose import load
 from harness.errors import ConfigError
 from harness.methods.loading import load_strategies
+from harness.validate import validate
+
+AGEM = "+method.agem={_target_: harness.methods.agem.AGEM}"
 
 
 @pytest.mark.parametrize(
@@ -44,3 +47,53 @@ def test_out_of_range(overrides: list[str], told: str) -> None:
 def test_the_command_line_tells_it_in_one_line(tiny_run: list[str]) -> None:
     line = refused(*tiny_run, "method=ewc", "method.gamma=-1")
     assert line == "error: method.ewc.gamma=-1.0: it must be in [0, 1]"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["method=[seqft,o_lora]", "method.adapter.between_tasks=keep"], "between_tasks=stack"),
+        (["+method.o_lora={_target_: harness.methods.o_lora.OLoRA}"], "it works on an adapter"),
+        (["method=[lora_seqft,hft]"], "it is not defined for adapters"),
+        (["method=[gem,sfa]", AGEM], "are both a gradient projection; choose one"),
+        (["method=hft", "train.reset_optimizer=never"], "moments cannot be carried over"),
+        (["method=migu", "method.migu.threshold=1"], "method.migu.threshold=1.0"),
+        (["method=ema", "method.ema.decay=2"], "method.ema.decay=2.0"),
+        (["method=lwf", "method.lwf.temperature=0"], "method.lwf.temperature=0.0"),
+        (["method=gem", "method.gem.margin=-1"], "method.gem.margin=-1.0"),
+        (["method=freeze", "method.freeze.layers=-1"], "method.freeze.layers=-1"),
+    ],
+)
+def test_what_cannot_be_combined_is_refused(overrides: list[str], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        validate(load(overrides))
+    assert told in str(caught.value)
+
+
+def test_gem_solves_the_one_dimensional_conflict() -> None:
+    """g = -1 against a memory gradient of 1: without margin the projected gradient is 0."""
+    from harness.methods.gem import dual
+
+    (v,) = dual([[1.0]], [-1.0])
+    assert -1.0 + v * 1.0 == pytest.approx(0.0, abs=1e-12)
+
+
+def test_half_of_every_category_is_frozen_and_drawn_anew() -> None:
+    from harness.methods.hft import frozen_names
+
+    names = {"model.embed_tokens.weight": (9, 4)}
+    for block in range(4):
+        at = f"model.layers.{block}"
+        names |= {f"{at}.self_attn.{m}_proj.weight": (4, 4) for m in "qkvo"}
+        names |= {f"{at}.mlp.{m}_proj.weight": (8, 4) for m in ("gate", "up", "down")}
+        names |= {f"{at}.input_layernorm.weight": (4,), f"{at}.post_layernorm.weight": (4,)}
+    names["lm_head.weight"] = (9, 4)
+    frozen = frozen_names(names, 1)
+    assert not frozen & {"model.embed_tokens.weight", "lm_head.weight"}
+    for block in range(4):
+        mine = [name for name in frozen if f"layers.{block}." in name]
+        assert sum("self_attn" in name for name in mine) == 2
+    counts = sorted(sum(f"layers.{b}.mlp" in name for name in frozen) for b in range(4))
+    assert counts == [1, 1, 2, 2]
+    assert sum("norm" in name for name in frozen) == 4
+    assert frozen != frozen_names(names, 2)

@@ -1,0 +1,105 @@
+"""O-LoRA: each task's adapter in directions that the earlier ones do not use.
+
+"Orthogonal Subspace Learning for Language Model Continual Learning" (arXiv 2310.14152). Every task
+has a fresh adapter beside the frozen earlier ones, and the loss gains, for each adapted layer,
+
+    paper:    lambda_1 sum_{i<t} |B_i' B_t|^2      (eq. 8: the update's columns, which are B's)
+    upstream: lambda_1 sum_{i<t} sum |A_i A_t'|    (what the released code penalises: A, in L1)
+
+and lambda_2 times the L2 norms of A_t and B_t. The gradients are exact and enter once a step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.methods.base import Strategy
+from harness.methods.ranges import require_range
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.data.task_data import TaskData
+    from harness.engine.sharded_file import SavedState
+    from harness.engine.view import View
+
+A, B = ".lora_A.", ".lora_B."
+
+
+class Penalty(Enum):
+    paper = "paper"
+    upstream = "upstream"
+
+
+@dataclass
+class OLoRA(Strategy):
+    """Penalise overlap with the earlier adapters.
+
+    lambda_1: of the overlap, 0 or more; the released code takes 0.5.
+    lambda_2: of the new adapter's norms, 0 or more.
+    penalty: paper | upstream.
+    """
+
+    lambda_1: float = 0.5
+    lambda_2: float = 0.0
+    penalty: Penalty = Penalty.paper
+
+    adapter: ClassVar[str] = "stacked"
+
+    def __post_init__(self) -> None:
+        require_range("lambda_1", self.lambda_1, 0)
+        require_range("lambda_2", self.lambda_2, 0)
+        self.saved: SavedState | None = None
+        self.earlier: dict[str, Tensor] = {}
+
+    def load_state_dict(self, saved: "SavedState", plain: dict[str, Any]) -> None:
+        self.saved, self.names = saved, plain["names"]
+
+    def before_task(self, view: "View", task: str) -> None:
+        if self.saved is not None:
+            found = {name: self.saved.tensor(name) for name in self.names}
+            self.earlier = {name: value.to(view.device) for name, value in found.items()}
+
+    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
+        added = {}
+        for name in view.shapes:
+            extra = self._gradient(view, name)
+            if extra is not None:
+                added[name] = extra
+        if added:
+            view.update_gradients(
+                lambda s: s.grad + s.cut(added[s.name]) if s.name in added else None
+            )
+
+    def _gradient(self, view: "View", name: str) -> "Tensor | None":
+        overlap = self.lambda_1 > 0 and name in self.earlier
+        if not overlap and self.lambda_2 == 0:
+            return None
+        whole = view.gather(name)
+        extra = whole * 0.0
+        if overlap and self.penalty is Penalty.upstream and A in name:
+            old = self.earlier[name]  # [earlier ranks, inputs]
+            extra = self.lambda_1 * (whole @ old.T).sign() @ old
+        if overlap and self.penalty is Penalty.paper and B in name:
+            old = self.earlier[name]  # [outputs, earlier ranks]
+            extra = 2 * self.lambda_1 * old @ (old.T @ whole)
+        norm = whole.norm()
+        if self.lambda_2 > 0 and norm > 0:
+            extra = extra + self.lambda_2 * whole / norm
+        return extra
+
+    def after_task(self, view: "View", task: str, data: "TaskData") -> None:
+        import torch
+
+        for name in self._adapted(list(view.shapes)):
+            new = view.gather(name)
+            parts = [self.earlier[name], new] if name in self.earlier else [new]
+            self.earlier[name] = torch.cat(parts, dim=0 if A in name else 1)
+
+    def _adapted(self, names: Sequence[str]) -> list[str]:
+        kept = A if self.penalty is Penalty.upstream else B
+        return [name for name in names if kept in name]
+
+    def state_dict(self) -> "tuple[dict[str, Any], dict[str, Any]]":
+        return dict(self.earlier), {"names": sorted(self.earlier)}
