@@ -62,6 +62,58 @@ def test_an_extra_set_joins_whole_or_in_part() -> None:
     assert sum(row >= 300 for row in replayed(Replay(ratio=0.0, extra="x", extra_ratio=0.5))) == 2
 
 
+def test_a_buffer_is_shared_by_the_earlier_tasks() -> None:
+    found = replayed(Replay(buffer=7))[5:]
+    assert [sum(100 <= row < 200 for row in found), sum(row >= 200 for row in found)] == [4, 3]
+    alone = History()
+    alone.tasks = ("a",)
+    data = Replay(buffer=7).training_data(rows("b", 1, 0), alone, 0)
+    before = {example.prompt_ids[0] for example in data.examples[1:]}
+    assert len(before) == 7
+    assert {row for row in found if row < 200} < before  # rows only leave
+
+
+def test_a_buffer_larger_than_the_tasks_holds_them_whole() -> None:
+    assert len(replayed(Replay(buffer=1000))) == 35
+    assert len(replayed(Replay(buffer=1000, fill="reservoir"))) == 35
+
+
+@pytest.mark.parametrize("fill", ["per_task", "reservoir"])
+def test_a_buffer_of_0_draws_nothing(fill: str) -> None:
+    assert replayed(Replay(buffer=0, fill=fill)) == [0, 1, 2, 3, 4]
+    assert Replay(buffer=0, fill=fill).key_inputs(["a"]).tasks == ()
+
+
+def test_a_reservoir_holds_every_row_with_equal_chance() -> None:
+    counts = dict.fromkeys([*range(100, 120), *range(200, 210)], 0)
+    for seed in range(2000):
+        found = replayed(Replay(buffer=6, fill="reservoir"), seed)[5:]
+        assert len(set(found)) == 6
+        for row in found:
+            counts[row] += 1
+    expected = 2000 * 6 / 30
+    chi_square = sum((count - expected) ** 2 / expected for count in counts.values())
+    assert chi_square * 29 / 30 / (1 - 6 / 30) < 56  # 99.8 % point at 29 degrees of freedom
+
+
+def test_a_reservoir_goes_on_from_what_it_held() -> None:
+    alone = History()
+    alone.tasks = ("a",)
+    data = Replay(buffer=6, fill="reservoir").training_data(rows("b", 1, 0), alone, 0)
+    before = {example.prompt_ids[0] for example in data.examples[1:]}
+    after = set(replayed(Replay(buffer=6, fill="reservoir"))[5:])
+    assert {row for row in after if row < 200} <= before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [({"buffer": -1}, r"buffer=-1: it must"), ({"fill": "fifo"}, r"fill=fifo: it must be per_")],
+)
+def test_a_wrong_buffer_is_refused(parameters: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Replay(**parameters)
+
+
 @pytest.mark.parametrize("ratio", [-0.1, 1.5])
 def test_a_ratio_outside_its_range_is_refused(ratio: float) -> None:
     with pytest.raises(ConfigError, match=r"ratio=.*: it must be in \[0, 1\]"):

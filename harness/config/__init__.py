@@ -1,0 +1,72 @@
+"""The typed configuration: every key, its type, its meaning and whether it changes results.
+
+Pure dataclasses that import without torch. `conf/*.yaml` files are merged into `HarnessConfig`
+by Hydra, so a misspelt key or a wrong type is found before anything is loaded.
+
+A key that changes numbers is marked with the kinds of work it changes (`identity=("train",)`,
+`("eval",)`); keys without a mark (ranks, paths, progress) never change a content key.
+"""
+
+from harness.config.choices import (
+    BetweenTasks,
+    Device,
+    EditStages,
+    Experts,
+    FutureCells,
+    JudgeBackend,
+    LearningRateSchedule,
+    LossNorm,
+    Match,
+    Order,
+    Packing,
+    PastCells,
+    Precision,
+    PromptStyle,
+    ResetOptimizer,
+    Schedule,
+    Split,
+    SuiteStages,
+)
+from harness.config.evaluation import BenchmarkConfig, EvalConfig, JudgeConfig
+from harness.config.fields import is_neutral
+from harness.config.material import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
+from harness.config.method import AdapterConfig, MethodConfig, PromptingConfig
+from harness.config.root import HarnessConfig, from_plain
+from harness.config.training import EngineConfig, TrainConfig
+
+__all__ = [
+    "AdapterConfig",
+    "BenchmarkConfig",
+    "BetweenTasks",
+    "DataConfig",
+    "Device",
+    "EditStages",
+    "EngineConfig",
+    "EvalConfig",
+    "Experts",
+    "FutureCells",
+    "HarnessConfig",
+    "JudgeBackend",
+    "JudgeConfig",
+    "LearningRateSchedule",
+    "LossNorm",
+    "Match",
+    "MethodConfig",
+    "ModelConfig",
+    "Order",
+    "Packing",
+    "PastCells",
+    "Precision",
+    "PromptStyle",
+    "PromptingConfig",
+    "ResetOptimizer",
+    "Schedule",
+    "SequenceConfig",
+    "Split",
+    "StoreConfig",
+    "SuiteStages",
+    "TaskConfig",
+    "TrainConfig",
+    "from_plain",
+    "is_neutral",
+]

@@ -1,0 +1,99 @@
+"""How a stage is scored: cells, benchmarks outside the sequence, the judge."""
+
+from dataclasses import dataclass
+
+from harness.config.choices import Average, FutureCells, JudgeBackend, PastCells, Split, SuiteStages
+from harness.config.fields import EVAL, JUDGE, key
+
+
+@dataclass
+class EvalConfig:
+    backend: str = key("what generates: 'hf' (transformers)", "hf", identity=EVAL)
+    batch_size: int = key("prompts generated at once", 32, identity=EVAL)
+    split: Split = key("test | eval", Split.test, identity=EVAL)
+    allow_eval_equals_test: bool = key(
+        "score eval although its prompts are test prompts (a choice made there is made on test)",
+        False,
+    )
+    limit: int | None = key(
+        "first so many items of every task and subtask; null = all", None, identity=EVAL
+    )
+    max_answer_tokens: int | None = key(
+        "most tokens generated for every task of the sequence; null = the task's cap", None
+    )
+    temperature: float = key("0 = greedy; above = sampling", 0.0, identity=EVAL)
+    stage0: bool = key("also score the initial model (row 0)", True)
+    past: PastCells = key("all: the lower triangle; ends: diagonal and last row", PastCells.all)
+    future: FutureCells = key("none | next (super-diagonal, for FWT) | all", FutureCells.none)
+    suite_stages: SuiteStages = key("ends: stages 0 and T; all: every stage", SuiteStages.all)
+
+
+@dataclass
+class BenchmarkConfig:
+    folder: str | None = key("folder below data.suite_root with the benchmark's files", None)
+    source: str | None = key(
+        "dotted path of the reader of a publisher's files; null = a test.json and a scorer",
+        None,
+        identity=EVAL,
+    )
+    lm_eval_task: str | None = key(
+        "name of a task, group or tag that ships with lm-eval", None, identity=EVAL
+    )
+    scorer: str | None = key("dotted path of the scorer of a test.json", None, identity=EVAL)
+    headline: str = key("the metric that the suite's delta uses", "???")
+    filter: str = key("lm-eval filter of the headline metric", "none")
+    max_prompt_tokens: int | None = key(
+        "longest prompt generated for, cut on the left; null = the context less the answer",
+        1024,
+        identity=EVAL,
+    )
+    max_answer_tokens: int = key("most tokens generated", 64, identity=EVAL)
+    shots: int = key("demonstrations in the prompt (source, lm_eval_task)", 0, identity=EVAL)
+    average: Average = key(
+        "subtasks: the benchmark's score is the unweighted mean of its subtasks' scores (macro);"
+        " items: weighted by their number of items",
+        Average.subtasks,
+        identity=EVAL,
+    )
+    limit: int | None = key(
+        "first so many items only, of every subtask; null = eval.limit", None, identity=EVAL
+    )
+    unit: str = key("unit of the headline metric; deltas average one unit", "score")
+    judged: str | None = key(
+        "helpful | harmless: the rubric by which a judge compares its answers with stage 0's", None
+    )
+    version: int = key("raise it when prompts, scoring or generation change", 1, identity=EVAL)
+
+
+@dataclass
+class SuiteConfig:
+    benchmarks: dict[str, BenchmarkConfig] = key("benchmark name -> what it is", factory=dict)
+
+
+@dataclass
+class JudgeConfig:
+    backend: JudgeBackend = key(
+        "none | http (any OpenAI-compatible endpoint) | local (a Hugging Face model)",
+        JudgeBackend.none,
+        identity=JUDGE,
+    )
+    base_url: str | None = key("the endpoint, up to /v1", None)
+    model: str = key("name of the judging model; local: a folder or hub id", "", identity=JUDGE)
+    revision: str | None = key("local: hub revision", None, identity=JUDGE)
+    key_variable: str = key("environment variable that holds the key", "JUDGE_API_KEY")
+    temperature: float = key("0 = greedy", 0.0, identity=JUDGE)
+    max_tokens: int = key("most tokens of a judgement", 512, identity=JUDGE)
+    workers: int = key("requests at once", 8)
+    requests_per_minute: float | None = key("most requests a minute; null = no limit", None)
+    timeout_seconds: float = key("longest wait for a reply", 120.0)
+    attempts: int = key("tries of a request that fails", 6)
+    backoff_seconds: float = key("first pause after a failure; it doubles, with jitter", 1.0)
+    malformed_retries: int = key("further tries of a reply without a verdict", 2, identity=JUDGE)
+    resample_temperature: float = key(
+        "of stage 0's second answers, which the judge compares with its first (A/A run)",
+        0.7,
+        identity=JUDGE,
+    )
+    price_prompt: float = key("price of a million prompt tokens, in your currency", 0.0)
+    price_completion: float = key("price of a million generated tokens", 0.0)
+    cache: str | None = key("SQLite file of replies; null = in the store", None)

@@ -1,0 +1,95 @@
+"""What a method is made of besides its strategies: schedule, adapter, prompting, edits."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.config.choices import (
+    BetweenTasks,
+    DemonstrationSource,
+    EditStages,
+    Experts,
+    PromptStyle,
+    Schedule,
+)
+from harness.config.fields import EVAL, TRAIN, key
+
+
+@dataclass
+class AdapterConfig:
+    kind: str = key("adapter type; only 'lora' is there", "lora", identity=TRAIN)
+    rank: int = key("rank of the update", 8, identity=TRAIN)
+    alpha: float = key("the update is scaled by alpha / rank", 32.0, identity=TRAIN)
+    dropout: float = key("dropout on the adapter's input", 0.1, identity=TRAIN)
+    targets: list[str] = key(
+        "names of the linear layers to adapt; [all-linear] = all but the head",
+        factory=lambda: ["q_proj", "v_proj"],
+        identity=TRAIN,
+    )
+    between_tasks: BetweenTasks = key(
+        "keep: one adapter goes on; stack: a fresh one a task beside the frozen earlier ones; "
+        "merge: a fresh one a task, the earlier ones added to the weights",
+        BetweenTasks.keep,
+        identity=TRAIN,
+    )
+
+
+@dataclass
+class PromptingConfig:
+    demonstrations: int = key("solved training rows before each prompt", 0, identity=EVAL)
+    seed: int = key("which training rows", 0, identity=EVAL)
+    source: DemonstrationSource = key(
+        "train | test (as TRACE's code draws them: a leak, and named as one)",
+        DemonstrationSource.train,
+    )
+    style: PromptStyle = key(
+        "plain: solved rows as they are; trace: instruction once, labels in equal numbers",
+        PromptStyle.plain,
+    )
+    postprocess: bool = key("cut predictions as TRACE's in-context code does", False)
+
+
+@dataclass
+class EditConfig:
+    at: EditStages = key(
+        "all: after every stage (so that BWT exists); final: the last", EditStages.all
+    )
+    experts: Experts = key(
+        "what an edit merges that takes several models: single = models of one task each, trained "
+        "from the initial one; sequential = the stages of the sequence",
+        Experts.single,
+    )
+
+
+@dataclass
+class MethodConfig:
+    name: str = key("name of the method in tables", "???")
+    schedule: Schedule = key(
+        "sequential | joint (one model on all tasks) | single (a model a task) | none",
+        Schedule.sequential,
+    )
+    adapter: AdapterConfig | None = key(
+        "train an adapter; null = all weights", None, identity=TRAIN
+    )
+    learning_rate_factor: float = key(
+        "multiplies the learning rate (adapters want about ten times that of full training)", 1.0
+    )
+    prompting: PromptingConfig = key("in-context learning", factory=PromptingConfig)
+    checkpoints: list[str] | None = key(
+        "folders of stages 1..T that were trained elsewhere (models or adapters); null = train",
+        None,
+    )
+    order: list[str] = key(
+        "the strategies in the order in which their hooks run; empty = as they are listed",
+        factory=list,
+        identity=TRAIN,
+    )
+    edit: EditConfig = key("when and on what the method's edits work", factory=EditConfig)
+    edits: dict[str, Any] = key(
+        "filled from the method's other keys: edit name -> {_target_: class, its parameters}",
+        factory=dict,
+    )
+    strategies: dict[str, Any] = key(
+        "filled from the method's other keys: strategy name -> {_target_: class, its parameters}",
+        factory=dict,
+        identity=TRAIN,
+    )

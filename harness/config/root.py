@@ -1,0 +1,51 @@
+"""The whole configuration, and how it is rebuilt from JSON."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from harness.config.evaluation import EvalConfig, JudgeConfig, SuiteConfig
+from harness.config.fields import key
+from harness.config.material import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
+from harness.config.method import MethodConfig
+from harness.config.training import EngineConfig, TrainConfig
+
+
+@dataclass
+class HarnessConfig:
+    seed: int = key("seed of data order, dropout and sampling", 0)
+    experiment: str = key("label of the run in tables", "default")
+    protocol: str = key("label of the protocol in tables", "default")
+    model: ModelConfig = key("the initial model", factory=ModelConfig)
+    sequence: SequenceConfig = key("the tasks and their order", factory=SequenceConfig)
+    task: dict[str, TaskConfig] = key("every task the sequence may use", factory=dict)
+    method: dict[str, Any] = key(
+        "the method: the keys of MethodConfig, one mapping with _target_ a strategy, and aliases",
+        factory=lambda: _frame(),
+    )
+    suite: dict[str, SuiteConfig] = key("benchmarks outside the sequence", factory=dict)
+    judge: JudgeConfig = key("who compares answers with stage 0's", factory=JudgeConfig)
+    engine: EngineConfig = key("DeepSpeed and the machine", factory=EngineConfig)
+    train: TrainConfig = key("optimization", factory=TrainConfig)
+    eval: EvalConfig = key("which cells are scored and how", factory=EvalConfig)
+    data: DataConfig = key("where data lies", factory=DataConfig)
+    store: StoreConfig = key("where results lie", factory=StoreConfig)
+
+
+def _frame() -> dict[str, Any]:
+    """A method's own keys with their defaults, so that they can be overridden in any preset."""
+    method = MethodConfig(name="???")
+    hidden = ("name", "strategies", "edits")
+    frame = {spec.name: getattr(method, spec.name) for spec in fields(method)}
+    frame |= {"prompting": vars(method.prompting), "edit": vars(method.edit)}
+    return {name: value for name, value in frame.items() if name not in hidden}
+
+
+def from_plain(data: dict[str, Any]) -> HarnessConfig:
+    """Rebuild a configuration from the plain JSON that `keys.plain` makes of it."""
+    from omegaconf import OmegaConf
+
+    method = OmegaConf.structured(MethodConfig)
+    typed = OmegaConf.merge(OmegaConf.structured(HarnessConfig), {**data, "method": {}})
+    config = OmegaConf.to_object(typed)
+    config.method = OmegaConf.to_object(OmegaConf.merge(method, data["method"]))
+    return config

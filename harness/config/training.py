@@ -1,0 +1,81 @@
+"""How a stage is trained: the machine, and optimization."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.config.choices import (
+    Device,
+    LearningRateSchedule,
+    LossNorm,
+    Match,
+    Packing,
+    Precision,
+    ResetOptimizer,
+)
+from harness.config.fields import BOTH, TRAIN, key
+
+
+@dataclass
+class EngineConfig:
+    zero_stage: int = key("DeepSpeed ZeRO stage: 0, 1, 2 or 3", 0)
+    precision: Precision = key("fp32 | bf16 (bf16 needs ZeRO 1-3)", Precision.fp32, identity=BOTH)
+    ranks: int | None = key("processes; null = one a GPU, one on a machine without", None)
+    device: Device = key("auto | cpu | cuda", Device.auto)
+    threads: int | None = key("CPU threads a rank; null = cores / ranks", None)
+    timeout_minutes: float = key("longest wait of one rank for another", 240.0)
+    tflops: float = key("sustained TFLOP/s of a device, for the hours that `plan` prints", 125.0)
+    bandwidth: float = key("memory bandwidth of a device in TB/s, for the same", 1.5)
+    gradient_checkpointing: bool = key("recompute activations in the backward pass", False)
+
+
+@dataclass
+class TrainConfig:
+    batch_size: int = key("examples an optimizer step, over all ranks", "???", identity=TRAIN)
+    learning_rate: float = key("peak learning rate", "???", identity=TRAIN)
+    epochs: int | None = key("passes over every task; null = the task's own number", None)
+    task_epochs: dict[str, int] = key(
+        "task -> passes, instead of the task's own number (a protocol's table)", factory=dict
+    )
+    adapter_task_epochs: dict[str, int] = key(
+        "the same for methods with an adapter; a task missing here is looked up in task_epochs",
+        factory=dict,
+    )
+    match: Match = key(
+        "epochs | steps | tokens: what a method that trains on more rows shares with sequential "
+        "fine-tuning; steps and tokens stop it at the number that the task's own rows take",
+        Match.epochs,
+        identity=TRAIN,
+    )
+    max_steps: int | None = key(
+        "stop a task after so many steps; null = never", None, identity=TRAIN
+    )
+    schedule: LearningRateSchedule = key(
+        "constant | linear | cosine (to zero at the task's last step)",
+        LearningRateSchedule.constant,
+        identity=TRAIN,
+    )
+    warmup_ratio: float = key("share of a task's steps with a rising rate", 0.0, identity=TRAIN)
+    weight_decay: float = key("AdamW weight decay (not on norms and biases)", 0.0, identity=TRAIN)
+    betas: list[float] = key("AdamW betas", factory=lambda: [0.9, 0.95], identity=TRAIN)
+    eps: float = key("AdamW epsilon", 1e-8, identity=TRAIN)
+    clip: float = key("largest gradient norm; 0 = no clipping", 1.0, identity=TRAIN)
+    reset_optimizer: ResetOptimizer = key(
+        "each_task | never (moments carried through the sequence)",
+        ResetOptimizer.each_task,
+        identity=TRAIN,
+    )
+    loss_norm: LossNorm = key(
+        "tokens: mean over the step's answer tokens; micro_batch: mean of micro-batch means",
+        LossNorm.tokens,
+        identity=TRAIN,
+    )
+    micro_batch_size: int = key("examples a forward pass when rows are padded", 4)
+    packing: Packing = key(
+        "auto: pack where a probe shows it exact; never: padded rows", Packing.auto
+    )
+    pack_tokens: int = key("longest packed row, in tokens", 2048)
+    objective: dict[str, Any] = key(
+        "{_target_: class} giving a loss per answer token",
+        factory=lambda: {"_target_": "harness.objectives.CrossEntropy"},
+        identity=TRAIN,
+    )
