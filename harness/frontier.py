@@ -16,6 +16,16 @@ from harness.report.schema import read_scores
 from harness.run import execute
 from harness.validate import validate
 
+USAGE = """\
+usage: harness frontier method=METHOD knob=PARAMETER [values=A,B] [rates=A,B] [seeds=0,1] [overrides]
+
+Draw learning accuracy against backward transfer for METHOD over the values of one of its parameters
+beside sequential fine-tuning over its learning rate, with error bars, and say whether the method is
+beyond the learning rate. Without values or rates: steps around what is configured. What the store
+holds is not run again. Writes <store.results>/frontier/METHOD_PARAMETER.{csv,png}.
+
+  python -m harness frontier method=sfa knob=beta sequence=micro2 values=0.25,0.5 rates=1e-4,4e-4
+"""
 STEPS = (0.125, 0.25, 0.5, 1.0, 2.0)
 FEWEST_CELLS = ("eval.past=ends", "eval.suite_stages=ends")
 
@@ -34,6 +44,9 @@ class Request:
 
 def main(argv: list[str]) -> int:
     """Run what is missing, write results/frontier/<method>_<knob>.{csv,png}, print the verdict."""
+    if {"-h", "--help"} & set(argv):
+        print(USAGE, end="")
+        return 0
     asked = _request(argv)
     where = _knob(asked)
     values = asked.values or _around(_current(asked, where), asked, where)

@@ -10,14 +10,16 @@ from harness.errors import DataError
 from harness.files import write_atomically
 from harness.metrics.arguments import Arguments
 from harness.report.heatmap import heatmap_png
+from harness.report.rates import rates_table
 from harness.report.runs import Group, group_runs, load_runs
 from harness.report.schema import read_scores, scores_digest
 from harness.report.table import Table, to_csv, to_latex, to_markdown
 from harness.report.tables import main_table, main_table_markdown, matrix_table, suites_table
 
 _DESCRIPTION = """\
-Write the main table, the score matrix of every run-group and the suites by benchmark as Markdown,
-CSV and LaTeX, and a heat map of every matrix, from the table of scores alone."""
+Write the main table, the score matrix of every run-group, the suites by benchmark, where several
+rates were tried the one chosen for every method, as Markdown, CSV and LaTeX, and a heat map of
+every matrix, from the table of scores alone."""
 
 
 def main(argv: list[str]) -> int:
@@ -39,6 +41,8 @@ def write_report(groups: Sequence[Group], digest: str, out: Path) -> Iterator[Pa
     tables: list[tuple[str, Table]] = [("main", main_table(groups, digest))]
     tables += [(name, matrix_table(group, digest, name)) for name, group in names.items()]
     tables.append(("suites", suites_table(groups, digest)))
+    rates = rates_table([run for group in groups for run in group.runs], digest)
+    tables += [("rates", rates)] if rates else []
     for name, table in tables:
         for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
             yield write_atomically(out / "tables" / f"{name}.{suffix}", text(table))

@@ -46,6 +46,7 @@ class Run:
     method: str
     data: str | None
     protocol: str | None
+    split: str | None
     seed: int | None
     group: str | None
     variant: str | None
@@ -237,6 +238,7 @@ def _run(
         method=first["method"],
         data=first["data"],
         protocol=protocol,
+        split=first["split"],
         seed=first["seed"],
         group=first["group"],
         variant=first["variant"],
