@@ -119,11 +119,15 @@ def _variant() -> str:
 def plan(argv: list[str]) -> int:
     """Print what a configuration would do, without doing it."""
     from harness.compose import expand, load, variant_of
-    from harness.preview import print_plan
+    from harness.preview import Work, print_plan, print_total
 
     flags, overrides = _split(argv)
-    for job in expand(overrides, "-m" in flags or "--multirun" in flags):
-        print_plan(load(job), variant_of(job))
+    jobs = expand(overrides, "-m" in flags or "--multirun" in flags)
+    left: dict[str, Work] = {}
+    for job in jobs:
+        left |= print_plan(load(job), variant_of(job))
+    if len(jobs) > 1:
+        print_total(len(jobs), left)
     return 0
 
 

@@ -17,7 +17,7 @@ from harness.run import execute
 from harness.validate import validate
 
 USAGE = """\
-usage: harness frontier method=METHOD knob=PARAMETER [values=A,B] [rates=A,B] [seeds=0,1] [key=value]
+usage: harness frontier method=METHOD knob=NAME [values=A,B] [rates=A,B] [seeds=0,1] [key=value]
 
 Draw learning accuracy against backward transfer for METHOD over the values of one of its parameters
 beside sequential fine-tuning over its learning rate, with error bars, and say whether the method is

@@ -1,62 +1,118 @@
-"""`harness plan`: what a configuration would do, without doing it."""
+"""`harness plan`: what a configuration, or a sweep, would do, without doing it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from harness.config import HarnessConfig
-from harness.estimates import estimate, weight_count
-from harness.nodes import Node
-from harness.run import pending_nodes, prepare
-from harness.token_counts import training_counts, training_tokens
+from harness.errors import ConfigError
+from harness.estimates import Estimate, estimate, weight_count
+from harness.nodes import Node, Plan
+from harness.offline.models import is_hub, missing_files
+from harness.offline.preflight import require_inputs
+from harness.run import pending_nodes, planned
+from harness.store import Store
+from harness.token_counts import (
+    TokenCounts,
+    check_demonstrations,
+    estimated_counts,
+    training_counts,
+    training_tokens,
+)
 
 SMALLEST_ESTIMATED = 5e7  # below, start-up and scheduling decide, which the estimate leaves out
 
 
-def print_plan(config: HarnessConfig, variant: str = "") -> None:
-    """Print nodes, which are done, tokens to train and generations to make."""
-    store, plan = prepare(config, variant)
+@dataclass(frozen=True)
+class Work:
+    """What one node that is not done asks for; no cost where the model's size is unknown."""
+
+    tokens: int
+    generations: int
+    cost: Estimate | None
+
+
+def print_plan(config: HarnessConfig, variant: str = "") -> dict[str, Work]:
+    """Print nodes, which are done, tokens to train and generations to make; returns the work left
+    by content key. A model that cannot be had yet is named, and its tokens are estimated."""
+    store, plan = planned(config, variant)
     pending = {node.key for node in pending_nodes(config, store, plan)}
-    tokens = training_counts(config, store, plan)
+    tokens = _counted(config, store, plan, [node for node in plan.nodes if node.key in pending])
     run = plan.run
     print(f"run {run['run']}: {run['method']} on {run['sequence']}, seed {run['seed']}")
     print(f"{'stage':>5}  {'node':<24} {'key':<20} {'state':<8} {'work':>20}")
-    left_tokens = left_generations = left_stages = 0
-    most_generated = 0
+    left: dict[str, Work] = {}
     for node in plan.nodes:
-        state = "to do" if node.key in pending else "done"
         amount, unit = _amount(node, tokens, config)
         if node.key in pending:
-            left_tokens += amount if node.kind == "train" else 0
-            left_stages += node.kind == "train"
-            if unit == "generations":
-                left_generations += amount
-                most_generated += amount * node.spec["what"]["max_answer_tokens"]
+            left[node.key] = _work(node, amount, unit, config)
+        state = "to do" if node.key in pending else "done"
         work = f"{amount:,} {unit}" if amount else "lm-eval task"
         print(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
     done = len(plan.nodes) - len(pending)
-    print(
-        f"{len(plan.nodes)} nodes, {done} done; to do: {left_tokens:,} tokens to train, "
-        f"{left_generations:,} generations to make"
+    print(f"{len(plan.nodes)} nodes, {done} done; to do: {_asked(left.values())}")
+    weights = weight_count(config.model)
+    if weights is not None and weights >= SMALLEST_ESTIMATED:
+        print(
+            f"estimate for {weights / 1e9:.3g} billion weights on devices of "
+            f"{config.engine.tflops:g} TFLOP/s and {config.engine.bandwidth:g} TB/s: "
+            f"{_spent(left.values())}"
+        )
+    return left
+
+
+def print_total(jobs: int, left: dict[str, Work]) -> None:
+    """The sum over a sweep, what its jobs share counted once."""
+    costs = [work for work in left.values() if work.cost is not None]
+    told = f"; {_spent(costs)}" if costs else ""
+    print(f"{jobs} jobs, {len(left)} nodes to do (shared ones once): {_asked(left.values())}{told}")
+
+
+def _counted(config: HarnessConfig, store: Store, plan: Plan, to_do: list[Node]) -> TokenCounts:
+    try:
+        require_inputs(config, to_do)
+    except ConfigError as error:
+        print(f"to fetch before this can run: {error}")
+        if is_hub(config.model) and missing_files(config.model):
+            print("without its tokenizer, tokens are estimated: one every three bytes")
+            return estimated_counts(config, plan)
+    check_demonstrations(config, store, plan)
+    return training_counts(config, store, plan)
+
+
+def _asked(left: Iterable[Work]) -> str:
+    works = list(left)
+    tokens = sum(work.tokens for work in works)
+    generations = sum(work.generations for work in works)
+    return f"{tokens:,} tokens to train, {generations:,} generations to make"
+
+
+def _spent(left: Iterable[Work]) -> str:
+    costs = [work.cost for work in left if work.cost is not None]
+    training = sum(cost.training_hours for cost in costs)
+    generation = sum(cost.generation_hours for cost in costs)
+    disk = sum(cost.disk_bytes for cost in costs)
+    return (
+        f"{training:.3g} device hours to train, at most {generation:.3g} to generate, "
+        f"{disk / 1e9:.3g} GB of checkpoints"
     )
-    _print_estimate(config, left_tokens, most_generated, left_stages)
 
 
-def _print_estimate(config: HarnessConfig, tokens: int, generated: int, stages: int) -> None:
+def _work(node: Node, amount: int, unit: str, config: HarnessConfig) -> Work:
+    tokens = amount if node.kind == "train" else 0
+    generations = amount if unit == "generations" else 0
     weights = weight_count(config.model)
     if weights is None or weights < SMALLEST_ESTIMATED:
-        return
-    adapter = config.method.adapter is not None
-    found = estimate(
-        weights, config.engine, config.eval.batch_size, tokens, generated, 0 if adapter else stages
+        return Work(tokens, generations, None)
+    longest = node.spec["what"]["max_answer_tokens"] if generations else 0
+    # Edits and adapters: an edit writes a whole model, an adapter is small beside one.
+    whole = node.kind == "edit" or (node.kind == "train" and config.method.adapter is None)
+    cost = estimate(
+        weights, config.engine, config.eval.batch_size, tokens, generations * longest, int(whole)
     )
-    print(
-        f"estimate for {weights / 1e9:.3g} billion weights on devices of {config.engine.tflops:g} "
-        f"TFLOP/s and {config.engine.bandwidth:g} TB/s: {found.training_hours:.3g} device hours to "
-        f"train, at most {found.generation_hours:.3g} to generate, "
-        f"{found.disk_bytes / 1e9:.3g} GB of checkpoints"
-    )
+    return Work(tokens, generations, cost)
 
 
-def _amount(
-    node: Node, tokens: dict[str, dict[str, int]], config: HarnessConfig
-) -> tuple[int, str]:
+def _amount(node: Node, tokens: TokenCounts, config: HarnessConfig) -> tuple[int, str]:
     if node.kind == "train":
         return training_tokens(node, tokens, config), "tokens"
     if node.kind == "edit":

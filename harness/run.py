@@ -39,14 +39,22 @@ class Outcome:
 
 
 def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
-    """Validate a configuration and plan it. Raises ConfigError or DataError."""
+    """Validate a configuration, plan it, and see that what it reads is within reach. Raises
+    ConfigError or DataError."""
+    store, plan = planned(config, variant)
+    require_inputs(config, pending_nodes(config, store, plan))
+    check_demonstrations(config, store, plan)
+    store.hashes.save()
+    return store, plan
+
+
+def planned(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
+    """Validate a configuration and plan it; what comes from the network may still be missing."""
     validate(config)
     check_outputs(config)
     store = Store(config.store.root)
     check_lm_eval_tasks(config, store.root / "cache")
     plan = make_plan(config, store.hashes, variant)
-    require_inputs(config, pending_nodes(config, store, plan))
-    check_demonstrations(config, store, plan)
     store.hashes.save()
     return store, plan
 

@@ -30,15 +30,31 @@ def lm_eval_tasks(config: HarnessConfig) -> dict[str, str]:
     }
 
 
-def readers(config: HarnessConfig) -> set[str]:
-    """Dotted paths of the readers of local benchmarks."""
-    suites = config.suite.values()
-    return {b.source for group in suites for b in group.benchmarks.values() if b.source is not None}
+def readers(config: HarnessConfig) -> dict[str, str]:
+    """Dotted path of the reader of a local benchmark -> where the configuration names it."""
+    return {
+        benchmark.source: f"suite.{suite}.benchmarks.{name}.source"
+        for suite, group in config.suite.items()
+        for name, benchmark in group.benchmarks.items()
+        if benchmark.source is not None
+    }
 
 
 def nltk_resources(tasks: Iterable[str]) -> list[str]:
     """The nltk resources that scoring these tasks (of lm-eval, or readers of local ones) reads."""
     return sorted({name for task in tasks for part, name in NLTK.items() if part in task})
+
+
+def require_nltk(resources: Iterable[str], place: str) -> None:
+    """Raise ConfigError for a resource that is not on this machine; nothing is fetched here."""
+    from harness.offline.nltk_data import folder_of
+
+    for resource in resources:
+        if folder_of(resource) is None:
+            raise ConfigError(
+                f"{place}: it scores with nltk's {resource}, which NLTK_DATA does not hold; "
+                f"{PREFETCH}, or python -m nltk.downloader {resource}"
+            )
 
 
 def datasets_cache() -> Path:

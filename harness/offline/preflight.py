@@ -2,15 +2,25 @@
 
 from harness.config import HarnessConfig
 from harness.nodes import Node
-from harness.offline.benchmarks import lm_eval_tasks, require_benchmarks
+from harness.offline.benchmarks import (
+    lm_eval_tasks,
+    nltk_resources,
+    readers,
+    require_benchmarks,
+    require_nltk,
+)
 from harness.offline.models import is_hub, require_model
 
 
 def require_inputs(config: HarnessConfig, nodes: list[Node]) -> None:
-    """Raise ConfigError, in one line, for a hub model or a benchmark of lm-eval that is neither
-    cached nor within reach. What is done already needs neither."""
+    """Raise ConfigError, in one line, for a hub model, a benchmark of lm-eval or a resource of nltk
+    that is neither cached nor within reach. What is done already needs none of them."""
     if nodes and is_hub(config.model):
         require_model(config.model)
-    wanted = {node.spec["what"].get("lm_eval_task") for node in nodes if node.kind == "eval"}
+    scored = [node.spec["what"] for node in nodes if node.kind == "eval"]
+    for reader, place in readers(config).items():
+        if reader in {what.get("source") for what in scored}:
+            require_nltk(nltk_resources([reader]), place)
+    wanted = {what.get("lm_eval_task") for what in scored}
     where = lm_eval_tasks(config)
     require_benchmarks({task: place for task, place in where.items() if task in wanted})

@@ -12,6 +12,7 @@ from raw_files import write_lines
 from harness.errors import ConfigError
 from harness.evaluation.material import WHOLE
 from harness.evaluation.sources import ifeval
+from harness.offline.benchmarks import require_nltk
 
 FILES = ("collocations.tab", "sent_starters.txt", "abbrev_types.txt", "ortho_context.tab")
 
@@ -101,16 +102,16 @@ def test_without_the_sentence_model_it_is_refused(
 
     monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
     with pytest.raises(ConfigError, match="punkt_tab, which NLTK_DATA does not hold"):
-        ifeval.read(write_items(tmp_path, ([NO_COMMA], [{}])), 0)
+        require_nltk(["punkt_tab"], "suite.x.source")
 
 
-def without_nltk_data(*arguments: str) -> str:
-    """The one line of a command that is refused where no folder of nltk's data is known."""
+def without_nltk_data(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command where no folder of nltk's data is known."""
     command = (
         "import nltk, sys; nltk.data.path[:] = []; from harness.__main__ import entry; "
         "sys.argv = ['harness', *sys.argv[1:]]; entry()"
     )
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", command, *arguments],
         capture_output=True,
         text=True,
@@ -118,6 +119,11 @@ def without_nltk_data(*arguments: str) -> str:
         env=os.environ | {"PYTHONPATH": str(REPOSITORY), "HF_HUB_OFFLINE": "1"},
         check=False,
     )
+
+
+def refused_without_nltk_data(*arguments: str) -> str:
+    """The one line with which it is refused."""
+    done = without_nltk_data(*arguments)
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.strip().splitlines()
     return line
@@ -126,13 +132,24 @@ def without_nltk_data(*arguments: str) -> str:
 def test_the_command_line_refuses_before_anything_runs(tmp_path: Path) -> None:
     write_items(tmp_path / "instruction" / "ifeval", ([NO_COMMA], [{}]))
     store = tmp_path / "store"
-    line = without_nltk_data("suite=[ifeval]", f"data.suite_root={tmp_path}", f"store.root={store}")
-    assert line.startswith("error: suite.instruction.benchmarks.ifeval.source: IFEval needs nltk's")
+    line = refused_without_nltk_data(
+        "suite=[ifeval]", f"data.suite_root={tmp_path}", f"store.root={store}"
+    )
+    assert line.startswith("error: suite.instruction.benchmarks.ifeval.source: it scores with nltk")
     assert "NLTK_DATA" in line
     assert "harness prefetch" in line
-    assert not store.exists()
+    assert not (store / "eval").exists()
+
+
+def test_a_plan_names_what_is_still_to_fetch(tmp_path: Path) -> None:
+    write_items(tmp_path / "instruction" / "ifeval", ([NO_COMMA], [{}]))
+    where = [f"data.suite_root={tmp_path}", f"store.root={tmp_path / 'store'}"]
+    done = without_nltk_data("plan", "suite=[ifeval]", *where)
+    assert done.returncode == 0, done.stderr
+    assert "to fetch before this can run: suite.instruction.benchmarks.ifeval" in done.stdout
+    assert "score ifeval" in done.stdout
 
 
 def test_prefetch_knows_what_ifeval_needs() -> None:
-    line = without_nltk_data("prefetch", "suite=[ifeval]")
+    line = refused_without_nltk_data("prefetch", "suite=[ifeval]")
     assert line.startswith("error: nltk's punkt_tab cannot be fetched to ")
