@@ -1,0 +1,75 @@
+"""Every experiment of TRACE's tables composes, validates and can be planned without its model."""
+
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY, harness, write_rows
+
+from harness.compose import expand, load
+from harness.keys import FileHashes
+from harness.plan import make_plan
+from harness.validate import validate
+
+# Jobs of each sweep, counted in the paper: models x methods, data x epochs, and so on.
+JOBS = {
+    "table1": 5 * 4,
+    "table2": 5 * 3,
+    "table3": 2 * 6,
+    "table5": 2 * 3,
+    "table6": 5,
+    "figure4": 2,
+    "order2": 3,
+    "volume": 3 * 4,
+}
+SIZES = ("500", "1000", "5000", "reasoning")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every size of the data with 20 rows a split, three labels."""
+    root = tmp_path_factory.mktemp("trace")
+    tasks = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"]).task
+    for size in SIZES:
+        for name in tasks:
+            for split in ("train", "eval", "test"):
+                rows = [{"prompt": f"{split} {i}", "answer": "ABC"[i % 3]} for i in range(20)]
+                write_rows(root / size / name / f"{split}.json", rows)
+        write_rows(root / size / "Lima" / "train.json", [{"prompt": "Hello", "answer": "Hi"}])
+    return root
+
+
+def test_every_experiment_is_listed() -> None:
+    found = {path.stem for path in (REPOSITORY / "conf/experiment/trace").glob("*.yaml")}
+    assert found == set(JOBS)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_it_composes_and_plans(
+    name: str, archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRACE_DATA", str(archive))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    jobs = expand([f"experiment=trace/{name}", "suite=[]"], multirun=True)
+    assert len(jobs) == JOBS[name]
+    runs = set()
+    for job in jobs:
+        config = load([*job, f"store.root={tmp_path}"])
+        validate(config)
+        plan = make_plan(config, FileHashes())
+        assert config.experiment == f"trace/{name}"
+        assert plan.nodes
+        runs.add(plan.run["run"])
+    assert len(runs) == len(jobs)
+
+
+def test_a_sweep_is_summed_with_shared_work_counted_once(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRACE_DATA", str(archive))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = harness("plan", "-m", "experiment=trace/order2", f"store.root={tmp_path / 'store'}")
+    assert done.returncode == 0, done.stderr
+    assert "to fetch before this can run: model.path: meta-llama/Llama-2-7b-chat-hf" in done.stdout
+    # 3 methods train 8 stages and score 36 cells each; the 8 cells of stage 0 are shared.
+    assert "3 jobs, 140 nodes to do (shared ones once)" in done.stdout
+    assert "GB of checkpoints" in done.stdout.splitlines()[-1]
