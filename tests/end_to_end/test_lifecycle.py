@@ -69,7 +69,7 @@ def test_the_table_holds_the_promised_cells(base: tuple) -> None:
         (2, "copy"),
         (2, "count"),
     ]
-    assert set(frame["n"]) == {8}
+    assert set(frame[frame["suite"] != "cost"]["n"]) == {8}
 
 
 def test_another_store_gets_the_same_bytes(base: tuple, tmp_path: Path) -> None:

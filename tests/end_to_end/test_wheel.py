@@ -27,15 +27,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def harness(site: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    code = f"import sys; sys.path.insert(0, {str(site)!r}); import runpy; sys.argv[0] = 'harness'; "
-    code += "runpy.run_module('harness', run_name='__main__', alter_sys=True)"
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-m", "harness", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env=environment,
+        env=os.environ | {"PYTHONPATH": str(site)},
         check=False,
     )
 

@@ -41,6 +41,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "benchmark": name,
             "data": str(Path(CONFIG.data.root) / task.folder / "test.json"),
             "limit": 40,
+            "temperature": 0.0,
             "what": plain(task),
         }
         evaluator.score(spec, folder / name, lambda: None)
@@ -100,6 +101,7 @@ def test_scoring_leaves_the_random_states_alone(tmp_path: Path) -> None:
         "benchmark": "micro_units",
         "data": str(Path(CONFIG.data.root) / task.folder / "test.json"),
         "limit": 2,
+        "temperature": 0.0,
         "what": plain(task),
     }
     evaluator = Evaluator(CONFIG, MICRO_MODEL, "cpu")

@@ -47,6 +47,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "benchmark": name,
             "data": str(root / name),
             "limit": 4,
+            "temperature": 0.0,
             "what": plain(benchmark) | what,
         }
         evaluator.score(spec, root / "nodes" / name, lambda: None)
@@ -141,7 +142,7 @@ def test_nodes_tell_how_many_prompts_were_cut(nodes: Path, tmp_path: Path) -> No
         max_prompt_tokens=tokens - 1,
         max_answer_tokens=2,
     )
-    spec = {"benchmark": "lima", "data": str(tmp_path / "lima"), "limit": None}
+    spec = {"benchmark": "lima", "data": str(tmp_path / "lima"), "limit": None, "temperature": 0.0}
     evaluator.score(spec | {"what": plain(benchmark)}, tmp_path / "node", lambda: None)
     details = json.loads((tmp_path / "node" / "details.json").read_text())
     assert details == {"requests": 2, "truncated_prompts": 0.5}
