@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import AdapterConfig, BetweenTasks, ModelConfig
+from harness.errors import StageFailed
 from harness.files import write_json
-from harness.modeling import ADAPTER_FILE, load_adapter, load_model, new_adapter
-
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
+from harness.modeling import ADAPTER_CONFIG, ADAPTER_WEIGHTS, load_adapter, load_model, new_adapter
 
 
 def start_model(
@@ -44,7 +43,7 @@ def finish_stage(
         return
     if adapter.between_tasks is BetweenTasks.merge:
         _merged(load_model(model, parent, "fp32"), folder).save_pretrained(folder)
-        for name in (ADAPTER_FILE, ADAPTER_WEIGHTS):
+        for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             (folder / name).unlink()
     elif stage > 1:
         _stack(Path(parent), folder)
@@ -64,13 +63,17 @@ def _stack(before: Path, folder: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     old, new = load_file(before / ADAPTER_WEIGHTS), load_file(folder / ADAPTER_WEIGHTS)
+    if set(old) != set(new):
+        raise StageFailed(f"{folder}: its adapter has other layers than the one of {before}")
     stacked = {
         name: torch.cat([old[name], tensor], dim=0 if ".lora_A." in name else 1).contiguous()
         for name, tensor in new.items()
     }
     save_file(stacked, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
-    earlier, config = (json.loads((place / ADAPTER_FILE).read_text()) for place in (before, folder))
+    earlier, config = (
+        json.loads((place / ADAPTER_CONFIG).read_text()) for place in (before, folder)
+    )
     scale = config["lora_alpha"] / config["r"]
     config["r"] += earlier["r"]
     config["lora_alpha"] = scale * config["r"]
-    write_json(folder / ADAPTER_FILE, config)
+    write_json(folder / ADAPTER_CONFIG, config)

@@ -32,7 +32,12 @@ def phase_steps(
             _steps_for(phase, share * phase.epochs * phase.data.tokens, most, train, seed)
             for phase, most in zip(phases, full, strict=True)
         ]
-    return [min(steps, train.max_steps or steps) for steps in full]
+    left = sum(full) if train.max_steps is None else train.max_steps
+    found = []
+    for steps in full:
+        found.append(min(steps, left))
+        left -= found[-1]
+    return found
 
 
 def _parted(budget: int, wanted: Sequence[int]) -> list[int]:

@@ -76,18 +76,27 @@ def _name_stack(composed: DictConfig, overrides: list[str]) -> None:
             return
     if len(chosen) < 2:
         return
-    folders = [conf_dir() / "method", *(folder / "method" for folder in search_path(overrides))]
     seen: dict[str, str] = {}
     for option in chosen:
-        files = [folder / f"{option}.yaml" for folder in folders]
-        preset = OmegaConf.load(next(path for path in files if path.is_file()))
-        for name in preset_aliases(OmegaConf.to_container(preset)):
-            if seen.setdefault(name, option) != option:
+        for name, origin in _aliases(option, overrides).items():
+            if seen.setdefault(name, origin) != origin:
                 raise ConfigError(
-                    f"method=[{','.join(chosen)}]: {seen[name]} and {option} both have the alias "
+                    f"method=[{','.join(chosen)}]: {seen[name]} and {origin} both have the alias "
                     f"'{name}'; stack them in a file of your own in conf/method"
                 )
     composed.method.name = "+".join(chosen)
+
+
+def _aliases(option: str, overrides: list[str]) -> dict[str, str]:
+    """Alias -> the preset that brings it, of a preset and of those that it builds on."""
+    folders = [conf_dir() / "method", *(folder / "method" for folder in search_path(overrides))]
+    files = [folder / f"{option}.yaml" for folder in folders]
+    preset = OmegaConf.to_container(OmegaConf.load(next(p for p in files if p.is_file())))
+    found: dict[str, str] = {}
+    for base in preset.get("defaults", []):
+        if isinstance(base, str) and base != "_self_":
+            found |= _aliases(base, overrides)
+    return found | {name: found.get(name, option) for name in preset_aliases(preset)}
 
 
 def _refuse_repeats(overrides: list[str], choices: Any) -> None:

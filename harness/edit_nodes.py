@@ -2,7 +2,7 @@
 
 from harness.config import EditStages, HarnessConfig
 from harness.edits.base import Edit
-from harness.edits.loading import load_edit, merges
+from harness.edits.loading import load_edit
 from harness.errors import ConfigError
 from harness.keys import digest, plain_identity
 from harness.nodes import Node, Spec
@@ -38,7 +38,7 @@ class EditNodes:
             return []
         made: list[Node] = []
         for name, edit in self.edits.items():
-            tuned = self.models if not made and merges(edit) else [self.last]
+            tuned = self.models if edit.merges() else [self.last]
             if _takes(edit, len(tuned)):
                 node = self._node(stage, name, edit, column, initial, list(tuned))
                 self.last = node.made()
@@ -67,7 +67,7 @@ class EditNodes:
 
 
 def _takes(edit: Edit, count: int) -> bool:
-    """Is the edit defined for so many models? At the first stages a merge may not be yet."""
+    """Is the edit defined for so many models? At the first stage a merge may not be yet."""
     try:
         edit.check_count(count)
     except ConfigError:

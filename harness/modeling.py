@@ -23,14 +23,15 @@ def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
     )
 
 
-ADAPTER_FILE = "adapter_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 def load_stage(model: ModelConfig, source: Path | str, precision: str) -> Any:
     """A stage as one plain model: an adapter is merged into the initial model in fp32, and only
     the sum is rounded (merging in bf16 would lose most of a small update)."""
-    if not (Path(source) / ADAPTER_FILE).is_file():
+    if not (Path(source) / ADAPTER_CONFIG).is_file():
         return load_model(model, source, precision)
     from harness.engine.ranks import model_dtype
 
@@ -74,7 +75,7 @@ def load_prompts(model: ModelConfig, source: Path | str) -> PromptFormat:
         source = model.path  # a stage from elsewhere may bring nothing but weights
     options = {"trust_remote_code": model.trust_remote_code, **_revision(model, source)}
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
-    if (Path(source) / ADAPTER_FILE).is_file():
+    if (Path(source) / ADAPTER_CONFIG).is_file():
         source = model.path
         options |= _revision(model, source)
     try:

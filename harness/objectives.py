@@ -7,14 +7,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+class Objective:
+    """Base of all objectives, which are dataclasses; a call gives the loss per answer token."""
+
+    def __call__(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
+        """logits [n, vocabulary], targets [n] -> [n]."""
+        raise NotImplementedError
+
+
 @dataclass
-class CrossEntropy:
+class CrossEntropy(Objective):
     """Negative log-likelihood of the next token, computed in fp32."""
 
     label_smoothing: float = 0.0
 
     def __call__(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
-        """Loss per answer token: logits [n, vocabulary], targets [n] -> [n], in nats."""
+        """In nats."""
         from torch.nn.functional import cross_entropy
 
         smoothing = self.label_smoothing

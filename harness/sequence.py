@@ -38,6 +38,13 @@ def task_order(config: HarnessConfig) -> list[str]:
     return names
 
 
+def widest_limits(config: HarnessConfig) -> tuple[int, int]:
+    """Most tokens of a prompt and of an answer among the sequence's tasks: the limits of rows that
+    belong to no task."""
+    tasks = [config.task[name] for name in task_order(config)]
+    return max(t.max_prompt_tokens for t in tasks), max(t.max_answer_tokens for t in tasks)
+
+
 def column_names(order: list[str]) -> list[str]:
     """Column of each visit: the task's name, with #2, #3, ... where it is visited again."""
     columns = []
@@ -49,13 +56,13 @@ def column_names(order: list[str]) -> list[str]:
 
 def merges_experts(config: HarnessConfig) -> bool:
     """Does the method merge models that were trained on one task each?"""
-    from harness.edits.loading import load_edit, merges
+    from harness.edits.loading import load_edit
 
     edits = config.method.edits
     first = next(iter(edits.items()), None)
     if first is None or config.method.edit.experts is Experts.sequential:
         return False
-    return merges(load_edit(first[1], f"method.{first[0]}"))
+    return load_edit(first[1], f"method.{first[0]}").merges()
 
 
 def reported_schedule(config: HarnessConfig) -> Schedule:

@@ -26,6 +26,7 @@ from harness.methods.loading import load_strategies
 from harness.methods.state import read_states, write_states
 from harness.modeling import load_prompts, save_tokenizer
 from harness.passes import Passes
+from harness.sequence import widest_limits
 from harness.store import TRANSIENT
 
 Progress = Callable[[int, int], None]
@@ -44,8 +45,9 @@ class Part:
 class TrainJob:
     """What to train: one stage of one run, on one task or on all at once.
 
-    `stage` counts the tasks trained including this one; `earlier` are the tasks before, in order,
-    with their training files; `parent` is the folder of the stage before (or the initial model)."""
+    `stage` counts the tasks trained including this one; `earlier` are the tasks before with their
+    training files, visit by visit; `parent` is the folder of the stage before (or the initial
+    model)."""
 
     config: HarnessConfig
     stage: int
@@ -53,7 +55,7 @@ class TrainJob:
     parts: list[Part]
     learning_rate: float
     parent: Path | str
-    earlier: dict[str, Path]
+    earlier: list[tuple[str, Path]]
     last: bool
 
 
@@ -71,7 +73,7 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     adapter = config.method.adapter
     model = start_model(config.model, adapter, job.parent, job.stage)
     for strategy in strategies:
-        model = strategy.prepare_model(model, job.task, list(job.earlier), config.seed)
+        model = strategy.prepare_model(model, job.task, history.tasks, config.seed)
     packed = _may_pack(config.train, strategies) and packs_exactly(model)
     engine = Engine(model, config.engine, config.train, rank)
     try:
@@ -91,6 +93,9 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
         lengths = phase_steps(phases, own, epochs, config.train, config.seed)
         loop = _Loop(job, engine, passes, view, strategies)
         loop.run(phases, lengths, progress)
+        for strategy in strategies:
+            strategy.finish_weights(view, job.task)
+        view.weights_are_final()
         for strategy in strategies:
             strategy.after_task(view, job.task, own)
         engine.export(folder)
@@ -125,22 +130,23 @@ class _History:
     """Training data of the tasks before, for strategies."""
 
     def __init__(self, job: TrainJob, prompts: PromptFormat) -> None:
-        self.tasks = list(job.earlier)
+        self.tasks = [task for task, _ in job.earlier]
+        self._files = dict(job.earlier)
         self._job, self._prompts = job, prompts
 
     def load(self, task: str) -> TaskData:
         settings = self._job.config.task[task]
-        return load_task_data(task, self._job.earlier[task], settings, self._prompts)
+        return load_task_data(task, self._files[task], settings, self._prompts)
 
     def load_file(self, path: str) -> TaskData:
-        """Rows of a file, with the widest limits of any task: they are of no task's format."""
-        tasks = self._job.config.task.values()
-        widest = replace(
-            next(iter(tasks)),
-            max_prompt_tokens=max(task.max_prompt_tokens for task in tasks),
-            max_answer_tokens=max(task.max_answer_tokens for task in tasks),
+        """Rows of a file, of no task's format. Named alike wherever the file lies: the name decides
+        what is drawn and in which order."""
+        config = self._job.config
+        prompt, answer = widest_limits(config)
+        limits = replace(
+            next(iter(config.task.values())), max_prompt_tokens=prompt, max_answer_tokens=answer
         )
-        return load_task_data(path, Path(path), widest, self._prompts)
+        return load_task_data("extra", Path(path), limits, self._prompts)
 
 
 class _Loop:

@@ -8,9 +8,9 @@ from harness.data.files import read_rows, split_path
 from harness.edit_nodes import EditNodes
 from harness.keys import FileHashes, digest, identity, plain_identity
 from harness.methods.loading import load_strategies
-from harness.modeling import ADAPTER_FILE
+from harness.modeling import ADAPTER_CONFIG
 from harness.nodes import Node, Spec
-from harness.sequence import merges_experts
+from harness.sequence import merges_experts, widest_limits
 
 # What a schedule's model is trained from and on; also the label of one model for all tasks.
 ALL_TASKS = "all tasks"
@@ -87,7 +87,7 @@ class TrainingNodes:
     def _foreign(self, folder: Path, initial: Spec) -> Spec:
         """A stage from elsewhere; an adapter's result depends on the model that it changes."""
         model = self._folder(folder)
-        if (folder / ADAPTER_FILE).is_file():
+        if (folder / ADAPTER_CONFIG).is_file():
             model["key"] = digest([model["key"], initial["key"]])
         return model
 
@@ -132,7 +132,7 @@ class TrainingNodes:
             "parts": parts,
             "depth": depth,
             "learning_rate": rate,
-            "earlier": {task: str(self.training_file(task)) for task in earlier},
+            "earlier": [[task, str(self.training_file(task))] for task in earlier],
             "last": depth == len(self.order) or config.method.schedule is not Schedule.sequential,
         }
         return Node("train", key, stage, f"train {label}", parent, spec, self._work(parts))
@@ -168,14 +168,17 @@ class TrainingNodes:
             }
         return found
 
-    def _replayed(self, earlier: Sequence[str]) -> list[str]:
-        """Hashes of all data besides the task's own that the strategies read."""
-        paths: list[Path] = []
+    def _replayed(self, earlier: Sequence[str]) -> list[object]:
+        """Hashes of all data besides the task's own that the strategies read, and the limits of
+        what belongs to no task."""
+        found: list[object] = []
         for strategy in load_strategies(self.config.method).values():
             inputs = strategy.key_inputs(list(earlier))
-            paths += [Path(name) for name in inputs.files]
+            paths = [Path(name) for name in inputs.files]
             paths += [self.training_file(name) for name in inputs.tasks]
-        return [self.hashes.file(path) for path in paths]
+            found += [self.hashes.file(path) for path in paths]
+            found += [list(widest_limits(self.config))] if inputs.files else []
+        return found
 
 
 def _one(values: list) -> object:

@@ -14,6 +14,7 @@ from harness.config import (
     BenchmarkConfig,
     BetweenTasks,
     Device,
+    EditStages,
     HarnessConfig,
     Precision,
     ResetOptimizer,
@@ -28,10 +29,11 @@ from harness.errors import ConfigError, HarnessError
 from harness.evaluation.material import measure, source_folder
 from harness.judge.settings import check_judging
 from harness.methods.base import Strategy
-from harness.methods.loading import load_object, load_strategies
-from harness.modeling import ADAPTER_FILE, TOKENIZER_FILES
+from harness.methods.loading import load_object, load_strategies, load_typed
+from harness.modeling import ADAPTER_CONFIG, TOKENIZER_FILES
+from harness.objectives import Objective
 from harness.offline.models import cached_description
-from harness.sequence import task_order
+from harness.sequence import merges_experts, task_order
 from harness.store import require_writable
 
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -76,6 +78,11 @@ def _check_numbers(config: HarnessConfig) -> None:
         "eval.max_answer_tokens": evaluation.max_answer_tokens,
         "engine.ranks": config.engine.ranks,
         "engine.threads": config.engine.threads,
+    }
+    at_least_one |= {
+        f"train.{table}.{task}": epochs
+        for table in ("task_epochs", "adapter_task_epochs")
+        for task, epochs in getattr(train, table).items()
     }
     for name, value in at_least_one.items():
         _require(value is None or value >= 1, f"{name}={value}: it must be at least 1")
@@ -134,19 +141,38 @@ def _check_method(config: HarnessConfig) -> None:
         _check_checkpoints(config, method.checkpoints)
     if method.schedule is Schedule.joint:
         _check_joint(config)
-    for name, spec in method.edits.items():
-        load_edit(spec, f"method.{name}")
-        if method.schedule is not Schedule.sequential:
-            raise ConfigError(f"method.{name}: edits follow the stages of a sequence")
+    _check_edits(config)
     if method.adapter is not None:
-        _check_adapter(method.adapter)
+        _check_adapter(method.adapter, config.train.reset_optimizer)
     _check_stack(config, strategies)
     for name, strategy in strategies.items():
         for path in strategy.key_inputs([]).files:
             if not Path(path).is_file():
                 raise ConfigError(f"method.{name}: the data file {path} does not exist")
             read_rows(Path(path))
-    load_object(str(config.train.objective.get("_target_")), "train.objective._target_")
+    load_typed(config.train.objective, Objective, "train.objective")
+
+
+def _check_edits(config: HarnessConfig) -> None:
+    """Edits follow the stages of a sequence; a merge comes first and fits the number of tasks."""
+    method, total = config.method, len(task_order(config))
+    first = total if method.edit.at is EditStages.final else min(2, total)
+    for place, (name, spec) in enumerate(method.edits.items()):
+        edit = load_edit(spec, f"method.{name}")
+        if method.schedule is not Schedule.sequential:
+            raise ConfigError(f"method.{name}: edits follow the stages of a sequence")
+        if edit.merges() and place > 0:
+            raise ConfigError(
+                f"method.{name} merges the models of several tasks: list it before the other edits"
+            )
+        for count in range(first, total + 1) if edit.merges() else ():
+            try:
+                edit.check_count(count)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"method.{name}.{error}; the run has {total} tasks, and method.edit.at=all "
+                    "merges after each from the second on (final: after the last alone)"
+                ) from error
 
 
 def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None:
@@ -165,6 +191,13 @@ def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None
             )
         if strategy.adapter == "refused" and method.adapter is not None:
             raise ConfigError(f"method.{name}: it is not defined for adapters; drop method.adapter")
+        if strategy.needs_history() and not _has_history(config):
+            raise ConfigError(
+                f"method.{name}: it works with earlier tasks, and here every model is trained from "
+                "the initial one; drop it"
+            )
+        if strategy.carries_weights():
+            _check_carried(name, strategies, method.adapter)
         if strategy.changes_trained and config.train.reset_optimizer is ResetOptimizer.never:
             raise ConfigError(
                 f"method.{name} trains other weights at every task: moments cannot be carried "
@@ -178,6 +211,27 @@ def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None
                 )
 
 
+def _has_history(config: HarnessConfig) -> bool:
+    return config.method.schedule is Schedule.sequential and not merges_experts(config)
+
+
+def _check_carried(
+    name: str, strategies: dict[str, Strategy], adapter: AdapterConfig | None
+) -> None:
+    """What is known of every trained weight is of no use for others."""
+    if adapter is not None and adapter.between_tasks is not BetweenTasks.keep:
+        raise ConfigError(
+            f"method.{name} carries a value for every trained weight to the next task, and a fresh "
+            "adapter is trained there; use method.adapter.between_tasks=keep"
+        )
+    for other, strategy in strategies.items():
+        if strategy.thaws:
+            raise ConfigError(
+                f"method.{name} carries a value for every trained weight to the next task, and "
+                f"method.{other} trains others there; choose one"
+            )
+
+
 def _check_checkpoints(config: HarnessConfig, folders: list[str]) -> None:
     """Stages that were trained elsewhere: a folder a task, each a model or an adapter."""
     method, total = config.method, len(task_order(config))
@@ -189,10 +243,10 @@ def _check_checkpoints(config: HarnessConfig, folders: list[str]) -> None:
             "give one a stage, in the order of the sequence"
         )
     for folder in map(Path, folders):
-        files = [folder / name for name in ("config.json", ADAPTER_FILE)]
+        files = [folder / name for name in ("config.json", ADAPTER_CONFIG)]
         if not any(path.is_file() for path in files):
             raise ConfigError(
-                f"method.checkpoints: {folder} holds neither config.json nor {ADAPTER_FILE}; "
+                f"method.checkpoints: {folder} holds neither config.json nor {ADAPTER_CONFIG}; "
                 "give the folder of a model or of an adapter"
             )
 
@@ -207,7 +261,12 @@ def _check_joint(config: HarnessConfig) -> None:
         raise ConfigError("sequence.recurrence: joint training sees every task once")
 
 
-def _check_adapter(adapter: AdapterConfig) -> None:
+def _check_adapter(adapter: AdapterConfig, moments: ResetOptimizer) -> None:
+    if adapter.between_tasks is not BetweenTasks.keep and moments is ResetOptimizer.never:
+        raise ConfigError(
+            f"method.adapter.between_tasks={adapter.between_tasks.value} trains a fresh adapter at "
+            "every task: moments cannot be carried over; use train.reset_optimizer=each_task"
+        )
     _require(adapter.kind == "lora", f"method.adapter.kind={adapter.kind}: only 'lora' is there")
     _require(adapter.rank >= 1, f"method.adapter.rank={adapter.rank}: it must be at least 1")
     _require(adapter.alpha > 0, f"method.adapter.alpha={adapter.alpha}: it must be positive")
@@ -242,6 +301,11 @@ def _check_description(config: HarnessConfig, details: dict[str, Any]) -> None:
     if details.get("is_encoder_decoder"):
         kind = details.get("model_type", "this model")
         raise ConfigError(f"model.path: {kind} is an encoder-decoder; only causal models are there")
+    for name, strategy in load_strategies(config.method).items():
+        try:
+            strategy.check_model(details)
+        except ConfigError as error:
+            raise ConfigError(f"method.{name}.{error}") from error
     _check_lengths(config, details.get("max_position_embeddings"))
 
 

@@ -87,7 +87,7 @@ class Worker:
             parts=[Part(p["task"], Path(p["data"]), p["epochs"]) for p in spec["parts"]],
             learning_rate=spec["learning_rate"],
             parent=self._source(node["model"]),
-            earlier={name: Path(path) for name, path in spec["earlier"].items()},
+            earlier=[(name, Path(path)) for name, path in spec["earlier"]],
             last=spec["last"],
         )
         if self.rank.first:

@@ -143,7 +143,7 @@ def measure(request: dict[str, Any]) -> int:
 
     config, out = load(request["overrides"]), Path(request["out"])
     rank = start(0, 1, "cpu", str(out / "rendezvous"), 5.0, os.cpu_count() or 1)
-    parent, earlier = Path(config.model.path), {}
+    parent, earlier = Path(config.model.path), []
     for number, task in enumerate(("first", "second"), start=1):
         folder, data = out / str(number), Path(config.data.root) / task / "train.json"
         folder.mkdir()
@@ -155,13 +155,14 @@ def measure(request: dict[str, Any]) -> int:
             parts=[Part(task, data, 1)],
             learning_rate=1e-4,
             parent=parent,
-            earlier=dict(earlier),
+            earlier=list(earlier),
             last=number == 2,
         )
         began = time.perf_counter()
         train_task(job, folder, rank, lambda i, n, t=ticks: t.append(time.perf_counter()))
         whole = time.perf_counter() - began
-        parent, earlier[task] = folder, data
+        parent = folder
+        earlier.append((task, data))
     steps = [after - before for before, after in itertools.pairwise(ticks)]
     step = statistics.median(steps)
     stop(rank)

@@ -16,9 +16,7 @@ from harness.checkpoints.reading import (
     require_folder,
 )
 from harness.errors import DataError
-
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
+from harness.modeling import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 _KEY = re.compile(
     r"(?:base_model\.model\.)?(?P<module>.+?)\."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from harness.errors import DataError
 
-_HEADS = ("lm_head", "embed_out")
+HEADS = ("lm_head", "embed_out")
 _EMBEDDINGS = ("wte", "wpe")
 
 
@@ -46,7 +46,7 @@ def find_blocks(sizes: dict[str, int]) -> Blocks:
 def is_embedding(name: str) -> bool:
     """True for a weight outside the blocks that acts before them, by its module's name."""
     parts = name.split(".")
-    if any(part in _HEADS for part in parts):
+    if any(part in HEADS for part in parts):
         return False
     return any(part in _EMBEDDINGS or "emb" in part for part in parts)
 
@@ -54,7 +54,7 @@ def is_embedding(name: str) -> bool:
 def is_head(name: str) -> bool:
     """True for the output head's weight."""
     module = name.rpartition(".")[0]
-    return module.rpartition(".")[2] in _HEADS
+    return module.rpartition(".")[2] in HEADS
 
 
 def _first_number(name: str) -> tuple[str, int] | None:

@@ -5,7 +5,6 @@ to know of all tensors (a norm, a threshold) it gathers in `prepare`, which may 
 Modules in this package import torch inside functions only.
 """
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from harness.errors import ConfigError
+from harness.ranges import require_finite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +40,10 @@ class Edit:
     most: ClassVar[int | None] = None
 
     version: int = field(default=1, kw_only=True)
+
+    def merges(self) -> bool:
+        """Does it take the models of several tasks?"""
+        return self.most != 1
 
     def check_count(self, count: int) -> None:
         """Raise ConfigError where the edit is not defined for `count` tuned models."""
@@ -86,21 +90,3 @@ class TaskVectorEdit(Edit):
     def merge(self, name: str, base: "Tensor", tuned: "list[Tensor]") -> "Tensor":
         vector = self.vector(name, [model - base for model in tuned])
         return base.add(vector, alpha=self.scale)
-
-
-def require_range(name: str, value: float, low: float, high: float, open_low: bool = False) -> None:
-    """Raise ConfigError unless low <= value <= high (low < value where open)."""
-    if not (low < value <= high if open_low else low <= value <= high):
-        raise ConfigError(f"{name}={value}: it must be in {'(' if open_low else '['}{low}, {high}]")
-
-
-def require_finite(name: str, value: float) -> None:
-    """Raise ConfigError for infinities and NaN."""
-    if not math.isfinite(value):
-        raise ConfigError(f"{name}={value}: it must be a finite number")
-
-
-def require_choice(name: str, value: str, options: tuple[str, ...]) -> None:
-    """Raise ConfigError for a value that is no option."""
-    if value not in options:
-        raise ConfigError(f"{name}={value}: it must be one of {', '.join(options)}")

@@ -7,9 +7,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.edits.base import Models, TaskVectorEdit, require_range
+from harness.edits.base import Models, TaskVectorEdit
 from harness.edits.loading import load_merge
 from harness.errors import ConfigError
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +35,7 @@ class Consensus(TaskVectorEdit):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_range("lam", self.lam, 0, float("inf"))
+        require_range("lam", self.lam, 0)
         if self.agree < 0:
             raise ConfigError(f"agree={self.agree}: it must be 0 or more")
         self.inner = load_merge(self.merge_with)

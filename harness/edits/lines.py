@@ -8,16 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.checkpoints.blocks import find_blocks, is_embedding
-from harness.edits.base import (
-    Edit,
-    Models,
-    TaskVectorEdit,
-    require_choice,
-    require_finite,
-    require_range,
-)
+from harness.edits.base import Edit, Models, TaskVectorEdit
 from harness.edits.loading import load_merge
 from harness.errors import ConfigError, DataError
+from harness.ranges import require_choice, require_finite, require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,10 +58,13 @@ class LiNeS(Edit):
             require_range("alpha", self.alpha, 0, 1)
         if self.beta is not None:
             require_finite("beta", self.beta)
-            require_range("beta", self.beta, 0, float("inf"))
-        require_range("exponent", self.exponent, 0, float("inf"), open_low=True)
+            require_range("beta", self.beta, 0)
+        require_range("exponent", self.exponent, 0, open_low=True)
         require_choice("schedule", self.schedule, SCHEDULES)
         require_choice("head", self.head, ("alpha", "alpha+beta"))
+
+    def merges(self) -> bool:
+        return self.inner is not None
 
     def check_count(self, count: int) -> None:
         if self.inner is not None:

@@ -21,15 +21,6 @@ def load_edit(spec: dict[str, Any], where: str = "edit") -> Edit:
     return load_typed(spec, Edit, where)
 
 
-def merges(edit: Edit) -> bool:
-    """Does the edit take several models?"""
-    try:
-        edit.check_count(max(2, edit.fewest))
-    except ConfigError:
-        return False
-    return True
-
-
 def load_merge(spec: dict[str, Any] | None) -> TaskVectorEdit:
     """The edit that makes another edit's merged vector; the sum of the task vectors by default."""
     if spec is None:

@@ -8,8 +8,9 @@ increasing inference time" (arXiv 2203.05482), table 1. With weights: "Rewarded 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.edits.base import Edit, require_range
+from harness.edits.base import Edit
 from harness.errors import ConfigError
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,7 +6,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.edits.base import TaskVectorEdit, require_choice
+from harness.edits.base import TaskVectorEdit
+from harness.ranges import require_choice
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.edits.base import Models, TaskVectorEdit, require_choice, require_range
+from harness.edits.base import Models, TaskVectorEdit
+from harness.ranges import require_choice, require_range
 
 if TYPE_CHECKING:
     from torch import Tensor

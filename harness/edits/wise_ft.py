@@ -6,7 +6,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.edits.base import Edit, require_range
+from harness.edits.base import Edit
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,8 @@ from harness.engine.settings import deepspeed_settings
 class Engine:
     """One model under DeepSpeed for the length of one task.
 
-    `model` is a whole fp32 module on the CPU; under bf16 the fp32 masters keep its exact values.
+    `model` is a whole fp32 module on the CPU; under bf16 the fp32 masters keep its exact values,
+    and weights that are not trained are exported as they came.
     Call `destroy()` when done: a second engine in a process that skips it leaks the first.
     """
 
@@ -24,9 +25,10 @@ class Engine:
         self.zero_stage = engine.zero_stage
         if engine.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        originals = None
+        originals, self._frozen = None, dict[str, Any]()
         if engine.precision is Precision.bf16:
             originals = {name: p.detach().clone() for name, p in _trainable(model)}
+            self._frozen = _frozen_exports(model, keep=rank.first)
         parameters = sum(p.numel() for p in model.parameters())
         self.deepspeed, _, _, _ = deepspeed.initialize(
             model=model,
@@ -79,12 +81,18 @@ class Engine:
             for value in state.values():
                 value.zero_()
 
-    def master_weights(self, trainable_only: bool = False) -> Iterator[tuple[str, Any]]:
-        """(name, whole fp32 tensor on the CPU) of every parameter; all ranks must iterate."""
+    def master_weights(self) -> Iterator[tuple[str, Any]]:
+        """(name, whole fp32 tensor on the CPU) of every parameter that is exported: of a model with
+        an adapter the adapter's, trained or not. All ranks must iterate; weights that are frozen
+        under bf16 are yielded on the first rank only."""
         from deepspeed.utils import safe_get_full_fp32_param
 
         for name, parameter in self.module.named_parameters():
-            if trainable_only and not parameter.requires_grad:
+            if not _exported(self.module, name, parameter):
+                continue
+            if name in self._frozen:
+                if self._frozen[name] is not None:
+                    yield name, self._frozen[name]
                 continue
             if self.zero_stage == 0:
                 value = parameter.detach()
@@ -98,7 +106,7 @@ class Engine:
         """Write the fp32 masters as a Hugging Face model folder, or the adapter alone as a PEFT
         folder (rank 0 writes, all take part)."""
         adapter = hasattr(self.module, "peft_config")
-        weights = dict(self.master_weights(trainable_only=adapter))
+        weights = dict(self.master_weights())
         if self.rank.first:
             buffers = {} if adapter else dict(_saved_buffers(self.module))
             self.module.save_pretrained(folder, state_dict=weights | buffers)
@@ -149,6 +157,20 @@ class Engine:
 
 def _trainable(model: Any) -> list[tuple[str, Any]]:
     return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+
+
+def _exported(model: Any, name: str, parameter: Any) -> bool:
+    return not hasattr(model, "peft_config") or parameter.requires_grad or ".lora_" in name
+
+
+def _frozen_exports(model: Any, keep: bool) -> dict[str, Any]:
+    """Copies of what is exported but not trained, which the engine will round to bf16; names
+    alone on ranks that write no file."""
+    return {
+        name: p.detach().clone() if keep else None
+        for name, p in model.named_parameters()
+        if not p.requires_grad and _exported(model, name, p)
+    }
 
 
 def _saved_buffers(model: Any) -> list[tuple[str, Any]]:

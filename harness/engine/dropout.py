@@ -7,28 +7,35 @@ from typing import Any
 
 @contextmanager
 def without_dropout(module: Any, device: str) -> Iterator[None]:
-    """Switch off dropout and leave modes and random state as they were. The module stays in
-    training mode, which gradient checkpointing asks for."""
-    import torch
-    from torch.nn.modules.dropout import _DropoutNd
+    """Switch off dropout and leave modes and random state as they were.
 
-    layers = [m for m in module.modules() if isinstance(m, _DropoutNd) and m.training]
-    attention = [m for m in module.modules() if isinstance(_attention_rate(m), float)]
-    rates = [_attention_rate(m) for m in attention]
+    Modules go to evaluation mode but for those that recompute activations, which gradient
+    checkpointing does in training mode alone; of these the rates of dropout are set to zero.
+    """
+    import torch
+
+    training = [m for m in module.modules() if m.training]
+    recomputing = [m for m in training if getattr(m, "gradient_checkpointing", False)]
+    rates = [(m, name, rate) for m in recomputing for name, rate in _rates(m)]
     with torch.random.fork_rng([device] if torch.device(device).type == "cuda" else []):
         try:
-            for layer in layers:
-                layer.eval()
-            for part in attention:
-                part.attention_dropout = 0.0
+            module.eval()
+            for part in recomputing:
+                part.training = True
+            for part, name, _ in rates:
+                setattr(part, name, 0.0)
             yield
         finally:
-            for layer in layers:
-                layer.train()
-            for part, rate in zip(attention, rates, strict=True):
-                part.attention_dropout = rate
+            for part, name, rate in rates:
+                setattr(part, name, rate)
+            for part in training:
+                part.training = True
 
 
-def _attention_rate(module: Any) -> Any:
-    """The rate that transformers' attention modules hand to their kernel."""
-    return getattr(module, "attention_dropout", None)
+def _rates(module: Any) -> list[tuple[str, float]]:
+    """Rates that a module hands to a function instead of holding a layer for them."""
+    return [
+        (name, value)
+        for name, value in vars(module).items()
+        if "drop" in name and isinstance(value, float)
+    ]

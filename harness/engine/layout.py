@@ -90,6 +90,7 @@ class FlatLayout:
         return self._fragment(parameter).reshape(-1)
 
     def set_gradient(self, parameter: Any, value: Any) -> None:
+        self._widen(parameter._hp_mapping.param_group_index)
         fragment = self._fragment(parameter)
         fragment.copy_(value.view(fragment.shape))
 
@@ -104,6 +105,19 @@ class FlatLayout:
         for group in self._optimizer.averaged_gradients:
             self._optimizer.averaged_gradients[group] = None
             self._optimizer.all_grad_tensors[group] = None
+
+    def _widen(self, group: int) -> None:
+        """ZeRO 1 holds bf16 gradients until the step makes fp32 of them. What is edited is fp32
+        from here on: what is small beside the gradient would be rounded away."""
+        import torch
+
+        held = self._optimizer.averaged_gradients[group]
+        if held[0].dtype is torch.float32:
+            return
+        wide = [tensor.float() for tensor in held]
+        for old, new in zip(held, wide, strict=True):
+            new._zero_padding = getattr(old, "_zero_padding", False)
+        self._optimizer.averaged_gradients[group] = wide
 
     @staticmethod
     def _fragment(parameter: Any) -> Any:

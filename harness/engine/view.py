@@ -105,7 +105,7 @@ class View:
         self.device, self.first_rank = engine.rank.device, engine.rank.first
         self.learning_rate = 0.0
         self._engine, self._backward, self._observe = engine, backward, observe
-        self._editing = False
+        self._editing, self._final = False, False
         trained = [(name, p) for name, p in engine.module.named_parameters() if p.requires_grad]
         self.shapes = {name: _whole_shape(p) for name, p in trained}
         spans = [(name, p, self.layout.span(p)) for name, p in trained]
@@ -126,7 +126,9 @@ class View:
 
     def update_weights(self, change: "Callable[[Shard], Tensor | None]") -> None:
         """Collective. Replace the master weights of each shard by `change(shard)`, [len(shard)];
-        None leaves them. The next forward pass sees them on every rank."""
+        None leaves them. The next forward pass sees them on every rank. RuntimeError once the
+        stage's weights are final."""
+        self._require_open()
         for shard in self._shards:
             value = change(shard)
             if value is not None:
@@ -136,6 +138,7 @@ class View:
     def update_matrices(self, change: "Callable[[str, Tensor], Tensor | None]") -> None:
         """Collective. As `update_weights` with whole parameters: `change(name, weight)` gets one
         gathered fp32 parameter at a time and must give the same result on every rank."""
+        self._require_open()
         held = {shard.name: shard for shard in self._shards}
         for name in self.shapes:
             value = change(name, self.gather(name))
@@ -143,6 +146,14 @@ class View:
                 shard = held[name]
                 self.layout.weight(shard._parameter).copy_(shard.cut(value))
         self._engine.weights_changed()
+
+    def weights_are_final(self) -> None:
+        """For the training loop: from here on the weights are those that the stage hands on."""
+        self._final = True
+
+    def _require_open(self) -> None:
+        if self._final:
+            raise RuntimeError("the stage's weights are final: change them in finish_weights")
 
     def reset_moments(self) -> None:
         """Set the optimizer's moments and its step count to zero."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.data.order import derive_seed
 from harness.methods.base import History, Inputs, Strategy
-from harness.methods.ranges import require_range
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from harness.data.prompts import Example
@@ -43,6 +43,9 @@ class AGEM(Strategy):
         require_range("ratio", self.ratio, 0, 1)
         require_range("batch_size", self.batch_size, 1)
         self.memory: list[Example] = []
+
+    def needs_history(self) -> bool:
+        return self.ratio > 0
 
     def key_inputs(self, history: Sequence[str]) -> Inputs:
         return Inputs(tuple(history) if self.ratio > 0 else ())

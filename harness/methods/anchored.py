@@ -30,6 +30,9 @@ class Anchored(Strategy):
         self.anchors: Sharded = {}
         self.saved: SavedState | None = None
 
+    def carries_weights(self) -> bool:
+        return self.anchor is Anchor.initial
+
     def before_task(self, view: "View", task: str) -> None:
         kept = None
         if self.anchor is Anchor.initial and self.saved is not None:

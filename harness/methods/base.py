@@ -39,7 +39,7 @@ class Inputs:
 
 
 class History(Protocol):
-    """The tasks trained before, and access to training data in the run's encoding."""
+    """The tasks trained before, visit by visit, and their training data in the run's encoding."""
 
     tasks: Sequence[str]
 
@@ -47,7 +47,7 @@ class History(Protocol):
         """The encoded training split of an earlier task."""
 
     def load_file(self, path: str) -> "TaskData":
-        """The encoded rows of a file, with the widest limits of the sequence's tasks."""
+        """The encoded rows of a file, named `extra`, with the widest limits of the sequence."""
 
 
 @dataclass
@@ -61,10 +61,25 @@ class Strategy:
     adapter: ClassVar[str] = "any"
     # Does it freeze other weights at other tasks? Then moments cannot be carried over.
     changes_trained: ClassVar[bool] = False
+    # Does it train weights that it froze at an earlier task?
+    thaws: ClassVar[bool] = False
     # Of one group, a method takes one strategy: what the first does the next would undo.
     group: ClassVar[str | None] = None
 
     version: int = field(default=1, kw_only=True)
+
+    def needs_history(self) -> bool:
+        """Does it nothing at all where no task was trained before? Then models of one task each
+        and of all tasks at once refuse it."""
+        return False
+
+    def carries_weights(self) -> bool:
+        """Is a value for every trained weight handed to the next stage? Then every task has to
+        train the same weights: no fresh adapter, nothing thawed."""
+        return False
+
+    def check_model(self, description: Mapping[str, Any]) -> None:
+        """Raise ConfigError where the model's config.json rules the parameters out."""
 
     def key_inputs(self, history: Sequence[str]) -> Inputs:
         """Data that enters the content key of the stage after `history`; called without torch."""
@@ -72,7 +87,7 @@ class Strategy:
 
     def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
         """Change the whole fp32 module before DeepSpeed takes it (freeze parts, register hooks);
-        returns the module to train. `earlier`: the tasks trained before."""
+        returns the module to train. `earlier`: the tasks trained before, visit by visit."""
         return model
 
     def training_data(self, data: "TaskData", history: History, seed: int) -> "TaskData":
@@ -99,9 +114,12 @@ class Strategy:
     def after_step(self, view: "View", step: int, total_steps: int) -> None:
         """The weights of optimizer step `step` are in place."""
 
+    def finish_weights(self, view: "View", task: str) -> None:
+        """Training of `task` is over: the last place to change weights, which are exported then."""
+
     def after_task(self, view: "View", task: str, data: "TaskData") -> None:
-        """Training of `task` is over, the engine is still up; `data` are the task's own examples.
-        Changes of weights enter the exported model."""
+        """The weights of the stage are final, the engine is still up; `data` are the task's own
+        examples. The place to measure what the next stage needs."""
 
     def memory_rows(self) -> int:
         """Rows of earlier tasks that the strategy held for anything but training on them."""

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.methods.base import Strategy
-from harness.methods.ranges import require_range
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
-    from harness.data.task_data import TaskData
     from harness.engine.view import Sharded, View
 
 
@@ -43,6 +42,6 @@ class EMA(Strategy):
             for shard in view.shards():
                 self.average[shard.name].lerp_(shard.weight, 1 - self.decay)
 
-    def after_task(self, view: "View", task: str, data: "TaskData") -> None:
+    def finish_weights(self, view: "View", task: str) -> None:
         if self.decay > 0:
             view.update_weights(lambda s: self.average[s.name])

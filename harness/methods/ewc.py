@@ -7,7 +7,8 @@ Its gradient lambda F (theta - anchor) joins the step's gradient before clipping
 Per task (the paper): one penalty for each earlier task k around theta*_k. Their sum is one penalty
 with F = sum_k F_k around the F-weighted mean of the theta*_k, so two tensors suffice (Huszar, "Note
 on the quadratic penalties in elastic weight consolidation", arXiv 1712.03847). Online ("Progress &
-Compress", arXiv 1805.06370, eq. 9): F <- gamma F + F_t around the anchor.
+Compress", arXiv 1805.06370): F <- gamma F + F_t around the anchor. F decays here when the next
+task's F_t joins it, and the penalty takes it as it is.
 
 F_t after task t, over `num_samples` of its examples, with log p the log-likelihood of the whole
 answer (summed over its tokens):
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from harness.data.order import derive_seed
 from harness.errors import ConfigError
 from harness.methods.anchored import Anchor, Anchored
-from harness.methods.ranges import require_range
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,6 +82,12 @@ class EWC(Anchored):
             if self.anchor is not Anchor.previous:
                 raise ConfigError("anchor=initial: variant=per_task anchors each task at its own")
         self.importance: Sharded | None = None
+
+    def needs_history(self) -> bool:
+        return self.strength > 0
+
+    def carries_weights(self) -> bool:
+        return self.strength > 0 or super().carries_weights()
 
     def before_task(self, view: "View", task: str) -> None:
         super().before_task(view, task)

@@ -5,13 +5,13 @@ looks forgotten is a lost alignment of the lower layers; fixing these from the s
 it. Frozen weights leave the optimizer, so that neither its moments nor weight decay move them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.errors import ConfigError
 from harness.methods.base import Strategy
-from harness.methods.ranges import require_range
+from harness.ranges import require_range
 
 
 @dataclass
@@ -32,6 +32,14 @@ class FreezeBottom(Strategy):
     def __post_init__(self) -> None:
         require_range("layers", self.layers, 0)
         require_range("from_task", self.from_task, 1)
+
+    def needs_history(self) -> bool:
+        return self.from_task > 1 and self.layers > 0
+
+    def check_model(self, description: Mapping[str, Any]) -> None:
+        count = description.get("num_hidden_layers")
+        if count is not None and self.layers >= count:
+            raise ConfigError(f"layers={self.layers}: the model has {count}; leave some")
 
     def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
         from harness.checkpoints.blocks import find_blocks, is_embedding

@@ -27,6 +27,7 @@ class HFT(Strategy):
     active: bool = True
 
     changes_trained: ClassVar[bool] = True
+    thaws: ClassVar[bool] = True
     adapter: ClassVar[str] = "refused"
 
     def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:

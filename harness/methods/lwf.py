@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.methods.base import History, Phase, Strategy
-from harness.methods.ranges import require_range
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +47,9 @@ class LwF(Strategy):
         # id of an example -> token ids [n, k] and log-probabilities [n, k] of its answer tokens
         self.teacher: dict[int, tuple[Tensor, Tensor]] = {}
 
+    def needs_history(self) -> bool:
+        return self.weight > 0
+
     def before_task(self, view: "View", task: str) -> None:
         self.view = view
 
@@ -66,7 +69,9 @@ class LwF(Strategy):
                     top.values.cpu().split(sizes),
                     strict=True,
                 )
-                mine.update({places[id(example)]: (ids, values) for example, ids, values in found})
+                # Copies: a piece of a row would keep, and send, the whole row.
+                for example, ids, values in found:
+                    mine[places[id(example)]] = (ids.clone(), values.clone())
 
             self.view.observe(data.examples, keep)
             shared = self.view.union(mine)

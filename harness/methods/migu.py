@@ -7,23 +7,23 @@ magnitudes is kept and that of the others set to zero. For LoRA, A is masked by 
 x A, and B by those of the layer's whole output. Masks are those of the step's own batch, the same
 on all ranks.
 As in the paper's rule gradients are masked, and nothing else: weight decay and Adam's moments still
-move masked rows.
+move masked rows. Expert weights that are fused into one tensor are no linear layers and are not
+masked.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import StageFailed
 from harness.methods.base import Strategy
-from harness.methods.ranges import require_range
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.data.packing import MicroBatch
     from harness.engine.view import Shard, View
-
-HEADS = ("lm_head", "embed_out")
 
 
 @dataclass
@@ -46,9 +46,16 @@ class MIGU(Strategy):
         self.total: dict[str, Tensor] = {}
         self.valid: Any = None
         self.watched: list[str] = []  # layers with a hook
+        self.transposed: set[str] = set()  # of them those whose weight is [inputs, outputs]
+
+    def needs_history(self) -> bool:
+        return self.threshold > 0 and self.from_task > 1
 
     def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
         import torch
+        from transformers.pytorch_utils import Conv1D
+
+        from harness.checkpoints.blocks import is_head
 
         self.active = self.threshold > 0 and len(earlier) + 1 >= self.from_task
         if not self.active:
@@ -56,13 +63,19 @@ class MIGU(Strategy):
         model.register_forward_pre_hook(self._begin, with_kwargs=True)
         for name, module in model.named_modules():
             trained = any(p.requires_grad for p in module.parameters(recurse=False))
-            if not isinstance(module, torch.nn.Linear) or not trained or name.endswith(HEADS):
+            if not isinstance(module, torch.nn.Linear | Conv1D) or not trained:
                 continue
+            if is_head(f"{name}.weight"):
+                continue
+            if isinstance(module, Conv1D):
+                self.transposed.add(name)
             if ".lora_B." in name:
                 outer = model.get_submodule(name.partition(".lora_B.")[0])
                 outer.register_forward_hook(self._watch(name))
             else:
                 module.register_forward_hook(self._watch(name))
+        if not self.watched:
+            raise StageFailed("MIGU: the model has no linear layer that is trained")
         return model
 
     def token_loss(self, batch: "MicroBatch", logits: "Tensor") -> None:
@@ -77,13 +90,17 @@ class MIGU(Strategy):
             return
         masks = {}
         for name in sorted(self._layers(view)):
-            rows = view.shapes[f"{name}.weight"][0]
-            masks[name] = self._mask(view, self.total.get(name), rows)
+            outputs = view.shapes[f"{name}.weight"][1 if name in self.transposed else 0]
+            masks[name] = self._mask(view, self.total.get(name), outputs)
         self.total = {}
 
         def masked(shard: "Shard") -> "Tensor | None":
             layer = shard.name.rpartition(".")[0]
-            return shard.grad * shard.by_row(masks[layer]) if layer in masks else None
+            if layer not in masks:
+                return None
+            by_column = layer in self.transposed and len(shard.shape) == 2
+            spread = shard.by_column if by_column else shard.by_row
+            return shard.grad * spread(masks[layer])
 
         view.update_gradients(masked)
 

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.methods.base import Strategy
-from harness.methods.ranges import require_range
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,9 @@ class OLoRA(Strategy):
         require_range("lambda_2", self.lambda_2, 0)
         self.saved: SavedState | None = None
         self.earlier: dict[str, Tensor] = {}
+
+    def needs_history(self) -> bool:
+        return self.lambda_1 > 0 and self.lambda_2 == 0
 
     def load_state_dict(self, saved: "SavedState", plain: dict[str, Any]) -> None:
         self.saved, self.names = saved, plain["names"]

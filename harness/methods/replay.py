@@ -51,6 +51,9 @@ class Replay(Strategy):
         if self.fill not in ("per_task", "reservoir"):
             raise ConfigError(f"fill={self.fill}: it must be per_task or reservoir")
 
+    def needs_history(self) -> bool:
+        return self.active and not self.extra
+
     @property
     def active(self) -> bool:
         """False where no row of an earlier task is ever drawn."""

@@ -37,6 +37,9 @@ class ReplayPass(Strategy):
         if self.epochs < 1:
             raise ConfigError(f"epochs={self.epochs}: it must be at least 1")
 
+    def needs_history(self) -> bool:
+        return self.ratio > 0 and not self.extra
+
     def key_inputs(self, history: Sequence[str]) -> Inputs:
         tasks = tuple(history) if self.ratio > 0 else ()
         return Inputs(tasks, (self.extra,) if self.extra else ())

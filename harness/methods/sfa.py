@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
 from harness.methods.anchored import Anchored
-from harness.methods.ranges import require_range
+from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from harness.engine.view import View

@@ -51,7 +51,7 @@ def run(cell: dict[str, Any], rank: Rank) -> None:
             parts=[Part(task, data[task], 1)],
             learning_rate=config.train.learning_rate * config.method.learning_rate_factor,
             parent=parent,
-            earlier={name: data[name] for name in cell["tasks"][: number - 1]},
+            earlier=[(name, data[name]) for name in cell["tasks"][: number - 1]],
             last=number == len(cell["tasks"]),
         )
         train_task(job, folder, rank, lambda done, total: None)

@@ -125,7 +125,7 @@ MATRIX = {
         zero_stages=(0, 3),
     ),
     "ema": Row(("method=ema", "method.ema.decay=0.6"), lambda: EMA(0.6), ("method.ema.decay=0",)),
-    "freeze": Row(("method=freeze",), Freeze, ("method.freeze.layers=0",), adapters=("full",)),
+    "freeze": Row(("method=freeze",), Freeze, ("method.freeze.layers=0",)),
     "hft": Row(
         ("method=hft",),
         HFT,

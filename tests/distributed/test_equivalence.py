@@ -283,14 +283,15 @@ def test_averaging_every_step_is_decoupled_l2(places: list[str], tmp_path: Path)
         assert difference(*pair) <= 5e-7
 
 
+@pytest.mark.parametrize("method", ["seqft", "hft"])
 def test_bf16_keeps_the_fp32_masters_through_a_stage(
-    tiny_model: Path, places: list[str], tmp_path: Path
+    method: str, tiny_model: Path, places: list[str], tmp_path: Path
 ) -> None:
     """With a rate too small to move any fp32 weight, two bf16 stages give back the very weights
-    they started from: nothing is rounded to bf16 on the way in or out."""
+    they started from: nothing is rounded to bf16 on the way in or out, also what is frozen."""
     start = load_file(tiny_model / "model.safetensors")
     assert any((w.bfloat16().float() != w).any() for w in start.values())
-    overrides = [*places, "engine.precision=bf16", "train.learning_rate=1e-30"]
+    overrides = [*places, f"method={method}", "engine.precision=bf16", "train.learning_rate=1e-30"]
     zeros = (1, 2, 3)
     cells = [cell(overrides, ("copy", "count"), zero, tmp_path / str(zero)) for zero in zeros]
     launch(2, cells, tmp_path)

@@ -4,8 +4,11 @@ import pytest
 from conftest import refused
 
 from harness.compose import load
+from harness.config import Schedule
 from harness.errors import ConfigError
+from harness.keys import FileHashes
 from harness.methods.loading import load_strategies
+from harness.plan import make_plan
 from harness.validate import validate
 
 AGEM = "+method.agem={_target_: harness.methods.agem.AGEM}"
@@ -62,12 +65,70 @@ def test_the_command_line_tells_it_in_one_line(tiny_run: list[str]) -> None:
         (["method=lwf", "method.lwf.temperature=0"], "method.lwf.temperature=0.0"),
         (["method=gem", "method.gem.margin=-1"], "method.gem.margin=-1.0"),
         (["method=freeze", "method.freeze.layers=-1"], "method.freeze.layers=-1"),
+        (["method=freeze", "method.freeze.layers=4"], "the model has 4; leave some"),
+        (["method=lora_merge", "train.reset_optimizer=never"], "moments cannot be carried over"),
+        (["method=lora_stack", "train.reset_optimizer=never"], "moments cannot be carried over"),
+        (["method=[lora_merge,ewc]"], "use method.adapter.between_tasks=keep"),
+        (["method=[lora_stack,sfa]", "method.anchor=initial"], "between_tasks=keep"),
+        (["method=[ewc,hft]"], "method.hft trains others there"),
+        (["method=[sfa,hft]", "method.anchor=initial"], "method.hft trains others there"),
+        (["method=[replay,soup]"], "method.replay: it works with earlier tasks"),
+        (["method=[single,ewc]"], "method.ewc: it works with earlier tasks"),
+        (["method=[joint,gem]"], "method.gem: it works with earlier tasks"),
+        (["method=[wise_ft,soup]"], "method.soup merges the models of several tasks: list it"),
+        (["method=soup", "+method.soup.weights=[0.5,0.5]"], "2 of them for 3 tuned models"),
+        (["method=consensus", "method.consensus.agree=3"], "there are 2 tuned models only"),
+        (["+train.task_epochs.micro_units=0"], "train.task_epochs.micro_units=0: it must be at"),
+        (["+train.objective.foo=1"], "train.objective.foo: CrossEntropy has no such parameter"),
+        (["train.objective._target_=os.path.join"], "is not a subclass of Objective"),
     ],
 )
 def test_what_cannot_be_combined_is_refused(overrides: list[str], told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         validate(load(overrides))
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["method=[freeze,ewc]"],
+        ["method=[hft,sfa]"],
+        ["method=[lora_stack,sfa]"],
+        ["method=[single,sfa]"],
+        ["method=consensus", "method.consensus.agree=3", "method.edit.at=final"],
+        ["method=[sfa,lines]"],
+        ["method=[migu,soup]", "method.migu.from_task=1"],
+    ],
+)
+def test_what_can_be_combined_is_not(overrides: list[str]) -> None:
+    validate(load(overrides))
+
+
+def test_the_two_parents_of_an_alias_are_told_apart() -> None:
+    with pytest.raises(ConfigError, match="replay and agem both have the alias 'ratio'"):
+        load(["method=[replay_general,agem]"])
+
+
+def test_presets_of_strategies_leave_the_schedule_to_others() -> None:
+    for option in ("agem", "ewc", "l2", "sfa", "gem", "migu", "hft", "ema", "lwf", "freeze"):
+        assert load([f"method=[joint,{option}]"]).method.schedule is Schedule.joint
+
+
+def test_every_visit_counts_as_a_task(tiny_run: list[str]) -> None:
+    rules = ["sequence.tasks=[copy,count,copy,count]", "sequence.recurrence=true"]
+    plan = make_plan(load([*tiny_run, *rules]), FileHashes())
+    trained = [node for node in plan.nodes if node.kind == "train"]
+    assert [len(node.spec["earlier"]) for node in trained] == [0, 1, 2, 3]
+
+
+def test_the_limits_of_extra_rows_enter_the_key() -> None:
+    """They are those of the widest task, so another last task cuts them elsewhere."""
+    keys = []
+    for last in ("micro_simple", "micro_sums"):
+        config = load(["method=replay_general", f"task=[micro_units,{last}]"])
+        keys.append(next(n.key for n in make_plan(config, FileHashes()).nodes if n.kind == "train"))
+    assert keys[0] != keys[1]
 
 
 def test_gem_solves_the_one_dimensional_conflict() -> None:

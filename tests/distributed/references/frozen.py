@@ -10,7 +10,8 @@ ATTENTION, FORWARD = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up
 
 
 class Freeze(Reference):
-    """arXiv 2501.13453: the first block and the embeddings, from the second task on."""
+    """arXiv 2501.13453: the first block (with an adapter: its factors there) and the embeddings,
+    from the second task on."""
 
     def edit(self, run: Run, step: int) -> None:
         for name, p in run.params.items():
