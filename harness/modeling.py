@@ -1,11 +1,15 @@
 """Loading a model folder and its tokenizer; the one place that calls transformers' Auto classes."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 from harness.config import AdapterConfig, ModelConfig
 from harness.data.prompts import PromptFormat, first_eos
-from harness.errors import StageFailed
+from harness.errors import ConfigError, StageFailed
+
+HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 
 def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
@@ -26,6 +30,32 @@ def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+
+
+def folder_description(path: str, place: str) -> dict[str, Any] | None:
+    """config.json of a complete model folder; None for a hub id. `place` is the key that names the
+    model. Raises ConfigError for anything else; loads nothing."""
+    folder = Path(path)
+    if not folder.is_dir():
+        if HUB_ID.match(path) and not folder.parent.is_dir():
+            return None
+        raise ConfigError(f"{place}: there is no folder {path}; give a folder or a hub id")
+    description = folder / "config.json"
+    if not description.is_file():
+        raise ConfigError(f"{place}: {folder} has no config.json; is it a model folder?")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ConfigError(f"{place}: {folder} has no tokenizer ({', '.join(TOKENIZER_FILES)})")
+    try:
+        return json.loads(description.read_text())
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{place}: {description} is not valid JSON ({error.msg})") from error
+
+
+def require_causal(description: dict[str, Any], place: str) -> None:
+    """Raise ConfigError for the config.json of an encoder-decoder."""
+    if description.get("is_encoder_decoder"):
+        kind = description.get("model_type", "this model")
+        raise ConfigError(f"{place}: {kind} is an encoder-decoder; only causal models are there")
 
 
 def load_stage(model: ModelConfig, source: Path | str, precision: str) -> Any:

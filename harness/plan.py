@@ -20,7 +20,7 @@ from harness.config import (
 from harness.data.demonstrations import draw_demonstrations
 from harness.data.files import read_rows, split_path
 from harness.evaluation.material import Amount, measure, source_folder
-from harness.judge.judging import judge_identity
+from harness.judge.judging import scoring_identity
 from harness.keys import FileHashes, digest, identity, plain
 from harness.metrics.icl_cut import CUTS, Cut
 from harness.nodes import Cell, Node, Plan, Spec
@@ -177,7 +177,7 @@ class _Planner:
                 "kind": "judge",
                 "inputs": [candidate, baseline],
                 "rubric": benchmark.judged,
-                "judge": judge_identity(self.config.judge),
+                "judge": scoring_identity(self.config.judge),
             }
         )
         items = self.nodes[candidate].spec["items"]

@@ -11,8 +11,9 @@ from harness.files import write_json
 from harness.keys import plain
 from harness.plan import Plan
 from harness.report.schema import DONE, SCHEMA_VERSION, write_scores
-from harness.store import Store
+from harness.store import MANIFEST, Store
 
+Row = dict[str, Any]
 SCORES = "scores.json"
 
 
@@ -31,21 +32,22 @@ def record_run(store: Store, plan: Plan) -> None:
 def rebuild_table(store: Store, path: Path) -> Path:
     """Write the table of every recorded run; cells whose node is not done have no row."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for record in sorted((store.root / "runs").glob("*.json")):
         content = json.loads(record.read_text())
         for cell in content["cells"]:
             rows += _rows(store, content["run"], cell)
+            rows += _judge_rows(store, content["run"], cell)
         for stage in content.get("training", []):
             rows += _cost_rows(store, content["run"], **stage)
     write_scores(rows, path)
     return path
 
 
-def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[Row]:
     kind = cell.get("kind", "eval")
     folder = store.path(kind, cell["key"])
-    if not (folder / "manifest.json").is_file():
+    if not (folder / MANIFEST).is_file():
         return
     manifest = store.manifest(kind, cell["key"])
     for score in store.read(kind, cell["key"], SCORES):
@@ -88,41 +90,67 @@ COST_UNITS = {
 }
 
 
-def _cost_rows(store: Store, run: dict[str, Any], stage: int, key: str) -> Iterator[dict[str, Any]]:
+def _cost_rows(store: Store, run: dict[str, Any], stage: int, key: str) -> Iterator[Row]:
     """What a training stage cost. Extra parameters: values stored beside the model, those of an
     adapter and what the strategies hand on."""
     folder = store.path("train", key)
-    if not (folder / "manifest.json").is_file():
+    if not (folder / MANIFEST).is_file():
         return
     cost = store.read("train", key, "training.json").get("cost", {})
     beside = [*folder.glob("strategy_*.safetensors"), *folder.glob("adapter_model.safetensors")]
     cost = {**cost, "extra_parameters": sum(stored_weights(path) for path in beside)}
+    about = {
+        "stage": stage,
+        "trained_task": run["tasks"][stage - 1] if run["schedule"] != "joint" else None,
+        "benchmark": "training",
+        "subtask": None,
+        "split": "train",
+        "shots": 0,
+        "model_key": key,
+        "eval_key": None,
+    }
     for metric, unit in COST_UNITS.items():
-        if metric not in cost:
-            continue
-        yield {
-            **_of_run(run),
-            "stage": stage,
-            "trained_task": run["tasks"][stage - 1] if run["schedule"] != "joint" else None,
-            "suite": "cost",
-            "benchmark": "training",
-            "subtask": None,
-            "metric": metric,
-            "filter": "none",
-            "value": cost[metric],
-            "stderr": None,
-            "n": None,
-            "higher_is_better": False,
-            "headline": False,
-            "split": "train",
-            "shots": 0,
-            "unit": unit,
-            "status": DONE,
-            "schema": SCHEMA_VERSION,
-            "model_key": key,
-            "eval_key": None,
-            "harness_version": __version__,
-        }
+        if metric in cost:
+            yield _cost(run, about, metric, cost[metric], unit)
+
+
+JUDGE_UNITS = {"prompt_tokens": "tokens", "completion_tokens": "tokens", "price": "currency"}
+
+
+def _judge_rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[Row]:
+    """What judging a benchmark cost, as its subtask; no price where none is configured."""
+    if cell.get("kind") != "judge" or not (store.path("judge", cell["key"]) / MANIFEST).is_file():
+        return
+    details = store.read("judge", cell["key"], "details.json")
+    about = {
+        **{name: cell[name] for name in ("stage", "trained_task", "split", "shots")},
+        "benchmark": "judge",
+        "subtask": f"{cell['suite']}/{cell['benchmark']}",
+        "model_key": store.manifest("judge", cell["key"])["model"]["key"],
+        "eval_key": cell["key"],
+    }
+    for name, unit in JUDGE_UNITS.items():
+        if details[name] is not None:
+            yield _cost(run, about, f"judge_{name}", details[name], unit)
+
+
+def _cost(run: dict[str, Any], about: Row, metric: str, value: float, unit: str) -> Row:
+    return {
+        **_of_run(run),
+        **about,
+        "suite": "cost",
+        "metric": metric,
+        "filter": "none",
+        "value": value,
+        "stderr": None,
+        "n": None,
+        "higher_is_better": False,
+        "headline": False,
+        "unit": unit,
+        "status": DONE,
+        "schema": SCHEMA_VERSION,
+        "harness_version": __version__,
+    }
 
 
 _RUN_COLUMNS = (

@@ -3,9 +3,7 @@
 Each check raises ConfigError or DataError with one line: what is wrong, where, what would be right.
 """
 
-import json
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +25,14 @@ from harness.devices import cpu_cores, gpu_count
 from harness.edits.loading import load_edit
 from harness.errors import ConfigError, HarnessError
 from harness.evaluation.material import measure, source_folder
-from harness.judge.settings import check_judging
+from harness.judge.settings import check_judging, require_cache
 from harness.methods.base import Strategy
 from harness.methods.loading import load_object, load_strategies, load_typed
-from harness.modeling import ADAPTER_CONFIG, TOKENIZER_FILES
+from harness.modeling import ADAPTER_CONFIG, folder_description, require_causal
 from harness.objectives import Objective
 from harness.offline.models import cached_description
 from harness.sequence import merges_experts, task_order
 from harness.store import require_writable
-
-HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 
 def validate(config: HarnessConfig) -> None:
@@ -58,6 +54,7 @@ def check_outputs(config: HarnessConfig) -> None:
     """Prove that results can be written, creating their folders. Raises ConfigError."""
     require_writable(Path(config.store.root), "store.root")
     require_writable(Path(config.store.results), "store.results")
+    require_cache(config)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -278,29 +275,15 @@ def _check_adapter(adapter: AdapterConfig, moments: ResetOptimizer) -> None:
 def _check_model(config: HarnessConfig) -> None:
     model = config.model
     _require(model.kind == "causal", f"model.kind={model.kind}: only 'causal' is there")
-    folder = Path(model.path)
-    if not folder.is_dir():
-        if HUB_ID.match(model.path) and not folder.parent.is_dir():
-            return _check_description(config, cached_description(model) or {})
-        raise ConfigError(f"model.path: there is no folder {model.path}; give a folder or a hub id")
-    description = folder / "config.json"
-    _require(
-        description.is_file(), f"model.path: {folder} has no config.json; is it a model folder?"
-    )
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise ConfigError(f"model.path: {folder} has no tokenizer ({', '.join(TOKENIZER_FILES)})")
-    try:
-        details = json.loads(description.read_text())
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"model.path: {description} is not valid JSON ({error.msg})") from error
+    details = folder_description(model.path, "model.path")
+    if details is None:
+        details = cached_description(model) or {}
     _check_description(config, details)
 
 
 def _check_description(config: HarnessConfig, details: dict[str, Any]) -> None:
     """A model's config.json, as far as it is known before the model is fetched."""
-    if details.get("is_encoder_decoder"):
-        kind = details.get("model_type", "this model")
-        raise ConfigError(f"model.path: {kind} is an encoder-decoder; only causal models are there")
+    require_causal(details, "model.path")
     for name, strategy in load_strategies(config.method).items():
         try:
             strategy.check_model(details)

@@ -30,7 +30,7 @@ from harness.config.choices import (
 from harness.config.evaluation import BenchmarkConfig, EvalConfig, JudgeConfig
 from harness.config.fields import is_neutral
 from harness.config.material import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
-from harness.config.method import AdapterConfig, MethodConfig, PromptingConfig
+from harness.config.method import AdapterConfig, EditConfig, MethodConfig, PromptingConfig
 from harness.config.root import HarnessConfig, from_plain
 from harness.config.training import EngineConfig, TrainConfig
 
@@ -40,6 +40,7 @@ __all__ = [
     "BetweenTasks",
     "DataConfig",
     "Device",
+    "EditConfig",
     "EditStages",
     "EngineConfig",
     "EvalConfig",

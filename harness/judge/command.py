@@ -1,44 +1,71 @@
 """`harness judge`: compare two files of answers, without a run."""
 
+import argparse
 import json
+import re
 import sys
 import time
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-from harness.config import JudgeBackend, JudgeConfig
-from harness.errors import DataError
+from harness.config import Device, JudgeBackend, JudgeConfig
+from harness.devices import gpu_count
+from harness.errors import ConfigError, DataError
 from harness.files import write_json
 from harness.judge.cache import Cache
 from harness.judge.http import HttpJudge
-from harness.judge.judging import judge_pairs
+from harness.judge.judging import Backend, judge_pairs
 from harness.judge.local import LocalJudge
 from harness.judge.node import pair_up, read_predictions
 from harness.judge.prompts import RUBRICS
-from harness.judge.settings import check_judge
+from harness.judge.settings import MODEL, check_judge, local_model
 from harness.metrics.arguments import Arguments
+from harness.offline.models import OVERRIDES, is_hub, require_model
 
 _DESCRIPTION = """\
 Judge the answers of one file against those of another, in both orders: win, tie, lose, net win and
 the judge's inconsistency as one JSON object. A file is predictions.jsonl of an eval node, or
-{"prompts": [...], "results": [...]}. The key of the endpoint comes from the environment."""
+{"prompts": [...], "results": [...]}. With --base-url an endpoint judges, whose key comes from the
+environment; without, a model on this machine."""
 
 
 def main(argv: list[str]) -> int:
     """Judge, print the rates, write them with --out; return 0 or raise."""
     options = _parser().parse_args(argv)
+    try:
+        return _compare(options)
+    except ConfigError as error:
+        raise ConfigError(_by_flag(str(error), options.model)) from error
+
+
+def _by_flag(text: str, model: str) -> str:
+    """A message about a key of the configuration, in the words of this command line."""
+    keys = rf"\bjudge\.({'|'.join(_SETTINGS)})\b"
+    flags = re.sub(keys, lambda found: _flag(found[1]), text)
+    return flags.replace(OVERRIDES, f"judge=local judge.model={model} suite=[]")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _compare(options: argparse.Namespace) -> int:
     judge = JudgeConfig(
         backend=JudgeBackend.http if options.base_url else JudgeBackend.local,
         **{name: value for name, value in vars(options).items() if name in _SETTINGS},
     )
     check_judge(judge)
+    device = _device(Device(options.device))
+    model = local_model(judge)
+    if model is not None and is_hub(model):
+        require_model(model, MODEL)
     try:
         pairs = pair_up(_read(options.candidate), _read(options.baseline))
     except ValueError as error:
         raise DataError(f"{options.candidate} and {options.baseline}: {error}") from error
     cache = Cache(Path(judge.cache or "results/judge.sqlite"))
-    backend: Any = HttpJudge(judge) if options.base_url else LocalJudge(judge, "cpu")
+    local = judge.backend is JudgeBackend.local
+    backend: Backend = LocalJudge(judge, device) if local else HttpJudge(judge)
     found = judge_pairs(pairs, options.rubric, judge, backend, cache, _Progress())
     cache.close()
     result = {
@@ -51,6 +78,14 @@ def main(argv: list[str]) -> int:
         write_json(options.out, result)
     print(json.dumps(result, indent=2))
     return 0
+
+
+def _device(chosen: Device) -> str:
+    """'cuda' or 'cpu'. Raises ConfigError where the GPU that is asked for is not there."""
+    gpus = 0 if chosen is Device.cpu else gpu_count()
+    if chosen is Device.cuda and gpus == 0:
+        raise ConfigError("--device=cuda, but there is no GPU here; use --device=cpu")
+    return "cuda" if gpus else "cpu"
 
 
 class _Progress:
@@ -95,11 +130,16 @@ def _parser() -> Arguments:
     parser.add_argument("--baseline", type=Path, required=True, help="answers to compare with")
     parser.add_argument("--rubric", choices=sorted(RUBRICS), default="helpful")
     parser.add_argument("--out", type=Path, help="also write the JSON object there")
+    parser.add_argument(
+        "--device",
+        choices=[str(item) for item in Device],
+        default=str(Device.auto),
+        help="local: where the model runs; auto = a GPU if there is one",
+    )
     for spec in fields(JudgeConfig):
         if spec.name == "backend":
             continue
         kind = float if "float" in str(spec.type) else int if "int" in str(spec.type) else str
-        flag = f"--{spec.name.replace('_', '-')}"
         told = spec.metadata["help"]
-        parser.add_argument(flag, type=kind, default=spec.default, help=told)
+        parser.add_argument(_flag(spec.name), type=kind, default=spec.default, help=told)
     return parser

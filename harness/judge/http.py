@@ -10,10 +10,11 @@ from typing import Any
 from harness.config import JudgeConfig
 from harness.errors import ConfigError, StageFailed
 from harness.judge.cache import Reply
+from harness.judge.judging import Chat, Refused
 
-Messages = list[dict[str, str]]
 LONGEST_WAIT = 60.0
 PASSING = (408, 409, 425, 429)  # and every 5xx: the same request may succeed later
+REFUSALS = (400, 413, 422)  # of this one chat: too long, filtered
 
 
 class RateLimit:
@@ -61,9 +62,9 @@ class HttpJudge:
         self._limit = RateLimit(judge.requests_per_minute)
         self._sleep = sleep
 
-    def ask(self, messages: Messages) -> Reply:
-        """One reply. Raises StageFailed after `attempts` tries, or at once where trying again is
-        of no use (a wrong key, an unknown model)."""
+    def ask(self, messages: Chat) -> Reply:
+        """One reply. Raises Refused where the endpoint will not judge this chat, StageFailed after
+        `attempts` tries, or at once where no request can succeed (a wrong key, no such model)."""
         cause, wait = "", None
         for attempt in range(self.judge.attempts):
             if attempt:
@@ -75,7 +76,7 @@ class HttpJudge:
         told = f"after {self.judge.attempts} tries: {cause}"
         raise StageFailed(f"the judge at {self._url} failed {told}; what was judged is kept")
 
-    def _try(self, messages: Messages) -> tuple[Reply | None, str, float | None]:
+    def _try(self, messages: Chat) -> tuple[Reply | None, str, float | None]:
         """(reply, or why there is none, and how long the endpoint asks to wait)."""
         import requests
 
@@ -96,10 +97,13 @@ class HttpJudge:
             return None, type(error).__name__, None
         if answer.status_code in PASSING or answer.status_code >= 500:
             return None, f"HTTP {answer.status_code}", _retry_after(answer.headers)
+        told = " ".join(answer.text.split())[:200]
+        if answer.status_code in REFUSALS:
+            raise Refused(f"HTTP {answer.status_code}: {told}")
         if answer.status_code != 200:
             raise StageFailed(
                 f"the judge at {self._url} answered HTTP {answer.status_code} to model "
-                f"'{self.judge.model}': {' '.join(answer.text.split())[:200]}"
+                f"'{self.judge.model}': {told}"
             )
         return _read(answer)
 
@@ -114,11 +118,17 @@ def _read(answer: Any) -> tuple[Reply | None, str, float | None]:
     try:
         body = answer.json()
         text = body["choices"][0]["message"]["content"]
-        usage = body.get("usage") or {}
-        counts = (int(usage.get(name, 0)) for name in ("prompt_tokens", "completion_tokens"))
-        return Reply(str(text), *counts), "", None
+        usage = body.get("usage")
+        counts = [_count(usage, name) for name in ("prompt_tokens", "completion_tokens")]
+        return Reply(str(text or ""), *counts), "", None
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return None, f"a reply that is no chat completion ({type(error).__name__})", None
+
+
+def _count(usage: Any, name: str) -> int:
+    """Tokens that an endpoint tells; a reply that is paid for is kept where it tells none."""
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return int(value) if isinstance(value, int | float) else 0
 
 
 def _retry_after(headers: Any) -> float | None:

@@ -4,6 +4,7 @@ import threading
 from typing import Any
 
 from harness.config import JudgeConfig
+from harness.errors import ConfigError
 from harness.judge.cache import Reply
 
 
@@ -12,13 +13,17 @@ class LocalJudge:
     has one; else system and user text stand one after the other."""
 
     def __init__(self, judge: JudgeConfig, device: str) -> None:
+        """Load the model onto 'cpu' or 'cuda'. Raises ConfigError for files that do not load."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         self.judge = judge
-        self.tokenizer = AutoTokenizer.from_pretrained(judge.model, revision=judge.revision)
-        model = AutoModelForCausalLM.from_pretrained(
-            judge.model, revision=judge.revision, dtype="auto"
-        )
+        source: dict[str, Any] = {"revision": judge.revision}
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(judge.model, **source)
+            model = AutoModelForCausalLM.from_pretrained(judge.model, dtype="auto", **source)
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(f"judge.model: {judge.model} cannot be loaded: {reason}") from error
         self.model: Any = model.to(device).eval()
         self._lock = threading.Lock()
 

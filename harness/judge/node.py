@@ -8,7 +8,7 @@ from typing import Any
 from harness.config import HarnessConfig, JudgeBackend
 from harness.errors import StageFailed
 from harness.files import write_atomically, write_json
-from harness.judge.cache import Cache
+from harness.judge.cache import Cache, cache_path
 from harness.judge.http import HttpJudge
 from harness.judge.judging import Backend, judge_pairs
 from harness.judge.local import LocalJudge
@@ -26,7 +26,7 @@ class JudgeRunner:
         judge = config.judge
         local = judge.backend is JudgeBackend.local
         self.backend: Backend = LocalJudge(judge, device) if local else HttpJudge(judge)
-        self.cache = Cache(Path(judge.cache or store.root / "cache" / "judge.sqlite"))
+        self.cache = Cache(cache_path(judge, store.root))
 
     def run(self, spec: dict[str, Any], folder: Path, say: Callable[[float], None]) -> None:
         """Judge the pairs of a node's spec; writes scores, verdicts and costs into `folder`."""
@@ -40,7 +40,7 @@ class JudgeRunner:
             lambda done, total: say(done / (total + 1)),
         )
         write_json(folder / SCORES, found.rows())
-        write_json(folder / DETAILS, {"rubric": spec["rubric"], **found.usage})
+        write_json(folder / DETAILS, {"rubric": spec["rubric"], **found.counts(), **found.usage})
         lines = []
         for pair, judged, reasons in zip(pairs, found.judged, found.reasons, strict=True):
             record = {
@@ -48,6 +48,7 @@ class JudgeRunner:
                 "candidate": pair.candidate,
                 "baseline": pair.baseline,
                 "verdicts": [judged.straight, judged.swapped],
+                "identical": judged.identical,
                 "result": None if judged.malformed else judged.result,
                 "reasons": reasons,
             }

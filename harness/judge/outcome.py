@@ -14,17 +14,20 @@ _RIDGE = 1e-6  # keeps the length slope finite where length decides every pair
 
 @dataclass(frozen=True)
 class Judged:
-    """One pair: the verdicts with the candidate as A and as B; null = malformed. `lengths` are
-    those of candidate and baseline in characters."""
+    """One pair: the verdicts with the candidate as A and as B; null = none. `lengths` are those of
+    candidate and baseline in characters. identical: the answers are equal, so nobody was asked.
+    refused: the judge would not answer in one of the orders."""
 
     straight: str | None
     swapped: str | None
     lengths: tuple[int, int]
+    identical: bool = False
+    refused: bool = False
 
     @property
     def malformed(self) -> bool:
         """Did one of the two orders give no verdict?"""
-        return self.straight is None or self.swapped is None
+        return not self.identical and (self.straight is None or self.swapped is None)
 
     @property
     def inconsistent(self) -> bool:
@@ -46,18 +49,22 @@ class Judged:
 def rates(judged: Sequence[Judged]) -> list[dict[str, object]]:
     """Rows {metric, value, stderr, n, unit, higher_is_better} over the pairs with a verdict.
 
-    net_win = 100 (win - lose) / 2, in points. inconsistency: share of pairs whose orders disagree.
-    malformed: share of all pairs that lack a verdict, and count nowhere else.
-    length_controlled: see `length_controlled`.
+    net_win = 100 (win - lose) / 2, in points. Equal answers are ties. inconsistency: share of pairs
+    whose orders disagree, of those that the judge compared. Of all pairs: malformed is the share
+    that lacks a verdict and counts nowhere else, refused the part of it that the judge would not
+    answer, identical the share of equal answers. length_controlled: see `length_controlled`.
     """
     valid = [item for item in judged if not item.malformed]
+    compared = [item for item in valid if not item.identical]
     rows = []
     for name, higher in ((WIN, True), (TIE, True), (LOSE, False)):
         rows.append(_rate(name, [item.result == name for item in valid], higher))
     points = [100 * (_POINTS[item.result] - 0.5) for item in valid]
     rows.append(_row("net_win", _mean(points), _error(points), len(valid), "judge_points", True))
-    rows.append(_rate("inconsistency", [item.inconsistent for item in valid], False))
+    rows.append(_rate("inconsistency", [item.inconsistent for item in compared], False))
     rows.append(_rate("malformed", [item.malformed for item in judged], False))
+    rows.append(_rate("refused", [item.refused for item in judged], False))
+    rows.append(_rate("identical", [item.identical for item in judged], False))
     controlled = length_controlled(valid) if valid else None
     rows.append(_row("length_controlled", controlled, None, len(valid), "judge_rate", True))
     return rows

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
-from harness.config import HarnessConfig, JudgeBackend, JudgeConfig
+from harness.config import HarnessConfig, JudgeBackend, JudgeConfig, ModelConfig
 from harness.errors import ConfigError, suggest
+from harness.judge.cache import Cache, cache_path
 from harness.judge.prompts import RUBRICS
+from harness.modeling import folder_description, require_causal
+from harness.offline.models import cached_description
+
+MODEL = "judge.model"
 
 
 def check_judge(judge: JudgeConfig) -> None:
@@ -27,6 +32,8 @@ def check_judge(judge: JudgeConfig) -> None:
         )
     if judge.malformed_retries < 0 or judge.temperature < 0:
         raise ConfigError("judge.malformed_retries and judge.temperature: they must be 0 or more")
+    if judge.backend is JudgeBackend.local and judge.temperature > 0:
+        raise ConfigError(f"judge.temperature={judge.temperature}: a local judge is greedy; use 0")
     if judge.backend is JudgeBackend.http:
         if not str(judge.base_url or "").startswith(("http://", "https://")):
             raise ConfigError(
@@ -34,8 +41,31 @@ def check_judge(judge: JudgeConfig) -> None:
                 "judge.base_url=https://api.openai.com/v1"
             )
         api_key(judge)
-    elif not Path(judge.model).is_dir() and judge.model.count("/") != 1:
-        raise ConfigError(f"judge.model={judge.model}: give a model folder or a hub id")
+    check_local_model(judge)
+
+
+def local_model(judge: JudgeConfig) -> ModelConfig | None:
+    """The model that judges on this machine; None where none does."""
+    if judge.backend is not JudgeBackend.local:
+        return None
+    return ModelConfig(name=MODEL, path=judge.model, revision=judge.revision)
+
+
+def check_local_model(judge: JudgeConfig) -> None:
+    """Raise ConfigError for a local judge that is no folder of a causal model and no hub id."""
+    model = local_model(judge)
+    if model is None:
+        return
+    if not judge.model:
+        raise ConfigError(f"{MODEL}: which model judges? set {MODEL}=<folder or hub id>")
+    description = folder_description(model.path, MODEL)
+    require_causal(description or cached_description(model) or {}, MODEL)
+
+
+def require_cache(config: HarnessConfig) -> None:
+    """Open the file of replies of a run that judges, creating it. Raises ConfigError."""
+    if config.judge.backend is not JudgeBackend.none:
+        Cache(cache_path(config.judge, Path(config.store.root))).close()
 
 
 def check_judging(config: HarnessConfig) -> None:

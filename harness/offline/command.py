@@ -7,6 +7,7 @@ from huggingface_hub import constants
 
 from harness.config import HarnessConfig, ModelConfig
 from harness.errors import ConfigError
+from harness.judge.settings import MODEL, check_local_model, local_model
 from harness.offline.benchmarks import (
     datasets_cache,
     lm_eval_tasks,
@@ -15,20 +16,25 @@ from harness.offline.benchmarks import (
     readers,
     remembered,
 )
-from harness.offline.models import fetch, hub_files, is_hub, is_offline, missing_files
+from harness.offline.models import PLACE, fetch, hub_files, is_hub, is_offline, missing_files
 
 
 def prefetch(configs: list[HarnessConfig]) -> None:
     """Fetch models and benchmark data of all configurations. Raises ConfigError for the first
     thing that cannot be had; what was fetched before it stays."""
-    models = {(c.model.path, c.model.revision): c.model for c in configs if is_hub(c.model)}
+    models = {
+        (model.path, model.revision): (model, place)
+        for config in configs
+        for model, place in _models(config)
+        if is_hub(model)
+    }
     tasks = sorted({name for config in configs for name in lm_eval_tasks(config)})
     local = nltk_resources({name for config in configs for name in readers(config)})
     if not models and not tasks and not local:
         print("nothing to fetch: the model is a folder, and no suite reads from the network")
         return
-    for model in models.values():
-        _fetch_model(model)
+    for model, place in models.values():
+        _fetch_model(model, place)
     _fetch_tasks(tasks)
     for resource in local:
         _fetch_nltk(resource)
@@ -37,20 +43,27 @@ def prefetch(configs: list[HarnessConfig]) -> None:
         print(f"export {name}={value}")
 
 
-def _fetch_model(model: ModelConfig) -> None:
+def _models(config: HarnessConfig) -> list[tuple[ModelConfig, str]]:
+    """The models that a run loads, each with the key that names it."""
+    check_local_model(config.judge)
+    judge = local_model(config.judge)
+    return [*([] if judge is None else [(judge, MODEL)]), (config.model, PLACE)]
+
+
+def _fetch_model(model: ModelConfig, place: str) -> None:
     label = f"model {model.path}" + (f" at {model.revision}" if model.revision else "")
     if is_offline() and missing_files(model):
         raise ConfigError(f"{label} is not cached; prefetch needs network: unset HF_HUB_OFFLINE")
     if is_offline():
         print(f"{label}: cached")
         return
-    files = hub_files(model)
+    files = hub_files(model, place)
     if files.to_fetch == 0 and not missing_files(model):
         print(f"{label}: cached, {_size(files.total)}, commit {files.commit}")
         return
     print(f"{label}: fetching {_size(files.to_fetch)} of {_size(files.total)}", flush=True)
     started = time.monotonic()
-    fetch(model, files)
+    fetch(model, files, place)
     missing = missing_files(model)
     if missing:
         raise ConfigError(f"{label}: the hub has no {', '.join(missing)}; is it a causal model?")

@@ -21,7 +21,9 @@ from harness.config import ModelConfig
 from harness.errors import ConfigError
 from harness.modeling import TOKENIZER_FILES
 
-PREFETCH = "where there is network, run: python -m harness prefetch <the same overrides>"
+OVERRIDES = "<the same overrides>"
+PREFETCH = f"where there is network, run: python -m harness prefetch {OVERRIDES}"
+PLACE = "model.path"
 _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
@@ -80,19 +82,20 @@ def _missing_weights(model: ModelConfig) -> list[str]:
     return [_WEIGHTS[0][0]]
 
 
-def require_model(model: ModelConfig) -> None:
-    """Raise ConfigError where a hub model is neither cached nor to be had from the hub."""
+def require_model(model: ModelConfig, place: str = PLACE) -> None:
+    """Raise ConfigError where a hub model is neither cached nor to be had from the hub; `place`
+    is the key that names it, here as below."""
     missing = missing_files(model)
     if missing and is_offline():
         raise ConfigError(
-            f"{_named(model)} is not in the cache {constants.HF_HUB_CACHE} (no "
+            f"{_named(model, place)} is not in the cache {constants.HF_HUB_CACHE} (no "
             f"{', '.join(missing[:3])}) and HF_HUB_OFFLINE is set; {PREFETCH}"
         )
     if missing:
-        hub_files(model)
+        hub_files(model, place)
 
 
-def hub_files(model: ModelConfig) -> Files:
+def hub_files(model: ModelConfig, place: str = PLACE) -> Files:
     """Ask the hub for a model's files. Raises ConfigError: no such model or revision, no right to
     it, no network."""
     _quiet_off_terminals()
@@ -100,10 +103,10 @@ def hub_files(model: ModelConfig) -> Files:
         listed = snapshot_download(model.path, revision=model.revision, dry_run=True)
     except RevisionNotFoundError:
         raise ConfigError(
-            f"{_named(model)}: the hub has no revision {model.revision or 'main'}"
+            f"{_named(model, place)}: the hub has no revision {model.revision or 'main'}"
         ) from None
     except (DryRunError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise ConfigError(_unavailable(model, error)) from None
+        raise ConfigError(_unavailable(model, place, error)) from None
     wanted = set(choose_files([item.filename for item in listed]))
     chosen = [item for item in listed if item.filename in wanted]
     return Files(
@@ -124,13 +127,13 @@ def choose_files(names: list[str]) -> list[str]:
     return sorted({*weights, *(name for name in flat if name.endswith(_KEPT))})
 
 
-def fetch(model: ModelConfig, files: Files) -> None:
+def fetch(model: ModelConfig, files: Files, place: str = PLACE) -> None:
     """Bring the files into the cache; what arrived of an interrupted call is kept."""
     _quiet_off_terminals()
     try:
         snapshot_download(model.path, revision=model.revision, allow_patterns=files.names)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ConfigError(_unavailable(model, error)) from None
+        raise ConfigError(_unavailable(model, place, error)) from None
 
 
 def _quiet_off_terminals() -> None:
@@ -139,23 +142,24 @@ def _quiet_off_terminals() -> None:
         disable_progress_bars()
 
 
-def _named(model: ModelConfig) -> str:
+def _named(model: ModelConfig, place: str) -> str:
     at = f" at {model.revision}" if model.revision else ""
-    return f"model.path: {model.path}{at}"
+    return f"{place}: {model.path}{at}"
 
 
-def _unavailable(model: ModelConfig, error: BaseException) -> str:
+def _unavailable(model: ModelConfig, place: str, error: BaseException) -> str:
+    named = _named(model, place)
     while error.__cause__ is not None and not isinstance(error, RepositoryNotFoundError):
         error = error.__cause__
     if isinstance(error, GatedRepoError):
-        return f"{_named(model)} is gated; accept its terms on the hub and set HF_TOKEN"
+        return f"{named} is gated; accept its terms on the hub and set HF_TOKEN"
     if isinstance(error, RepositoryNotFoundError):
         return (
-            f"{_named(model)}: there is no such folder, and the hub has no such model "
+            f"{named}: there is no such folder, and the hub has no such model "
             "(for a private one set HF_TOKEN)"
         )
     reason = " ".join(str(error).split()) or type(error).__name__
     return (
-        f"{_named(model)} is not cached and {constants.ENDPOINT} cannot be reached "
+        f"{named} is not cached and {constants.ENDPOINT} cannot be reached "
         f"({reason[:120]}); {PREFETCH}"
     )

@@ -1,6 +1,7 @@
 """The last check before work starts: what the nodes to do read from the network can be had."""
 
 from harness.config import HarnessConfig
+from harness.judge.settings import MODEL, local_model
 from harness.nodes import Node
 from harness.offline.benchmarks import (
     lm_eval_tasks,
@@ -13,10 +14,14 @@ from harness.offline.models import is_hub, require_model
 
 
 def require_inputs(config: HarnessConfig, nodes: list[Node]) -> None:
-    """Raise ConfigError, in one line, for a hub model, a benchmark of lm-eval or a resource of nltk
-    that is neither cached nor within reach. What is done already needs none of them."""
+    """Raise ConfigError, in one line, for a hub model, a judging one included, a benchmark of
+    lm-eval or a resource of nltk that is neither cached nor within reach. What is done already
+    needs none of them."""
     if nodes and is_hub(config.model):
         require_model(config.model)
+    judge = local_model(config.judge)
+    if judge is not None and is_hub(judge) and any(node.kind == "judge" for node in nodes):
+        require_model(judge, MODEL)
     scored = [node.spec["what"] for node in nodes if node.kind == "eval"]
     for reader, place in readers(config).items():
         if reader in {what.get("source") for what in scored}:

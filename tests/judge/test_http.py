@@ -37,11 +37,11 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUDGE_API_KEY", SECRET)
 
 
-def run(endpoint: Endpoint, place: Path, **changes: object) -> Verdicts:
+def run(endpoint: Endpoint, place: Path, pairs: list[Pair] = PAIRS, **changes: object) -> Verdicts:
     judge = settings(endpoint.url, **changes)
     cache = Cache(place / "judge.sqlite")
     try:
-        return judge_pairs(PAIRS, "helpful", judge, HttpJudge(judge), cache)
+        return judge_pairs(pairs, "helpful", judge, HttpJudge(judge), cache)
     finally:
         cache.close()
 
@@ -85,7 +85,88 @@ def test_a_reply_without_a_verdict_is_asked_again_and_then_counted(tmp_path: Pat
         assert endpoint.requests == 26
 
 
-@pytest.mark.parametrize("status", [400, 401, 404])
+def test_equal_answers_are_a_tie_that_nobody_is_asked_about(tmp_path: Path) -> None:
+    same = [Pair(f"Question {i}?", "the same", "the same") for i in range(10)]
+    with Endpoint() as endpoint:
+        found = run(endpoint, tmp_path, [*same, *PAIRS[:2]])
+        assert endpoint.requests == 4
+    assert [item.result for item in found.judged] == ["tie"] * 10 + RESULTS[:2]
+    assert found.counts() == {"pairs": 12, "identical": 10, "malformed": 0, "refused": 0}
+    with Endpoint() as endpoint:
+        assert run(endpoint, tmp_path / "other", same).usage["requests_sent"] == 0
+        assert endpoint.requests == 0
+
+
+def test_equal_chats_are_asked_once(tmp_path: Path) -> None:
+    """Five times one pair, and five times the same two answers the other way round."""
+    pair, mirrored = Pair("Why?", "longer", "short"), Pair("Why?", "short", "longer")
+    with Endpoint(delay=0.05) as endpoint:
+        found = run(endpoint, tmp_path, [pair, mirrored] * 5, workers=8)
+        assert endpoint.requests == 2
+        assert set(endpoint.answered.values()) == {1}
+    assert [item.result for item in found.judged] == ["win", "lose"] * 5
+    assert found.usage["requests_sent"] == 2
+    assert found.usage["prompt_tokens"] == 200
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_chat_that_is_refused_costs_one_pair(status: int, tmp_path: Path) -> None:
+    with Endpoint(((status, {}, "context\nlength exceeded"),)) as endpoint:
+        found = run(endpoint, tmp_path, workers=1)
+        assert endpoint.requests == 24
+        assert [item.malformed for item in found.judged] == [True] + [False] * 11
+        assert found.counts() == {"pairs": 12, "identical": 0, "malformed": 1, "refused": 1}
+        assert found.reasons[0][0] == f"refused: HTTP {status}: context length exceeded"
+        rows = {row["metric"]: row for row in found.rows()}
+        assert rows["refused"]["value"] == rows["malformed"]["value"] == pytest.approx(1 / 12)
+        assert rows["win"]["n"] == 11
+        again = run(endpoint, tmp_path, workers=1)
+        assert endpoint.requests == 25
+    assert [item.result for item in again.judged] == RESULTS
+
+
+def test_a_judge_that_refuses_everything_has_judged_nothing(tmp_path: Path) -> None:
+    trouble = ((400, {}, "max_tokens is not supported"),)
+    with Endpoint(trouble * 24) as endpoint:
+        with pytest.raises(StageFailed, match=r"refused all 24 requests, .*: HTTP 400: max_"):
+            run(endpoint, tmp_path)
+        assert [item.result for item in run(endpoint, tmp_path).judged] == RESULTS
+    with Endpoint(trouble * 2) as endpoint:
+        few = run(endpoint, tmp_path / "other", PAIRS[:1])
+    assert [item.refused for item in few.judged] == [True]
+
+
+def _completion(text: str | None, usage: object) -> tuple[int, dict, str]:
+    return 200, {}, json.dumps({"choices": [{"message": {"content": text}}], "usage": usage})
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": None, "completion_tokens": None}, None, []])
+def test_a_reply_without_counts_is_kept(usage: object, tmp_path: Path) -> None:
+    """The first answer is the shorter one, so B."""
+    with Endpoint((_completion("Shorter.\n[[B]]", usage),)) as endpoint:
+        found = run(endpoint, tmp_path, workers=1)
+        assert endpoint.requests == 24
+    assert [item.result for item in found.judged] == RESULTS
+    assert found.usage["prompt_tokens"] == 2300
+
+
+def test_every_reply_that_was_paid_for_is_counted(tmp_path: Path) -> None:
+    """Two replies without a verdict, one of them without any text, before the first one with."""
+    nothing = _completion(None, {"prompt_tokens": 7, "completion_tokens": 3})
+    with Endpoint(("undecided", nothing)) as endpoint:
+        prices = {"price_prompt": 2.0, "price_completion": 1000.0}
+        found = run(endpoint, tmp_path, workers=1, **prices)
+        again = run(endpoint, tmp_path, workers=1)
+        assert endpoint.requests == 26
+    assert not any(item.malformed for item in found.judged)
+    assert found.usage["requests_sent"] == 26
+    assert found.usage["prompt_tokens"] == again.usage["prompt_tokens"] == 2400 + 100 + 7
+    assert found.usage["completion_tokens"] == 240 + 10 + 3
+    assert found.usage["price"] == pytest.approx((2507 * 2 + 253 * 1000) / 1e6)
+    assert again.usage["price"] is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
 def test_what_cannot_pass_stops_at_once(status: int, tmp_path: Path) -> None:
     with Endpoint(((status, {}, "no such model"),)) as endpoint:
         with pytest.raises(StageFailed, match=f"HTTP {status} to model 'm': no such model"):

@@ -63,6 +63,18 @@ def test_rates_by_hand() -> None:
     assert found["net_win"]["stderr"] == pytest.approx(math.sqrt(variance / 4))
 
 
+def test_equal_answers_count_as_ties_and_say_nothing_about_the_judge() -> None:
+    same = Judged(None, None, (100, 100), identical=True)
+    refused = Judged("A", None, (100, 100), refused=True)
+    items = [same, same, judged("A", "B"), judged("A", "A"), refused]
+    found = {row["metric"]: (row["value"], row["n"]) for row in rates(items)}
+    assert found["tie"] == (0.75, 4)
+    assert found["net_win"] == (pytest.approx(50 / 4), 4)
+    assert found["inconsistency"] == (0.5, 2)
+    assert found["malformed"] == found["refused"] == (0.2, 5)
+    assert found["identical"] == (0.4, 5)
+
+
 def test_without_differences_in_length_nothing_is_controlled() -> None:
     items = [judged("A", "B"), judged("A", "B"), judged("B", "A"), judged("C", "C")]
     assert length_controlled(items) == pytest.approx(0.625)

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from conftest import harness, refused, write_rows
 from judge.endpoint import Endpoint
+from pandas import DataFrame
 
+from harness.report.runs import load_runs
 from harness.report.schema import read_scores
 
 pytestmark = pytest.mark.distributed
@@ -46,7 +48,7 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
     monkeypatch.setenv("JUDGE_API_KEY", "sk-very-secret")
     with Endpoint(((401, {}, "no"),)) as endpoint:
         judge = ["judge=http", f"judge.base_url={endpoint.url}", "judge.model=m"]
-        judge += ["judge.workers=1"]
+        judge += ["judge.workers=1", "judge.price_completion=100"]
         broken = harness(*judged_run, *judge)
         assert broken.returncode == 1
         assert "HTTP 401" in broken.stderr
@@ -66,8 +68,10 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
     assert mine["headline"].all()
     nodes = list((tmp_path / "store" / "judge").iterdir())
     assert len(nodes) == 3
+    _check_costs(frame, nodes)
     for line in (nodes[0] / "predictions.jsonl").read_text().splitlines():
         row = json.loads(line)
+        assert row["identical"] == (row["candidate"] == row["baseline"])
         lengths = len(row["candidate"]), len(row["baseline"])
         wanted = "tie" if lengths[0] == lengths[1] else "win" if lengths[0] > lengths[1] else "lose"
         assert row["result"] == wanted
@@ -77,6 +81,21 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
         "tables", "--scores", str(tmp_path / "results/scores.csv"), "--out", str(tmp_path / "out")
     )
     assert tables.returncode == 0, tables.stderr
+
+
+def _check_costs(frame: DataFrame, nodes: list[Path]) -> None:
+    """What judging cost is a row of every stage, kept apart from what training cost."""
+    rows = frame[(frame["suite"] == "cost") & (frame["benchmark"] == "judge")]
+    assert set(rows["subtask"]) == {"instruction/asked"}
+    spent = {metric: list(part["value"]) for metric, part in rows.groupby("metric")}
+    details = [json.loads((node / "details.json").read_text()) for node in nodes]
+    for name in ("prompt_tokens", "completion_tokens", "price"):
+        assert sorted(spent[f"judge_{name}"]) == sorted(item[name] for item in details)
+    (run,) = load_runs(frame)
+    tokens = sum(item["completion_tokens"] for item in details)
+    assert run.costs["judge_completion_tokens"] == tokens > 0
+    assert run.costs["judge_price"] == pytest.approx(tokens * 100 / 1e6)
+    assert run.costs["optimizer_steps"] == 4
 
 
 def test_a_local_model_may_judge(judged_run: list[str], tiny_model: Path, tmp_path: Path) -> None:
@@ -90,7 +109,9 @@ def test_a_local_model_may_judge(judged_run: list[str], tiny_model: Path, tmp_pa
     assert frame[frame["metric"] == "tie"]["value"].isna().all()
 
 
-def test_refusals(judged_run: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusals(
+    judged_run: list[str], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("JUDGE_API_KEY", raising=False)
     assert "the environment variable JUDGE_API_KEY holds no key" in refused(
         *judged_run, "judge=http"
@@ -98,6 +119,14 @@ def test_refusals(judged_run: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("JUDGE_API_KEY", "k")
     assert "judge.base_url=nowhere" in refused(*judged_run, "judge=http", "judge.base_url=nowhere")
     assert "which model judges" in refused(*judged_run, "judge=local")
+    local = [*judged_run, "judge=local", f"judge.model={tiny_model}"]
+    assert "a local judge is greedy" in refused(*local, "judge.temperature=0.5")
+    (tmp_path / "text").write_text("this is no database, but a text that is longer than a header")
+    line = refused(*local, f"judge.cache={tmp_path / 'text'}")
+    assert f"judge.cache: {tmp_path / 'text'} cannot hold the judge's replies" in line
+    line = refused(*local, f"judge.cache={tmp_path / 'text' / 'x.sqlite'}")
+    assert "its folder cannot be made" in line
+    assert not (tmp_path / "store" / "train").exists()
     line = refused(*judged_run, "judge=http", "suite=[]")
     assert "no benchmark of the suites is judged" in line
     wrong = "suite.instruction.benchmarks.asked.judged=helpfull"

@@ -31,6 +31,19 @@ general:
 """
 
 
+JUDGED = """\
+instruction:
+  benchmarks:
+    asked:
+      folder: asked
+      scorer: harness.metrics.scorers.exact
+      headline: accuracy
+      judged: helpful
+      max_prompt_tokens: 64
+      max_answer_tokens: 12
+"""
+
+
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """The micro model with a second copy of its weights, and the data of one benchmark."""
@@ -205,6 +218,43 @@ def test_a_missing_nltk_resource_is_named(
     line = refused("--config-dir", str(suites), *_with_suite(tiny_run, "instructions"))
     assert "lm_eval_task=ifeval is not cached" in line
     assert f"nltk's punkt_tab is not in NLTK_DATA={tmp_path / 'nltk'}" in line
+
+
+def test_a_judging_model_is_fetched_and_demanded(
+    hub: Hub, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = tmp_path / "suites" / "asked"
+    asked.mkdir(parents=True)
+    rows = [{"prompt": f"Say {i}.", "answer": ""} for i in range(4)]
+    (asked / "test.json").write_text(json.dumps(rows))
+    conf = tmp_path / "conf" / "suite"
+    conf.mkdir(parents=True)
+    (conf / "asked.yaml").write_text(JUDGED)
+    run = _with_suite(tiny_run, "asked")
+    command = ["--config-dir", str(conf.parent), *run, f"data.suite_root={asked.parent}"]
+    command += ["judge=local", "judge.model=org/micro"]
+
+    _environment(monkeypatch, tmp_path / "hf", None)
+    line = refused(*command)
+    assert "judge.model: org/micro is not in the cache" in line
+    assert "HF_HUB_OFFLINE is set; where there is network, run: python -m harness prefetch" in line
+    planned = harness("plan", *command)
+    assert planned.returncode == 0, planned.stderr
+    assert "to fetch before this can run: judge.model: org/micro" in planned.stdout
+    assert not (tmp_path / "store" / "train").exists()
+
+    _environment(monkeypatch, tmp_path / "hf", hub.url)
+    line = refused("prefetch", *command, "judge.model=org/mikro")
+    assert "judge.model: org/mikro: there is no such folder, and the hub has no such model" in line
+    assert "judge.model: there is no folder mikro" in refused(
+        "prefetch", *command, "judge.model=mikro"
+    )
+    fetched = harness("prefetch", *command)
+    assert fetched.returncode == 0, fetched.stderr
+    assert f"model org/micro: 5 files, commit {COMMIT}" in fetched.stdout
+
+    _environment(monkeypatch, tmp_path / "hf", None)
+    assert "to fetch" not in harness("plan", *command).stdout
 
 
 def _with_suite(tiny_run: list[str], suite: str) -> list[str]:
