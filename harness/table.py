@@ -47,8 +47,15 @@ def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[d
     folder = store.path(kind, cell["key"])
     if not (folder / "manifest.json").is_file():
         return
-    manifest = store.manifest(kind, cell["key"])
-    for score in store.read(kind, cell["key"], SCORES):
+    model_key = store.manifest(kind, cell["key"])["model"]["key"]
+    yield from score_rows(run, cell, store.read(kind, cell["key"], SCORES), model_key)
+
+
+def score_rows(
+    run: dict[str, Any], cell: dict[str, Any], scores: list[dict[str, Any]], model_key: str
+) -> Iterator[dict[str, Any]]:
+    """The table's rows of one cell of a run, from the scores of its node."""
+    for score in scores:
         headline = (
             score["subtask"] is None
             and score["metric"] == cell["headline"]
@@ -67,7 +74,8 @@ def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[d
             "unit": score.get("unit", cell["unit"]),
             "status": DONE,
             "schema": SCHEMA_VERSION,
-            "model_key": manifest["model"]["key"],
+            "side": cell.get("side"),
+            "model_key": model_key,
             "eval_key": cell["key"],
             "harness_version": __version__,
         }
@@ -119,6 +127,7 @@ def _cost_rows(store: Store, run: dict[str, Any], stage: int, key: str) -> Itera
             "unit": unit,
             "status": DONE,
             "schema": SCHEMA_VERSION,
+            "side": None,
             "model_key": key,
             "eval_key": None,
             "harness_version": __version__,

@@ -176,6 +176,44 @@ def test_protocols_are_rows_of_their_own(run_rows):
     assert {row["delta_general"] for row in found.values()} == {"-10.0"}
 
 
+def suite_rows(score_row, run, suite, **benchmarks):
+    """Scores of benchmarks at stages 0 and 2: name -> (side, before, after)."""
+    return [
+        score_row(run=run, suite=suite, benchmark=name, side=side, stage=stage, value=value)
+        for name, (side, *values) in benchmarks.items()
+        for stage, value in zip((0, 2), values, strict=True)
+    ]
+
+
+def test_refusal_and_compliance_are_two_numbers(run_rows, score_row):
+    sided = suite_rows(
+        score_row,
+        "r1",
+        "safety",
+        advbench=("harmful", 0.2, 0.9),
+        xstest_unsafe=("harmful", 0.4, 0.9),
+        xstest_safe=("benign", 0.9, 0.1),
+    )
+    (found,) = records(main_table(groups_of(run_rows("r1", FIRST) + sided), "d"))
+    assert float(found["delta_safety_harmful"]) == pytest.approx(60)
+    assert float(found["delta_safety_benign"]) == pytest.approx(-80)
+    assert "delta_safety" not in found
+    text = main_table_markdown(to_frame(run_rows("r1", FIRST) + sided))
+    assert "Δ refusal" in text
+    assert max(map(len, text.splitlines())) <= 120
+    # Benchmarks without a side, or of one side only, have the suite's own delta.
+    plain = suite_rows(score_row, "r2", "safety", micro=(None, 0.5, 0.4))
+    one = suite_rows(score_row, "r2", "safety", advbench=("harmful", 0.5, 0.3))
+    (alone,) = records(main_table(groups_of(run_rows("r2", FIRST) + one), "d"))
+    assert alone["delta_safety"] == "-20.0"
+    both = run_rows("r1", FIRST) + sided + run_rows("r2", FIRST, method="b") + plain
+    for row in both:
+        row["method"] = {"r1": "a", "r2": "b"}[row["run"]]
+    found = by_method(main_table(groups_of(both), "d"))
+    assert (found["a"]["delta_safety"], found["b"]["delta_safety_benign"]) == ("", "")
+    assert found["b"]["delta_safety"] == "-10.0"
+
+
 def test_matrix_table(rows):
     group = groups_of(rows)[1]
     found = records(matrix_table(group, "d", "m"))
