@@ -5,7 +5,10 @@ import io
 
 import pytest
 
+from harness.compose import load
 from harness.errors import DataError
+from harness.keys import plain
+from harness.nodes import Cell
 from harness.report.command import main, matrix_names
 from harness.report.runs import group_runs, load_runs
 from harness.report.schema import scores_digest, to_frame, write_scores
@@ -17,6 +20,7 @@ from harness.report.tables import (
     matrix_table,
     suites_table,
 )
+from harness.table import score_rows
 
 FIRST = {(1, "a_1"): 0.8, (2, "a_1"): 0.4, (2, "b"): 0.6}
 SECOND = {(1, "a_1"): 0.8, (2, "a_1"): 0.6, (2, "b"): 0.8}
@@ -212,6 +216,17 @@ def test_refusal_and_compliance_are_two_numbers(run_rows, score_row):
     found = by_method(main_table(groups_of(both), "d"))
     assert (found["a"]["delta_safety"], found["b"]["delta_safety_benign"]) == ("", "")
     assert found["b"]["delta_safety"] == "-10.0"
+
+
+def test_the_safety_suite_names_its_sides():
+    benchmarks = load(["suite=[safety]"]).suite["safety"].benchmarks
+    sides = {name: item.side for name, item in benchmarks.items() if item.side}
+    assert sides == {"advbench": "harmful", "xstest_unsafe": "harmful", "xstest_safe": "benign"}
+    cell = Cell(0, None, "safety", "advbench", "k", "refused", "none", "score", 0, "test", "eval",
+                side=sides["advbench"])  # fmt: skip
+    run = {"tasks": ["a"]}
+    score = {"subtask": None, "metric": "refused", "filter": "none", "value": 1.0}
+    assert [row["side"] for row in score_rows(run, plain(cell), [score], "m")] == ["harmful"]
 
 
 def test_matrix_table(rows):
