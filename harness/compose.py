@@ -35,6 +35,17 @@ def conf_dir() -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / "conf"
 
 
+def sequence_tasks(name: str) -> tuple[str, ...]:
+    """The tasks of an option of the `sequence` group, in its order; none without such an option."""
+    path = conf_dir() / "sequence" / f"{name}.yaml"
+    if Path(name).name != name or not path.is_file():
+        return ()
+    for entry in OmegaConf.load(path).get("defaults", []):
+        if OmegaConf.is_dict(entry) and "override /task" in entry:
+            return tuple(str(task).rpartition("/")[2] for task in entry["override /task"])
+    return ()
+
+
 def option_names(group: str, overrides: list[str]) -> list[str]:
     """The options of a config group, those of `hydra.searchpath` folders included."""
     folders = [conf_dir(), *search_path(overrides)]

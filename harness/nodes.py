@@ -46,9 +46,10 @@ class Cell:
     headline: str
     filter: str
     unit: str
-    shots: int
+    shots: int | None
     split: str
     kind: str = "eval"
+    side: str | None = None
 
 
 @dataclass

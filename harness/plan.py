@@ -228,6 +228,7 @@ class _Planner:
                 shots=getattr(what, "shots", self.config.method.prompting.demonstrations),
                 split=split,
                 kind=kind,
+                side=getattr(what, "side", None),
             )
         )
 

@@ -9,6 +9,7 @@ from harness import __version__
 from harness.estimates import stored_weights
 from harness.files import write_json
 from harness.keys import plain
+from harness.modeling import ADAPTER_WEIGHTS
 from harness.plan import Plan
 from harness.report.schema import DONE, SCHEMA_VERSION, write_scores
 from harness.store import MANIFEST, Store
@@ -49,8 +50,15 @@ def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[R
     folder = store.path(kind, cell["key"])
     if not (folder / MANIFEST).is_file():
         return
-    manifest = store.manifest(kind, cell["key"])
-    for score in store.read(kind, cell["key"], SCORES):
+    model_key = store.manifest(kind, cell["key"])["model"]["key"]
+    yield from score_rows(run, cell, store.read(kind, cell["key"], SCORES), model_key)
+
+
+def score_rows(
+    run: dict[str, Any], cell: dict[str, Any], scores: list[dict[str, Any]], model_key: str
+) -> Iterator[Row]:
+    """The table's rows of one cell of a run, from the scores of its node."""
+    for score in scores:
         headline = (
             score["subtask"] is None
             and score["metric"] == cell["headline"]
@@ -69,7 +77,8 @@ def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[R
             "unit": score.get("unit", cell["unit"]),
             "status": DONE,
             "schema": SCHEMA_VERSION,
-            "model_key": manifest["model"]["key"],
+            "side": cell.get("side"),
+            "model_key": model_key,
             "eval_key": cell["key"],
             "harness_version": __version__,
         }
@@ -97,7 +106,7 @@ def _cost_rows(store: Store, run: dict[str, Any], stage: int, key: str) -> Itera
     if not (folder / MANIFEST).is_file():
         return
     cost = store.read("train", key, "training.json").get("cost", {})
-    beside = [*folder.glob("strategy_*.safetensors"), *folder.glob("adapter_model.safetensors")]
+    beside = [*folder.glob("strategy_*.safetensors"), *folder.glob(ADAPTER_WEIGHTS)]
     cost = {**cost, "extra_parameters": sum(stored_weights(path) for path in beside)}
     about = {
         "stage": stage,
@@ -149,6 +158,7 @@ def _cost(run: dict[str, Any], about: Row, metric: str, value: float, unit: str)
         "unit": unit,
         "status": DONE,
         "schema": SCHEMA_VERSION,
+        "side": None,
         "harness_version": __version__,
     }
 

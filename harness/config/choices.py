@@ -81,6 +81,11 @@ class Average(StrEnum):
     items = "items"
 
 
+class Side(StrEnum):
+    harmful = "harmful"
+    benign = "benign"
+
+
 class BetweenTasks(StrEnum):
     keep = "keep"
     stack = "stack"

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from harness.config.choices import Average, FutureCells, JudgeBackend, PastCells, Split, SuiteStages
+from harness.config.choices import (
+    Average,
+    FutureCells,
+    JudgeBackend,
+    PastCells,
+    Side,
+    Split,
+    SuiteStages,
+)
 from harness.config.fields import EVAL, JUDGE, key
 
 
@@ -59,6 +67,11 @@ class BenchmarkConfig:
         "first so many items only, of every subtask; null = eval.limit", None, identity=EVAL
     )
     unit: str = key("unit of the headline metric; deltas average one unit", "score")
+    side: Side | None = key(
+        "harmful (refusals count) | benign (compliance counts); a table whose suite has both gives"
+        " a delta for each; null = the suite has one",
+        None,
+    )
     judged: str | None = key(
         "helpful | harmless: the rubric by which a judge compares its answers with stage 0's", None
     )

@@ -1,7 +1,7 @@
 """lm-eval's results as score rows and predictions of a node."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.evaluation.task_yaml import subtask_name
@@ -75,17 +75,24 @@ def _averages(rows: list[Row], tasks: int, by_items: bool) -> Iterator[Row]:
             continue
         total = sum(sizes)
         weights = [size / total if by_items else 1 / tasks for size in sizes]
-        errors = [row["stderr"] for row in parts]
-        parts_of_error = (weight * error for weight, error in zip(weights, errors, strict=True))
-        yield {
-            "subtask": None,
-            "metric": metric,
-            "filter": chosen,
-            "value": math.fsum(w * row["value"] for w, row in zip(weights, parts, strict=True)),
-            "stderr": None if None in errors else math.hypot(*parts_of_error),
-            "n": total,
-            "higher_is_better": parts[0]["higher_is_better"],
-        }
+        yield weighted_mean(parts, weights)
+
+
+def weighted_mean(parts: Sequence[Row], weights: Sequence[float]) -> Row:
+    """The whole's row from its parts' rows of one metric, with the error for independent parts;
+    null where a part's is. Its n is the sum of theirs."""
+    errors = [row["stderr"] for row in parts]
+    sizes = [row["n"] for row in parts]
+    known = None not in errors
+    return {
+        **parts[0],
+        "subtask": None,
+        "value": math.fsum(w * row["value"] for w, row in zip(weights, parts, strict=True)),
+        "stderr": math.hypot(*(w * e for w, e in zip(weights, errors, strict=True)))
+        if known
+        else None,
+        "n": None if None in sizes else sum(sizes),
+    }
 
 
 def _prediction(sample: dict[str, Any], subtask: str | None) -> Row:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harness.compose import sequence_tasks
 from harness.imports import lm_eval_files, trace_files
 from harness.imports.record import RunName, finish, record
 from harness.metrics.arguments import Arguments
@@ -20,8 +21,11 @@ def main(argv: list[str]) -> int:
     require_writable(options.results, "--results")
     store, schedule = Store(str(options.store)), "sequential"
     tasks: list[str] = []
+    sequence = options.sequence or ("trace_rcl" if options.reasoning else "trace")
     if options.format == "trace":
-        cells, tasks, schedule = trace_files.read_folder(options.folder)
+        cells, tasks, schedule = trace_files.read_folder(
+            options.folder, sequence_tasks(sequence), options.reasoning
+        )
     else:
         cells = lm_eval_files.read_folder(
             options.folder, options.stage, options.suite, options.metric
@@ -29,7 +33,7 @@ def main(argv: list[str]) -> int:
     name = RunName(
         model=options.model,
         method=options.method,
-        sequence=options.sequence,
+        sequence=sequence,
         data=options.data,
         protocol=options.protocol,
         seed=options.seed,
@@ -50,10 +54,12 @@ def _parser() -> Arguments:
     parser.add_argument("folder", type=Path, help="folder with the result files")
     parser.add_argument("--model", required=True, help="name of the model in tables")
     parser.add_argument("--method", required=True, help="name of the method in tables")
-    parser.add_argument("--sequence", default="trace", help="name of the sequence (trace)")
+    parser.add_argument("--sequence", help="name of the sequence (trace; of RCL trace_rcl)")
     parser.add_argument("--data", default="", help="name of the data, for example trace_5000")
     parser.add_argument("--protocol", default="imported", help="name of the protocol (imported)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the run (0)")
+    rcl = "trace: answers reason first (RCL data); score as conf/task/reasoning does"
+    parser.add_argument("--reasoning", action="store_true", help=rcl)
     parser.add_argument("--stage", type=int, default=0, help="lm_eval: tasks trained before (0)")
     parser.add_argument("--suite", default="general", help="lm_eval: suite of the tasks (general)")
     parser.add_argument("--metric", help="lm_eval: the headline metric of every task")

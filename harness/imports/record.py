@@ -9,18 +9,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.compose import sequence_tasks
+from harness.errors import ConfigError, DataError
 from harness.files import write_atomically, write_json
 from harness.keys import digest, plain
 from harness.nodes import Cell
+from harness.report.schema import SCORE_UNIT, check_rows
 from harness.store import Store
-from harness.table import SCORES, rebuild_table
+from harness.table import SCORES, rebuild_table, score_rows
 
 PREDICTIONS = "predictions.jsonl"
 
 
 @dataclass
 class Imported:
-    """One cell: where it stands, its score rows, and its predictions where there are some."""
+    """One cell: where it stands, its score rows, and its predictions where there are some.
+
+    A row of a metric that is no score in 0..1 has a "unit". `shots` is null where not known.
+    """
 
     stage: int
     suite: str
@@ -30,6 +36,7 @@ class Imported:
     source: Path
     rows: list[dict[str, Any]]
     predictions: list[dict[str, Any]] = field(default_factory=list)
+    shots: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,17 +55,19 @@ class RunName:
 def record(cells: Sequence[Imported], name: RunName, tasks: Sequence[str], store: Store) -> str:
     """Write every cell as a node and add them to the run of this name; returns the run's id.
 
-    Imported again, a cell takes the place of the one before it.
+    Imported again, a cell takes the place of the one before it. tasks: the run's, in the order of
+    training; empty = those of the run so far, else of the sequence in its name. Raises DataError
+    or ConfigError, before anything is written, where the cells do not fit the run or the table.
     """
     about = {"experiment": "imported", **plain(name)}
     run_id = digest(about)
     path = store.root / "runs" / f"{run_id}.json"
-    known = json.loads(path.read_text())["cells"] if path.is_file() else []
-    made = [plain(_node(cell, tasks, name, store)) for cell in cells]
+    before = json.loads(path.read_text()) if path.is_file() else {"run": {"tasks": []}, "cells": []}
+    columns = _columns(tasks, before, name)
+    nodes = [_Node.of(cell, columns, name, store) for cell in cells]
+    made = [plain(node.cell) for node in nodes]
     replaced = {_place(cell) for cell in made}
-    kept = [cell for cell in known if _place(cell) not in replaced]
-    every = [*kept, *made]
-    columns = list(tasks) or (json.loads(path.read_text())["run"]["tasks"] if known else [])
+    every = [*(cell for cell in before["cells"] if _place(cell) not in replaced), *made]
     targets = {(c["stage"], c["benchmark"]) for c in every if c["suite"] == "target"}
     run = {
         **about,
@@ -70,9 +79,30 @@ def record(cells: Sequence[Imported], name: RunName, tasks: Sequence[str], store
         "backend": "imported",
         "model_key": "imported",
     }
+    check_rows([row for node in nodes for row in node.table_rows(run)])
+    for node in nodes:
+        node.write(store)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"run": run, "cells": every, "training": []})
     return run_id
+
+
+def _columns(tasks: Sequence[str], before: dict[str, Any], name: RunName) -> list[str]:
+    """The run's tasks in the order of training."""
+    known = before["run"]["tasks"]
+    scored = any(cell["suite"] == "target" for cell in before["cells"])
+    if tasks and scored and list(tasks) != known:
+        raise DataError(
+            f"the imported run of this name has the tasks {', '.join(known)}, these files have "
+            f"{', '.join(tasks)}; tell the runs apart by --method, --data or --seed"
+        )
+    columns = list(tasks) or known or list(sequence_tasks(name.sequence))
+    if not columns:
+        raise ConfigError(
+            f"--sequence {name.sequence}: its tasks are not known; import the scores of its tasks "
+            "first, or name a sequence of conf/sequence"
+        )
+    return columns
 
 
 def finish(store: Store, results: Path) -> Path:
@@ -94,35 +124,57 @@ def score_row(metric: str, values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _node(cell: Imported, tasks: Sequence[str], name: RunName, store: Store) -> Cell:
-    sha = store.hashes.file(cell.source)
-    place = [cell.stage, cell.suite, cell.benchmark]
-    key = digest({"kind": "import", "file": sha, "cell": place, "rows": cell.rows})
-    about = {
-        "label": f"import {cell.benchmark}",
-        "stage": cell.stage,
-        "source": {"path": str(cell.source), "sha256": sha},
-        "model": {"kind": "imported", "key": f"imported-{sha[:12]}"},
-    }
-    with store.writing("eval", key, about, os.getpid()) as folder:
-        write_json(folder / SCORES, cell.rows)
-        lines = (json.dumps(item, ensure_ascii=False) + "\n" for item in cell.predictions)
-        write_atomically(folder / PREDICTIONS, "".join(lines))
-    trained = tasks[cell.stage - 1] if 0 < cell.stage <= len(tasks) else None
-    if name.schedule == "joint":
-        trained = None
-    return Cell(
-        stage=cell.stage,
-        trained_task=trained,
-        suite=cell.suite,
-        benchmark=cell.benchmark,
-        key=key,
-        headline=cell.headline,
-        filter=cell.filter,
-        unit="score",
-        shots=0,
-        split="test",
-    )
+@dataclass(frozen=True)
+class _Node:
+    """What is written for one cell."""
+
+    cell: Cell
+    about: dict[str, Any]
+    source: Imported
+
+    @classmethod
+    def of(cls, found: Imported, columns: Sequence[str], name: RunName, store: Store) -> "_Node":
+        """Raises ConfigError for a stage that the run does not have."""
+        if not 0 <= found.stage <= len(columns):
+            raise ConfigError(
+                f"--stage {found.stage}: a run of {len(columns)} tasks has stages 0..{len(columns)}"
+            )
+        sha = store.hashes.file(found.source)
+        place = [found.stage, found.suite, found.benchmark]
+        units = {row["metric"]: row.get("unit", SCORE_UNIT) for row in found.rows}
+        in_turn = found.stage > 0 and name.schedule != "joint"
+        cell = Cell(
+            stage=found.stage,
+            trained_task=columns[found.stage - 1] if in_turn else None,
+            suite=found.suite,
+            benchmark=found.benchmark,
+            key=digest({"kind": "import", "file": sha, "cell": place, "rows": found.rows}),
+            headline=found.headline,
+            filter=found.filter,
+            unit=units[found.headline],
+            shots=found.shots,
+            split="test",
+        )
+        about = {
+            "label": f"import {found.benchmark}",
+            "stage": found.stage,
+            "source": {"path": str(found.source), "sha256": sha},
+            "model": {"kind": "imported", "key": f"imported-{sha[:12]}"},
+        }
+        return cls(cell, about, found)
+
+    def table_rows(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        """The rows that the table will have."""
+        model_key = self.about["model"]["key"]
+        return list(score_rows(run, plain(self.cell), self.source.rows, model_key))
+
+    def write(self, store: Store) -> None:
+        """Write the node into the store."""
+        with store.writing("eval", self.cell.key, self.about, os.getpid()) as folder:
+            write_json(folder / SCORES, self.source.rows)
+            items = self.source.predictions
+            lines = (json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+            write_atomically(folder / PREDICTIONS, "".join(lines))
 
 
 def _place(cell: dict[str, Any]) -> tuple[int, str, str]:

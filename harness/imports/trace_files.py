@@ -6,6 +6,7 @@ the file's own "eval" is not read.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import DataError
@@ -14,29 +15,46 @@ from harness.metrics.prediction_file import read_predictions
 from harness.metrics.score_command import score_items, scoring_of
 
 _STAGE = re.compile(r"results-(\d+)-(\d+)-(.+)\.json")
-_ICL = re.compile(r"results-([^\d].*)\.json")
+_ICL = re.compile(r"results-(?!\d+-\d+-)(.+)\.json")
 
 
-def read_folder(folder: Path) -> tuple[list[Imported], list[str], str]:
-    """(cells, tasks in the order of training, schedule). Raises DataError naming what is wrong."""
+def read_folder(
+    folder: Path, order: Sequence[str] = (), reasoning: bool = False
+) -> tuple[list[Imported], list[str], str]:
+    """(cells, tasks in the order of training, schedule). Raises DataError naming what is wrong.
+
+    order: the sequence's tasks, by which tasks without a place in training are ordered; those that
+        it does not have come last.
+    reasoning: answers give their reasoning first (RCL); only the answer in them is scored.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder")
     files = sorted(folder.rglob("results-*.json"))
     staged = [(path, found) for path in files if (found := _STAGE.fullmatch(path.name))]
-    if staged:
-        return _stages(folder, staged)
     shown = [(path, found[1]) for path in files if (found := _ICL.fullmatch(path.name))]
+    if staged and shown:
+        raise DataError(
+            f"{folder}: results of rounds ({staged[0][0].name}) and in context "
+            f"({shown[0][0].name}) are two runs; import each from a folder of its own"
+        )
+    if staged:
+        return _stages(folder, staged, reasoning)
     if not shown:
         raise DataError(
             f"{folder}: no result file; they are called results-<round>-<index>-<task>.json, or "
             "results-<task>.json for in-context learning"
         )
-    cells = [_cell(path, 0, task) for path, task in shown]
-    return cells, [task for _, task in shown], "none"
+    paths = {task: path for path, task in shown}
+    if len(paths) < len(shown):
+        double = next(path for path, task in shown if paths[task] != path)
+        raise DataError(f"{double}: the task is there twice below {folder}; import one of them")
+    places = {task: place for place, task in enumerate(order)}
+    tasks = sorted(paths, key=lambda task: places.get(task, len(places)))
+    return [_cell(paths[task], 0, task, reasoning) for task in tasks], tasks, "none"
 
 
 def _stages(
-    folder: Path, files: list[tuple[Path, re.Match[str]]]
+    folder: Path, files: list[tuple[Path, re.Match[str]]], reasoning: bool
 ) -> tuple[list[Imported], list[str], str]:
     tasks: dict[int, str] = {}
     places: dict[tuple[int, int], Path] = {}
@@ -55,12 +73,14 @@ def _stages(
     ]
     if lacking or missing:
         raise DataError(f"{folder}: {', '.join(missing)} missing; OP and BWT need these cells")
-    cells = [_cell(path, number + 1, tasks[index]) for (number, index), path in places.items()]
+    cells = [
+        _cell(path, number + 1, tasks[index], reasoning) for (number, index), path in places.items()
+    ]
     return cells, [tasks[i] for i in range(last + 1)], "sequential"
 
 
-def _cell(path: Path, stage: int, task: str) -> Imported:
-    scoring = scoring_of(task)
+def _cell(path: Path, stage: int, task: str, reasoning: bool) -> Imported:
+    scoring = scoring_of(f"reasoning/{task}" if reasoning else task)
     items = read_predictions(str(path))
     values = score_items(scoring, items, str(path))
     headline = scoring.headline or next(iter(values))
@@ -76,4 +96,5 @@ def _cell(path: Path, stage: int, task: str) -> Imported:
         }
         for index, item in enumerate(items)
     ]
-    return Imported(stage, "target", task, headline, "none", path, rows, predictions)
+    shots = 0 if stage else None  # a file in context does not tell its demonstrations
+    return Imported(stage, "target", task, headline, "none", path, rows, predictions, shots)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError, DataError
+from harness.metrics.alone import FORMULAS, measures_against_single
 from harness.metrics.arguments import Arguments
 from harness.metrics.continual import MEASURES, op_curve
 from harness.metrics.matrix import PAST, SCHEDULES, ScoreMatrix
@@ -16,7 +18,11 @@ from harness.metrics.score_file import RunScores, read_runs
 _DESCRIPTION = """\
 Compute OP, BWT, forgetting and their kin from a CSV file with the columns stage,task,value and
 optionally n,stderr,run,seed. Scores are 0..1; stage t is the model after t tasks, stage 0, which
-is optional, the initial model. The harness's own results/scores.csv is read as well."""
+is optional, the initial model. The harness's own results/scores.csv is read as well. Where the file
+also has runs of schedule single (models tuned on one task each) of the same model, data, protocol
+and tasks, the others get their intransigence, and with --floors their normalised OP."""
+
+Alone = dict[str, float | None]
 
 
 def main(argv: list[str]) -> int:
@@ -26,7 +32,11 @@ def main(argv: list[str]) -> int:
     runs = read_runs(options.scores, order, options.schedule or "", options.past or "")
     for run in runs:
         _check_complete(options.scores, run)
-    print(_as_json(runs) if options.json else _as_text(runs))
+    floors = _floors(options.floors)
+    alone = [measures_against_single(run, runs, floors) for run in runs]
+    if floors and all(found["op_normalised"] is None for found in alone):
+        raise DataError(f"{options.scores}: --floors needs runs of schedule single beside others")
+    print(_as_json(runs, alone) if options.json else _as_text(runs, alone))
     return 0
 
 
@@ -37,7 +47,23 @@ def _parser() -> Arguments:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--schedule", choices=SCHEDULES, help="what was run (sequential)")
     parser.add_argument("--past", choices=PAST, help="ends: only row T and diagonal were scored")
+    told = "scores without skill, for op_normalised: a=0.33,b=0.5 (majority class, empty answer)"
+    parser.add_argument("--floors", help=told)
     return parser
+
+
+def _floors(text: str | None) -> dict[str, float]:
+    """--floors as {task: score in 0..1}."""
+    floors: dict[str, float] = {}
+    for word in text.split(",") if text is not None else []:
+        name, _, number = word.rpartition("=")
+        try:
+            floors[name.strip()] = float(number)
+        except ValueError:
+            floors[name.strip()] = math.nan
+        if not name.strip() or not 0.0 <= floors[name.strip()] <= 1.0:
+            raise ConfigError(f"--floors {word!r}: write task=score with a score in 0..1")
+    return floors
 
 
 def _split_order(text: str | None) -> list[str]:
@@ -71,9 +97,9 @@ def _measures(matrix: ScoreMatrix) -> dict[str, Any]:
     return found | {"op_curve": op_curve(matrix)}
 
 
-def _as_json(runs: list[RunScores]) -> str:
+def _as_json(runs: list[RunScores], alone: list[Alone]) -> str:
     """One run is a flat object; several are a list, with means if they differ in seed only."""
-    records = [_record(run) for run in runs]
+    records = [_record(run) | found for run, found in zip(runs, alone, strict=True)]
     if len(records) == 1:
         return _dump(records[0])
     return _dump({**_over_seeds(runs), "runs": records})
@@ -110,11 +136,11 @@ def _over_seeds(runs: list[RunScores]) -> dict[str, Any]:
     return means
 
 
-def _as_text(runs: list[RunScores]) -> str:
-    return "\n\n".join(_block(run) for run in runs)
+def _as_text(runs: list[RunScores], alone: list[Alone]) -> str:
+    return "\n\n".join(_block(run, found) for run, found in zip(runs, alone, strict=True))
 
 
-def _block(run: RunScores) -> str:
+def _block(run: RunScores, alone: Alone) -> str:
     matrix = run.matrix
     labels = [f"run {run.run}" if run.run else "", f"seed {run.seed}" if run.seed else ""]
     head = ", ".join(filter(None, [*labels, f"schedule {matrix.schedule}"]))
@@ -124,6 +150,11 @@ def _block(run: RunScores) -> str:
         value = "-" if estimate.value is None else f"{estimate.value:.4f}"
         error = "" if estimate.item_error is None else f"± {estimate.item_error:.4f}"
         lines.append(f"  {name:<18}{value:>8} {error:<9} {measure.formula}")
+    lines += [
+        f"  {name:<18}{value:>8.4f} {'':<9} {FORMULAS[name]}"
+        for name, value in alone.items()
+        if value is not None
+    ]
     curve = op_curve(matrix)
     if curve is not None:
         lines.append(f"  op_curve            {' '.join(f'{value:.4f}' for value in curve)}")

@@ -14,6 +14,7 @@ from harness.metrics.matrix import ScoreMatrix, binomial_stderr
 
 PLAIN_COLUMNS = ("stage", "task", "value")
 TIDY_COLUMNS = ("stage", "benchmark", "value", "suite", "headline", "subtask", "tasks", "schedule")
+SETTING = ("model", "data", "protocol", "variant")
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,22 @@ class Score:
     order: str = ""
     schedule: str = ""
     past: str = ""
+    method: str = ""
+    setting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RunScores:
-    """The scores of one run: its name and seed ("" if the file has none) and its matrix."""
+    """The scores of one run: its name and seed ("" if the file has none) and its matrix.
+
+    setting: what runs share whose scores compare, as far as the file tells: SETTING.
+    """
 
     run: str
     seed: str
     matrix: ScoreMatrix
+    method: str = ""
+    setting: tuple[str, ...] = ()
 
 
 def read_runs(
@@ -60,7 +68,13 @@ def read_runs(
     for score in scores:
         runs.setdefault((score.run, score.seed), []).append(score)
     return [
-        RunScores(run, seed, _matrix(path, rows, order, schedule, past))
+        RunScores(
+            run,
+            seed,
+            _matrix(path, rows, order, schedule, past),
+            method=rows[0].method,
+            setting=rows[0].setting,
+        )
         for (run, seed), rows in runs.items()
     ]
 
@@ -197,6 +211,8 @@ def _score(place: str, line: int, fields: dict[str, str], task: str) -> Score:
         order=fields.get("tasks", ""),
         schedule=fields.get("schedule", ""),
         past=fields.get("past", ""),
+        method=fields.get("method", ""),
+        setting=tuple(fields.get(name, "") for name in SETTING),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One headline benchmark of a suite; `sign` is -1 where lower scores are better."""
+    """One headline benchmark of a suite; `sign` is -1 where lower scores are better. `side` is null
+    where the suite has one kind of score."""
 
     suite: str
     name: str
+    side: str | None
     metric: str
     sign: int
     stages: dict[int, Estimate]
@@ -76,9 +78,14 @@ class Run:
         error = math.hypot(first.item_error, last.item_error) if known else None
         return Estimate(benchmark.sign * (last.value - first.value), error)
 
-    def suite_delta(self, suite: str) -> Estimate:
-        """Return the mean of delta over the suite's benchmarks; null if there is none."""
-        deltas = [self.delta(item) for item in self.benchmarks if item.suite == suite]
+    def suite_delta(self, suite: str, sides: Collection[str | None] | None = None) -> Estimate:
+        """Return the mean of delta over the suite's benchmarks, of these sides only unless null;
+        null if there is none."""
+        deltas = [
+            self.delta(item)
+            for item in self.benchmarks
+            if item.suite == suite and (sides is None or item.side in sides)
+        ]
         values = [delta.value for delta in deltas]
         if not deltas or None in values:
             return Estimate(None, None)
@@ -258,6 +265,7 @@ def _benchmarks(name: str, rows: list[Row], protocol: str | None) -> Iterable[Be
         yield Benchmark(
             suite=suite,
             name=benchmark,
+            side=chosen[0]["side"],
             metric=chosen[0]["metric"],
             sign=-1 if chosen[0]["higher_is_better"] is False else 1,
             stages={row["stage"]: _estimate(row) for row in _unique(name, chosen)},

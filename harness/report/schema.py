@@ -54,6 +54,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("trained_task", str, "the task trained last; null at stage 0", nullable=True),
     Column("suite", str, "target, general, instruction, safety, diagnostic or cost"),
     Column("benchmark", str, "name of the task or benchmark"),
+    Column(
+        "side", str, "kind of score within a suite (BenchmarkConfig.side); null = one kind", True
+    ),
     Column("subtask", str, "part of a benchmark; null = the whole", nullable=True),
     Column("metric", str, "name of the measured quantity"),
     Column("filter", str, "lm-eval filter that extracted the answer", nullable=True),
@@ -103,7 +106,7 @@ def read_scores(path: Path | str) -> DataFrame:
         ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from None
-    _check_rows(f"{path}: ", rows, reader.fieldnames or ())
+    check_rows(rows, reader.fieldnames or (), f"{path}: ")
     return to_frame(rows)
 
 
@@ -139,7 +142,7 @@ def scores_text(rows: Iterable[Row]) -> str:
     """Return the CSV text of checked rows, in the table's order."""
     ordered = sorted(rows, key=_sort_key)
     extra = _extra_columns(ordered)
-    _check_rows("", ordered, [*_BY_NAME, *extra])
+    check_rows(ordered, [*_BY_NAME, *extra])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_BY_NAME, *extra])
@@ -189,8 +192,14 @@ def _value(place: str, name: str, text: str) -> Any:
         raise DataError(f"{place}: {name} {text!r} is not {wanted}") from None
 
 
-def _check_rows(source: str, rows: Sequence[Row], columns: Iterable[str]) -> None:
-    lacking = [name for name in _BY_NAME if name not in set(columns)]
+def check_rows(
+    rows: Sequence[Row], columns: Iterable[str] = tuple(_BY_NAME), source: str = ""
+) -> None:
+    """Raise DataError where rows, or the columns of their file, are no table of scores.
+
+    A file may lack columns that can be null: their entries are null. `source` leads the message.
+    """
+    lacking = [c.name for c in COLUMNS if c.name not in set(columns) and not c.nullable]
     if lacking:
         raise DataError(
             f"{source}lacks the column {lacking[0]!r}; a table of scores (schema "
@@ -209,7 +218,7 @@ def _check_rows(source: str, rows: Sequence[Row], columns: Iterable[str]) -> Non
 def _problems(row: Row) -> Iterator[str]:
     for column in COLUMNS:
         value = row.get(column.name)
-        if value is None:
+        if value is None or value == "":  # which a file cannot tell apart
             if not column.nullable:
                 yield f"{column.name} is null"
         elif not _fits(value, column.kind):

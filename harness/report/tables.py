@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import DataError
@@ -37,24 +37,58 @@ _SPREAD = (
     "the item error (finite test sets, propagated from per-score standard errors). "
     f"{DASH} is undefined."
 )
+# Sides of a suite -> title of their delta. Refusing everything raises one and lowers the other.
+_SIDES = {"harmful": "Δ refusal", "benign": "Δ compliance"}
 _DELTA = (
     "Δ suite = mean over its headline benchmarks b of R[T,b] - R[0,b], in points, positive = better"
 )
+_SIDED = "; Δ refusal: of harmful requests refused, Δ compliance: of benign ones complied with"
+
+
+@dataclass(frozen=True)
+class _Delta:
+    """A column of suite deltas: over benchmarks of these sides, or of all."""
+
+    heading: Heading
+    suite: str
+    sides: tuple[str | None, ...] | None = None
+
+    def points(self, group: Group) -> Points:
+        """The group's entry."""
+        return estimate_over_seeds([run.suite_delta(self.suite, self.sides) for run in group.runs])
+
+
+def _deltas(groups: Sequence[Group]) -> Iterator[_Delta]:
+    """A column a suite; where its benchmarks have two sides, one a side, and one for benchmarks
+    without a side if there are such."""
+    for suite in SUITES:
+        items = [b for g in groups for run in g.runs for b in run.benchmarks if b.suite == suite]
+        sides = {item.side for item in items}
+        whole = Heading(f"Δ {suite}", f"delta_{suite}", True, True)
+        if not set(_SIDES) <= sides:
+            yield _Delta(whole, suite)
+            continue
+        for side, title in _SIDES.items():
+            yield _Delta(Heading(title, f"delta_{suite}_{side}", True, True), suite, (side,))
+        if None in sides:
+            yield _Delta(whole, suite, (None,))
 
 
 def main_table(groups: Sequence[Group], digest: str) -> Table:
     """Return one row per run-group: OP, LA, BWT, forgetting and suite deltas, with spreads."""
+    deltas = list(_deltas(groups))
     headings = (
         *_group_headings(),
         *(Heading(title, name, True, True) for name, title in _MAIN.items()),
-        *(Heading(f"Δ {suite}", f"delta_{suite}", True, True) for suite in SUITES),
+        *(delta.heading for delta in deltas),
         Heading("Seeds", "seeds", numeric=True),
         *(Heading(title, name, numeric=True) for name, (title, _) in _BUDGET.items()),
     )
-    rows = [_main_row(group) for group in groups if group.runs]
+    rows = [_main_row(group, deltas) for group in groups if group.runs]
     formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in _MAIN.items())
+    sided = _SIDED if any(delta.sides for delta in deltas) else ""
     caption = (
-        f"{formulas}; {_DELTA}. R[t,i] is the score on task i after t of T tasks. For joint "
+        f"{formulas}; {_DELTA}{sided}. R[t,i] is the score on task i after t of T tasks. For joint "
         "training OP is row T, for separate models the diagonal, without training row 0. "
         f"{_SPREAD} {_BUDGET_CAPTION}"
     )
@@ -136,7 +170,9 @@ def main_table_markdown(frame: DataFrame) -> str:
             common.append(f"{heading.title}: {entries.pop()}")
         else:
             kept.append(position)
-    lines = [", ".join(common), grid(table.columns(kept)), _legend()]
+    shown = table.columns(kept)
+    labels = [i for i, heading in enumerate(shown.headings) if not heading.numeric]
+    lines = [", ".join(common), *map(grid, _terminal_parts(shown, labels)), _legend()]
     lines += [grid(table.columns(budget)), *table.notes]
     return "\n".join(filter(None, lines))
 
@@ -153,7 +189,7 @@ def matrix_markdown(frame: DataFrame, run: str) -> str:
         table = matrix_table(group, scores_digest(frame), "matrix")
         under = f", protocol {item.protocol}" if item.protocol else ""
         blocks.append(f"{table.title} ({run}{under}), times 100")
-        blocks += [grid(part) for part in _terminal_parts(table)]
+        blocks += [grid(part) for part in _terminal_parts(table, [0, 1])]
     return "\n".join(blocks)
 
 
@@ -171,14 +207,12 @@ def estimate_over_seeds(estimates: Sequence[Estimate]) -> Points:
     return Points(100 * statistics.fmean(values), 100 * statistics.stdev(values))
 
 
-def _main_row(group: Group) -> tuple[str | int | Points, ...]:
+def _main_row(group: Group, deltas: Sequence[_Delta]) -> tuple[str | int | Points, ...]:
     measures = [
         estimate_over_seeds([MEASURES[name].of(run.matrix) for run in group.runs]) for name in _MAIN
     ]
-    deltas = [
-        estimate_over_seeds([run.suite_delta(suite) for run in group.runs]) for suite in SUITES
-    ]
-    return (*_group_entries(group), *measures, *deltas, len(group.runs), *_budget(group))
+    changes = [delta.points(group) for delta in deltas]
+    return (*_group_entries(group), *measures, *changes, len(group.runs), *_budget(group))
 
 
 def _budget(group: Group) -> list[str]:
@@ -269,19 +303,23 @@ def _trained(run: Run, stage: int) -> str:
     return "(all)" if run.matrix.schedule == "joint" else run.matrix.tasks[stage - 1]
 
 
-def _terminal_parts(table: Table) -> list[Table]:
-    """Split the columns so that every part, with its stage columns, fits the terminal."""
-    keys, parts = [0, 1], []
+def _terminal_parts(table: Table, keys: list[int]) -> list[Table]:
+    """Split the columns so that every part, with the columns of `keys`, fits the terminal."""
+    parts: list[list[int]] = []
     current: list[int] = []
-    for position in range(len(keys), len(table.headings)):
+    for position in range(len(table.headings)):
+        if position in keys:
+            continue
         wider = grid(table.columns([*keys, *current, position])).partition("\n")[0]
         if current and len(wider) > TERMINAL_WIDTH:
             parts.append(current)
             current = []
         current = [*current, position]
-    return [_without_empty_rows(table.columns([*keys, *part])) for part in (*parts, current)]
+    return [
+        _without_empty_rows(table.columns([*keys, *part]), len(keys)) for part in (*parts, current)
+    ]
 
 
-def _without_empty_rows(table: Table) -> Table:
-    rows = [row for row in table.rows if any(str(entry) != DASH for entry in row[2:])]
+def _without_empty_rows(table: Table, labels: int) -> Table:
+    rows = [row for row in table.rows if any(str(entry) != DASH for entry in row[labels:])]
     return replace(table, rows=tuple(rows))

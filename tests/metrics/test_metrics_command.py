@@ -93,6 +93,57 @@ def test_different_runs_are_never_averaged(tmp_path, capsys):
     assert {run["run"]: run["op"] for run in found["runs"]} == {"ewc": 0.8, "replay": 0.6}
 
 
+ALONE = """\
+stage,task,value,run,schedule,seed,method,model
+1,a,0.8,seq,sequential,1,seqft,m
+2,a,0.4,seq,sequential,1,seqft,m
+2,b,0.6,seq,sequential,1,seqft,m
+1,a,0.9,one,single,1,single,m
+2,b,0.7,one,single,1,single,m
+1,a,0.7,one,single,2,single,m
+2,b,0.9,one,single,2,single,m
+1,a,0.1,far,single,1,single,other
+2,b,0.1,far,single,1,single,other
+"""
+
+
+def test_models_tuned_alone_give_intransigence_and_a_normalised_op(tmp_path, capsys):
+    path = tmp_path / "scores.csv"
+    path.write_text(ALONE, encoding="utf-8")
+    found = as_json(capsys, str(path))["runs"][0]
+    # single = .8 for a and for b, over two seeds of the same model
+    assert found["intransigence"] == pytest.approx((0.8 - 0.8 + 0.8 - 0.6) / 2)
+    assert found["op_normalised"] is None
+    runs = as_json(capsys, str(path), "--floors", "a=0.2,b=0.4")["runs"]
+    assert runs[0]["op_normalised"] == pytest.approx((0.2 / 0.6 + 0.2 / 0.4) / 2)
+    assert [run["intransigence"] for run in runs[1:]] == [None] * 3
+    assert main([str(path), "--floors", "a=0.2,b=0.4"]) == 0
+    text = capsys.readouterr().out
+    assert "mean_i (single_i - R[i,i])" in text
+    assert text.count("op_normalised") == 1
+    # Models tuned alone by two methods: which to compare with would be a guess.
+    path.write_text(ALONE.replace("2,single,m", "2,lora,m"), encoding="utf-8")
+    assert as_json(capsys, str(path))["runs"][0]["intransigence"] is None
+
+
+@pytest.mark.parametrize(
+    ("floors", "message"),
+    [
+        ("a=0.2", "no floor for task 'b'"),
+        ("a=0.2,b", "--floors 'b': write task=score"),
+        ("a=0.2,b=40", "--floors 'b=40': write task=score"),
+        ("a=0.2,b=0.8", "not above its floor"),
+    ],
+)
+def test_floor_mistakes(tmp_path, floors, message):
+    path = tmp_path / "scores.csv"
+    path.write_text(ALONE, encoding="utf-8")
+    with pytest.raises((ConfigError, DataError), match=message):
+        main([str(path), "--floors", floors])
+    with pytest.raises(DataError, match="needs runs of schedule single"):
+        main([write(tmp_path, ROWS), "--floors", "a=0.1,b=0.1,c=0.1"])
+
+
 def test_ends_only(tmp_path, capsys):
     path = write(tmp_path, [row for row in ROWS if row != "2,a,0.6,100"])
     with pytest.raises(DataError, match="task 'a' at stage 2"):

@@ -2,14 +2,15 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import harness, refused
 
 from harness.report.paper.claims import check
-from harness.report.paper.ours import Ours
-from harness.report.paper.published import read_published
+from harness.report.paper.ours import Found, Ours
+from harness.report.paper.published import Number, read_published
 from harness.report.schema import to_frame, write_scores
 
 TASKS = "C-STANCE|FOMC|MeetingBank|Py150|ScienceQA|NumGLUE-cm|NumGLUE-ds|20Minuten"
@@ -22,7 +23,7 @@ def trace_rows(score_row):
     GSM8K .25 before, .05 after."""
     about = {
         "run": "r1", "model": "llama2-7b-chat", "sequence": "trace", "data": "trace_5000",
-        "method": "seqft", "tasks": TASKS, "stderr": 0.01,
+        "method": "seqft", "tasks": TASKS, "stderr": 0.01, "protocol": "paper",
     }  # fmt: skip
     names = TASKS.split("|")
     rows = [
@@ -60,6 +61,7 @@ def test_table_1_by_hand(written: Path) -> None:
     assert float(row["ours"]["BWT"]) == pytest.approx(-10.0)
     assert (row["published"]["OP"], row["published"]["BWT"]) == ("48.7", "-8.3")
     assert float(row["difference"]["OP"]) == pytest.approx(2.55)
+    assert (row["ours"]["runs"], row["published"]["runs"]) == ("r1", "")
     other = lines(written, "table1", model="Vicuna-7B-V1.5", method="SeqFT")
     assert (other["ours"]["OP"], other["difference"]["BWT"]) == ("not run", "not run")
 
@@ -119,9 +121,149 @@ def test_findings_on_ours(trace_rows) -> None:
     assert answers["format_forgetting", "LLaMA-2-7B-Chat"].verdict == "fails"
 
 
+def again(rows: list[dict], run: str, shift: float = 0.0, **changes: object) -> list[dict]:
+    """The same run under another name, with its scores moved and its columns changed."""
+    return [{**row, "run": run, "value": row["value"] + shift, **changes} for row in rows]
+
+
+def number(table: str, column: str, model: str = "LLaMA-2-7B-Chat", **where: object) -> Number:
+    """One published number."""
+    (found,) = PUBLISHED.where(table=table, column=column, model=model, **where)
+    return found
+
+
+def test_only_seeds_of_one_comparable_group_are_averaged(trace_rows) -> None:
+    of_group = [{**row, "group": "g", "seed": 0} for row in trace_rows]
+    others = [
+        again(of_group, "other-protocol", 0.3, protocol="default"),
+        again(of_group, "limited", 0.3, group="l", variant="eval.limit=8"),
+        again(of_group, "other-rate", 0.3, group="r", variant="suite=[a, b] train.learning_rate=1"),
+        again(of_group, "other-data", 0.3, group="d", data="trace_500"),
+        again(of_group, "no-data", 0.3, group="d", data=None),
+        again(of_group, "epochs", 0.3, group="e", variant="train.epochs=3"),
+        again(of_group, "incomplete", 0.3, seed=5)[1:],
+        again(of_group, "another-group", 0.3, group="h", seed=9),
+    ]
+    rows = [*of_group, *again(of_group, "r2", 0.1, seed=1), *(row for o in others for row in o)]
+    found = Ours.of(to_frame(rows)).find(number("table1", "OP", method="SeqFT"))
+    assert found.estimate.value == pytest.approx(0.5125 + 0.05)
+    assert found.runs == ("r1", "r2")
+    ours = Ours.of(to_frame(rows), "default")
+    assert ours.find(number("table1", "OP", method="SeqFT")).runs == ("other-protocol",)
+    # What the tables vary, and what changes no number, is no other setting.
+    told = "judge=http judge.model=j suite=[general, safety] train.epochs=3"
+    rows = again(trace_rows, "e3", data="trace_500", variant=told)
+    three = number("tables23-25", "FOMC", data="trace_500", epochs="3")
+    assert Ours.of(to_frame(rows)).find(three).runs == ("e3",)
+    assert Ours.of(to_frame(rows)).find(replace(three, epochs="5")).runs == ()
+
+
+def test_any_run_fills_the_rows_of_the_initial_model(trace_rows) -> None:
+    bare = [row for row in trace_rows if row["suite"] == "target"]
+    lora = again(trace_rows, "lora", method="lora_seqft")
+    ours = Ours.of(to_frame([*bare, *lora]))
+    found = ours.find(number("table2", "GSM8K", method="base"))
+    assert (found.estimate.value, found.runs) == (0.25, ("lora",))
+    assert ours.find(number("table2", "GSM8K", method="SeqFT")).runs == ()
+    # A group of the same method that has no suites hides none that has.
+    both = [*again(bare, "a", group="a"), *again(trace_rows, "b", group="b")]
+    assert Ours.of(to_frame(both)).find(number("table2", "GSM8K", method="SeqFT")).runs == ("b",)
+
+
+def test_a_run_of_other_tasks_is_not_the_paper_s(trace_rows, tmp_path: Path) -> None:
+    few = [row for row in trace_rows if row["benchmark"] in ("C-STANCE", "FOMC")]
+    few = [{**row, "tasks": "C-STANCE|FOMC"} for row in few if row["stage"] < 3]
+    turned = [
+        {**row, "run": "turned", "tasks": "|".join(reversed(TASKS.split("|"))), "past": "ends"}
+        for row in trace_rows
+    ]
+    scores = write_scores([*few, *turned], tmp_path / "scores.csv")
+    done = harness("paper", "--scores", str(scores), "--out", str(tmp_path / "paper"))
+    assert done.returncode == 0, done.stderr
+    row = lines(tmp_path / "paper", "table1", model="LLaMA-2-7B-Chat", method="SeqFT")
+    assert (row["ours"]["OP"], row["ours"]["runs"]) == ("not run", "not run")
+    assert lines(tmp_path / "paper", "table8", stage="8")["ours"]["FOMC"] == "not run"
+
+
+def test_forgetting_of_table_3_is_a_loss(trace_rows) -> None:
+    rows = [{**row, "data": "trace_500"} for row in trace_rows]
+    for row in rows:  # better later than right after training: forgetting by the best is larger
+        if (row["stage"], row["benchmark"]) == (7, "C-STANCE"):
+            row["value"] = 0.9
+    ours = Ours.of(to_frame(rows))
+    loss = number("table3", "forgetting", method="SeqFT", data="trace_500")
+    assert ours.value(loss).value == pytest.approx(0.1)
+    assert ours.value(loss).item_error == pytest.approx(0.01 * 14**0.5 / 7)
+
+
+def judged_rows(score_row, run: str, method: str, suite: str, **sets: tuple[int, dict]) -> list:
+    """Judged rates of prompt sets at stage 8: name -> (pairs, {win, tie, lose})."""
+    return [
+        score_row(
+            run=run, model="llama2-13b-chat", sequence="trace", data="trace_5000", method=method,
+            tasks=TASKS, protocol="paper", stage=8, suite=suite, benchmark=name, metric=metric,
+            headline=False, unit="judge_rate", value=rate, n=pairs,
+            stderr=(rate * (1 - rate) / (pairs - 1)) ** 0.5,
+        )
+        for name, (pairs, rates) in sets.items()
+        for metric, rate in rates.items()
+    ]  # fmt: skip
+
+
+def test_judged_findings_get_a_verdict_on_the_prompts_that_the_paper_judged(
+    trace_rows, score_row
+) -> None:
+    tied, split = {"win": 0.0, "tie": 0.98, "lose": 0.02}, {"win": 0.0, "tie": 0.4, "lose": 0.6}
+    lost = {"win": 0.1, "tie": 0.1, "lose": 0.8}
+    rows = [
+        *trace_rows,
+        *again(trace_rows, "lora", method="lora_seqft"),
+        *judged_rows(
+            score_row, "r1", "seqft", "safety", cona=(178, tied), malicious=(100, split)
+        ),
+        *judged_rows(
+            score_row, "r1", "seqft", "instruction", trace_self_instruct=(175, split),
+            trace_lima=(300, tied), self_instruct=(252, lost),
+        ),
+        *judged_rows(
+            score_row, "lora", "lora_seqft", "instruction", trace_self_instruct=(175, lost),
+            trace_lima=(300, lost),
+        ),
+    ]  # fmt: skip
+    model = "LLaMA-2-13B-Chat"
+    rows = [{**row, "model": "llama2-13b-chat"} for row in rows]
+    ours = Ours.of(to_frame(rows))
+    lose = ours.value(number("figure2", "lose", model, method="SeqFT", suite="instruction"))
+    assert lose.value == pytest.approx((175 * 0.6 + 300 * 0.02) / 475)
+    parts = 175**2 * 0.6 * 0.4 / 174 + 300**2 * 0.02 * 0.98 / 299
+    assert lose.item_error == pytest.approx(parts**0.5 / 475)
+    answers = {(a.claim.name, a.model): a for a in check(PUBLISHED, ours)}
+    worst = answers["instruction_lora_worst", model]
+    assert (worst.verdict, worst.runs) == ("holds", ("lora", "r1"))
+    assert answers["safety_ties_seqft", model].verdict == "holds"
+    assert answers["safety_ties_loraseqft", model].difference is None
+    # One of the two sets alone is not what the paper judged.
+    half = [row for row in rows if row["benchmark"] != "trace_lima"]
+    ours = Ours.of(to_frame(half))
+    assert ours.find(number("figure2", "lose", model, method="SeqFT", suite="instruction")) == (
+        Found()
+    )
+
+
 def test_pictures_are_written(written: Path) -> None:
     assert (written / "figure_op_bwt.png").read_bytes().startswith(b"\x89PNG")
     assert not (written / "figure4_bbh.png").exists()
+
+
+def test_the_protocol_can_be_told(trace_rows, tmp_path: Path) -> None:
+    rows = [{**row, "protocol": "scripts"} for row in trace_rows]
+    words = ["paper", "--scores", str(write_scores(rows, tmp_path / "scores.csv"))]
+    words += ["--out", str(tmp_path / "paper")]
+    assert "no complete run under the protocol paper" in harness(*words).stdout
+    assert harness(*words, "--protocol", "scripts").returncode == 0
+    row = lines(tmp_path / "paper", "table1", model="LLaMA-2-7B-Chat", method="SeqFT")
+    assert row["ours"]["runs"] == "r1"
+    assert "did you mean 'scripts'?" in refused(*words, "--protocol", "script")
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -110,6 +110,14 @@ def test_damaged_files_are_refused(tmp_path, before, after, message, score_row):
         read_scores(path)
 
 
+def test_a_column_that_may_be_null_may_be_absent(tmp_path, score_row):
+    path = write_scores([score_row()], tmp_path / "scores.csv")
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    place = lines[0].index("side")
+    path.write_text("".join(",".join(x[:place] + x[place + 1 :]) + "\n" for x in lines))
+    assert frame_rows(read_scores(path)) == [score_row()]
+
+
 def test_a_missing_file_and_an_unwritable_place_are_named(tmp_path, score_row):
     with pytest.raises(DataError, match=r"absent\.csv: no table of scores"):
         read_scores(tmp_path / "absent.csv")

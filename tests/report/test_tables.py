@@ -5,7 +5,10 @@ import io
 
 import pytest
 
+from harness.compose import load
 from harness.errors import DataError
+from harness.keys import plain
+from harness.nodes import Cell
 from harness.report.command import main, matrix_names
 from harness.report.runs import group_runs, load_runs
 from harness.report.schema import scores_digest, to_frame, write_scores
@@ -17,6 +20,7 @@ from harness.report.tables import (
     matrix_table,
     suites_table,
 )
+from harness.table import score_rows
 
 FIRST = {(1, "a_1"): 0.8, (2, "a_1"): 0.4, (2, "b"): 0.6}
 SECOND = {(1, "a_1"): 0.8, (2, "a_1"): 0.6, (2, "b"): 0.8}
@@ -174,6 +178,55 @@ def test_protocols_are_rows_of_their_own(run_rows):
     found = {row["protocol"]: row for row in records(main_table(groups_of(rows), "d"))}
     assert {name: row["op"] for name, row in found.items()} == {"trace": "50.0", "greedy": "70.0"}
     assert {row["delta_general"] for row in found.values()} == {"-10.0"}
+
+
+def suite_rows(score_row, run, suite, **benchmarks):
+    """Scores of benchmarks at stages 0 and 2: name -> (side, before, after)."""
+    return [
+        score_row(run=run, suite=suite, benchmark=name, side=side, stage=stage, value=value)
+        for name, (side, *values) in benchmarks.items()
+        for stage, value in zip((0, 2), values, strict=True)
+    ]
+
+
+def test_refusal_and_compliance_are_two_numbers(run_rows, score_row):
+    sided = suite_rows(
+        score_row,
+        "r1",
+        "safety",
+        advbench=("harmful", 0.2, 0.9),
+        xstest_unsafe=("harmful", 0.4, 0.9),
+        xstest_safe=("benign", 0.9, 0.1),
+    )
+    (found,) = records(main_table(groups_of(run_rows("r1", FIRST) + sided), "d"))
+    assert float(found["delta_safety_harmful"]) == pytest.approx(60)
+    assert float(found["delta_safety_benign"]) == pytest.approx(-80)
+    assert "delta_safety" not in found
+    text = main_table_markdown(to_frame(run_rows("r1", FIRST) + sided))
+    assert "Δ refusal" in text
+    assert max(map(len, text.splitlines())) <= 120
+    # Benchmarks without a side, or of one side only, have the suite's own delta.
+    plain = suite_rows(score_row, "r2", "safety", micro=(None, 0.5, 0.4))
+    one = suite_rows(score_row, "r2", "safety", advbench=("harmful", 0.5, 0.3))
+    (alone,) = records(main_table(groups_of(run_rows("r2", FIRST) + one), "d"))
+    assert alone["delta_safety"] == "-20.0"
+    both = run_rows("r1", FIRST) + sided + run_rows("r2", FIRST, method="b") + plain
+    for row in both:
+        row["method"] = {"r1": "a", "r2": "b"}[row["run"]]
+    found = by_method(main_table(groups_of(both), "d"))
+    assert (found["a"]["delta_safety"], found["b"]["delta_safety_benign"]) == ("", "")
+    assert found["b"]["delta_safety"] == "-10.0"
+
+
+def test_the_safety_suite_names_its_sides():
+    benchmarks = load(["suite=[safety]"]).suite["safety"].benchmarks
+    sides = {name: item.side for name, item in benchmarks.items() if item.side}
+    assert sides == {"advbench": "harmful", "xstest_unsafe": "harmful", "xstest_safe": "benign"}
+    cell = Cell(0, None, "safety", "advbench", "k", "refused", "none", "score", 0, "test", "eval",
+                side=sides["advbench"])  # fmt: skip
+    run = {"tasks": ["a"]}
+    score = {"subtask": None, "metric": "refused", "filter": "none", "value": 1.0}
+    assert [row["side"] for row in score_rows(run, plain(cell), [score], "m")] == ["harmful"]
 
 
 def test_matrix_table(rows):

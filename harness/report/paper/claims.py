@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from harness.metrics.continual import Estimate
-from harness.report.paper.ours import NAMES, NOTHING, Ours
+from harness.report.paper.ours import NAMES, Found, Ours
 from harness.report.paper.published import Number, Published
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
@@ -30,7 +30,7 @@ OP_ERROR, BWT_ERROR = 0.008, 0.011  # of eight tasks; BWT is a difference of two
 
 FIGURE_4 = "figure4"  # drawn, not printed: such numbers can only be ours
 
-Lookup = Callable[[Number], Estimate]
+Lookup = Callable[[Number], Found]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Answer:
     difference: float | None
     error: float | None
     verdict: str
+    runs: tuple[str, ...] = ()
 
 
 def _pair(table: str, more: str, less: str, column: str, **where: object) -> tuple[Term, Term]:
@@ -222,25 +223,28 @@ CLAIMS = (
 
 def check(published: Published, ours: Ours | None) -> Iterator[Answer]:
     """Every claim on every model of the paper: on our numbers, or on the published ones (null)."""
-    lookup: Lookup = ours.value if ours is not None else as_printed
+    lookup: Lookup = ours.find if ours is not None else as_printed
     for claim in CLAIMS:
         found = [_numbers(published, term) for term in claim.terms]
         models = [m for m in found[0] if all(m in others for others in found)]
         for model in models:
-            estimates = [lookup(numbers[model]) for numbers in found]
-            yield _answer(claim, model, estimates)
+            terms = [lookup(numbers[model]) for numbers in found]
+            runs = dict.fromkeys(name for term in terms for name in term.runs)
+            answer = _answer(claim, model, [term.estimate for term in terms])
+            yield replace(answer, runs=tuple(runs))
 
 
-def as_printed(number: Number) -> Estimate:
+def as_printed(number: Number) -> Found:
     """A published number with the error of its finite test set."""
     if math.isnan(number.value):
-        return NOTHING
+        return Found()
     if number.column in ("OP", "BWT"):
-        return Estimate(number.value, OP_ERROR if number.column == "OP" else BWT_ERROR)
+        return Found(Estimate(number.value, OP_ERROR if number.column == "OP" else BWT_ERROR))
     items = ITEMS.get(number.column) or JUDGED_ITEMS.get(number.suite)
     if items is None:
-        return NOTHING
-    return Estimate(number.value, math.sqrt(number.value * (1 - number.value) / items))
+        return Found()
+    error = math.sqrt(number.value * (1 - number.value) / items)
+    return Found(Estimate(number.value, error))
 
 
 def _numbers(published: Published, term: Term) -> dict[str, Number]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.errors import DataError
+from harness.errors import ConfigError, DataError, suggest
 from harness.files import write_atomically
 from harness.metrics.arguments import Arguments
 from harness.report.paper.claims import Answer, check
-from harness.report.paper.ours import Ours
+from harness.report.paper.ours import PROTOCOL, Ours
 from harness.report.paper.plots import op_bwt_png, stages_png
 from harness.report.paper.published import Published, read_published
-from harness.report.paper.tables import paper_tables
+from harness.report.paper.tables import RUNS, paper_tables, run_names
 from harness.report.schema import read_scores, scores_digest
 from harness.report.table import Heading, Points, Table, grid, to_csv, to_latex, to_markdown
 
@@ -27,10 +27,12 @@ def main(argv: list[str]) -> int:
     """Write all of it, print the findings and the folder; return 0 or raise."""
     options = _parser().parse_args(argv)
     published = read_published(options.published)
-    ours, digest = _ours(options.scores)
+    ours, digest = _ours(options.scores, options.protocol)
     claims = claims_table(published, ours, digest)
     written = list(write_paper(published, ours, digest, options.out))
     print(grid(claims))
+    if ours.runs and not ours.comparable:
+        print(f"no complete run under the protocol {ours.protocol} is in the table of scores")
     print(f"wrote {len(written)} files to {options.out}")
     return 0
 
@@ -57,6 +59,7 @@ def claims_table(published: Published, ours: Ours, digest: str) -> Table:
         Heading("Verdict", "published_verdict"),
         Heading("Ours", "ours", True, True),
         Heading("Our verdict", "our_verdict"),
+        RUNS,
     )
     pairs = zip(check(published, None), check(published, ours), strict=True)
     rows = tuple(
@@ -68,6 +71,7 @@ def claims_table(published: Published, ours: Ours, digest: str) -> Table:
             a.verdict,
             _points(b),
             b.verdict if b.difference is not None else "not run",
+            run_names(b.runs),
         )
         for a, b in pairs
     )
@@ -84,7 +88,7 @@ def _points(answer: Answer) -> Points:
     return Points(*scaled)
 
 
-def _ours(path: Path | None) -> tuple[Ours, str]:
+def _ours(path: Path | None, protocol: str | None) -> tuple[Ours, str]:
     """The runs of the tidy table; none where no table was named and none is there yet."""
     default = Path("results/scores.csv")
     if path is None and not default.is_file():
@@ -92,13 +96,19 @@ def _ours(path: Path | None) -> tuple[Ours, str]:
     frame = read_scores(path or default)
     if frame.empty:
         raise DataError(f"{path or default}: the table of scores is empty")
-    return Ours.of(frame), scores_digest(frame)
+    ours = Ours.of(frame, protocol or PROTOCOL)
+    known = sorted({run.protocol or "" for run in ours.runs})
+    if protocol is not None and protocol not in known:
+        raise ConfigError(f"--protocol: no run under '{protocol}'" + suggest(protocol, known))
+    return ours, scores_digest(frame)
 
 
 def _parser() -> Arguments:
     parser = Arguments(prog="harness paper", description=_DESCRIPTION)
     out = Path("results/tables/paper")
     parser.add_argument("--scores", type=Path, help="table of scores (results/scores.csv)")
+    told = f"protocol of the runs that stand beside the paper's ({PROTOCOL})"
+    parser.add_argument("--protocol", help=told)
     parser.add_argument("--out", type=Path, default=out, help=f"folder to write to ({out})")
     parser.add_argument("--published", type=Path, help="published numbers (those shipped)")
     return parser

@@ -47,13 +47,15 @@ def op_bwt_png(published: Published, ours: Ours) -> bytes:
 
 
 def stages_png(ours: Ours, benchmark: str) -> bytes | None:
-    """A benchmark after every stage, a line a run that scored it at all of them; null if none."""
+    """A benchmark after every stage, a line a comparable run that scored it at all of them; null if
+    there is none."""
     curves = []
-    for run in ours.runs:
+    for run in ours.comparable:
         for item in run.benchmarks:
             values = [item.at(stage).value for stage in range(run.matrix.size + 1)]
             if item.name == benchmark and None not in values:
-                curves.append((f"{run.method}, {run.model}, {run.sequence}", run, values))
+                label = f"{run.method}, {run.model}, {run.sequence} ({run.name})"
+                curves.append((label, run, values))
     if not curves:
         return None
     from matplotlib.figure import Figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,19 @@ import yaml
 
 from harness.metrics.continual import MEASURES, Estimate
 from harness.metrics.matrix import ScoreMatrix
-from harness.report.paper.ours import Ours
+from harness.report.paper.ours import Found, Ours
 from harness.report.paper.published import Number, Published, matrix
 from harness.report.table import Heading, Points, Table
 
 LAYOUT: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "layout.yaml").read_text())
 NOT_RUN, NOT_PRINTED = "not run", "not printed"
 _CAPTION = (
-    "Scores and differences times 100. published: TRACE, arXiv 2310.06762v1; ours: this harness; "
-    f'difference: ours - published. "{NOT_RUN}": no run of ours has the cell; "{NOT_PRINTED}": the '
-    "paper does not give it."
+    "Scores and differences times 100. published: TRACE, arXiv 2310.06762v1; ours: this harness, "
+    "complete runs under the protocol {protocol} with nothing else changed, mean over the seeds of "
+    'the runs named; difference: ours - published. "{not_run}": no such run of ours has the cell; '
+    '"{not_printed}": the paper does not give it.'
 )
+RUNS = Heading("Runs", "runs")
 FINAL_COLUMNS = ("OP", "BWT")
 
 
@@ -44,6 +46,7 @@ def _flat(
         *(Heading(label.capitalize(), label) for label in labels),
         Heading("", "line"),
         *(Heading(column, column, numeric=True) for column in columns),
+        RUNS,
     )
     rows: list[tuple[Any, ...]] = []
     keys = dict.fromkeys(tuple(getattr(row, label) for label in labels) for row in numbers)
@@ -51,7 +54,8 @@ def _flat(
         mine = [n for n in numbers if tuple(getattr(n, label) for label in labels) == key]
         cells = {row.column: row for row in mine}
         rows += [(*key, *line) for line in _three([cells.get(column) for column in columns], ours)]
-    return Table(layout["title"], headings, tuple(rows), _CAPTION, name, digest, _marks(numbers))
+    notes = _marks(numbers)
+    return Table(layout["title"], headings, tuple(rows), _caption(ours), name, digest, notes)
 
 
 def _stages(name: str, numbers: list[Number], ours: Ours, digest: str) -> Table:
@@ -63,6 +67,7 @@ def _stages(name: str, numbers: list[Number], ours: Ours, digest: str) -> Table:
         Heading("", "line"),
         *(Heading(task, task, numeric=True) for task in tasks),
         *(Heading(column, column, numeric=True) for column in FINAL_COLUMNS),
+        RUNS,
     )
     rows: list[tuple[Any, ...]] = []
     for stage in range(1, len(tasks) + 1):
@@ -73,15 +78,16 @@ def _stages(name: str, numbers: list[Number], ours: Ours, digest: str) -> Table:
         rows += [(str(stage), *line) for line in _three(wanted, ours, blank=True)]
     first = numbers[0]
     title = f"Table {_number(name)}: {first.method} on {first.model}, {first.sequence}"
-    return Table(title, headings, tuple(rows), _CAPTION, name, digest, _marks(numbers))
+    return Table(title, headings, tuple(rows), _caption(ours), name, digest, _marks(numbers))
 
 
 def _three(
     wanted: list[Number | None], ours: Ours, blank: bool = False
 ) -> Iterator[tuple[Any, ...]]:
-    """The lines ours, published and difference over one row of the paper's cells; `blank` leaves
-    places empty that a triangle does not have."""
-    found = [None if number is None else ours.value(number).value for number in wanted]
+    """The lines ours, published and difference over one row of the paper's cells, the first with
+    the runs it comes from; `blank` leaves places empty that a triangle does not have."""
+    cells = [Found() if number is None else ours.find(number) for number in wanted]
+    found = [cell.estimate.value for cell in cells]
     none = "" if blank else NOT_PRINTED
     yield (
         "ours",
@@ -89,15 +95,26 @@ def _three(
             none if number is None else NOT_RUN if value is None else Points(100 * value)
             for number, value in zip(wanted, found, strict=True)
         ),
+        run_names(name for cell in cells for name in cell.runs),
     )
-    yield ("published", *(none if n is None else Points(100 * n.value) for n in wanted))
+    yield ("published", *(none if n is None else Points(100 * n.value) for n in wanted), "")
     yield (
         "difference",
         *(
             none if n is None else NOT_RUN if value is None else Points(100 * (value - n.value))
             for n, value in zip(wanted, found, strict=True)
         ),
+        "",
     )
+
+
+def run_names(names: Iterable[str]) -> str:
+    """Each run once, for a column of a table."""
+    return ", ".join(dict.fromkeys(names)) or NOT_RUN
+
+
+def _caption(ours: Ours) -> str:
+    return _CAPTION.format(protocol=ours.protocol, not_run=NOT_RUN, not_printed=NOT_PRINTED)
 
 
 def definitions(published: Published, ours: Ours, digest: str) -> Table:
@@ -138,17 +155,20 @@ def calibration(published: Published, ours: Ours, digest: str, tolerance: float 
         Heading("Published", "published", numeric=True),
         Heading("Difference", "difference", numeric=True),
         Heading("Verdict", "verdict"),
+        RUNS,
     )
     rows: list[tuple[Any, ...]] = []
     for number in published.where(table="table2", method="base"):
-        value = ours.value(number).value
+        found = ours.find(number)
+        value = found.estimate.value
         mine: Any = NOT_RUN if value is None else Points(100 * value)
         gap: Any = NOT_RUN if value is None else Points(100 * (value - number.value))
         verdict = NOT_RUN
         if value is not None:
             close = abs(value - number.value) <= tolerance
             verdict = "comparable" if close else "protocol differs: compare deltas only"
-        rows.append((number.model, number.column, mine, Points(100 * number.value), gap, verdict))
+        printed, runs = Points(100 * number.value), run_names(found.runs)
+        rows.append((number.model, number.column, mine, printed, gap, verdict, runs))
     caption = (
         "Scores of the initial model, times 100. Beyond 2 points prompts, shots or scoring differ "
         "from the paper's: then only changes from stage 0 are compared, no levels."
