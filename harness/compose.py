@@ -132,7 +132,7 @@ def to_config(composed: DictConfig) -> HarnessConfig:
     try:
         missing = sorted(OmegaConf.missing_keys(composed))
         if missing:
-            raise ConfigError(f"{missing[0]}: no value; set it, for example {missing[0]}=...")
+            raise ConfigError(_no_value(missing[0]))
         OmegaConf.resolve(composed)
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
@@ -140,6 +140,9 @@ def to_config(composed: DictConfig) -> HarnessConfig:
         if unset:
             told = f"the environment variable {unset[1]} is not set; set it, or {error.full_key}="
             raise ConfigError(f"{error.full_key}: {told}...") from error
+        needed = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
+        if needed:
+            raise ConfigError(_no_value(needed[1])) from error
         raise ConfigError(_first_line(error)) from error
     config.method = split_method(config.method)
     if config.sequence.from_folder is not None:
@@ -147,6 +150,10 @@ def to_config(composed: DictConfig) -> HarnessConfig:
         config.data.root = config.sequence.from_folder
         config.sequence.name = Path(config.sequence.from_folder).name
     return config
+
+
+def _no_value(key: str) -> str:
+    return f"{key}: no value; set it, for example {key}=..."
 
 
 def load(overrides: list[str]) -> HarnessConfig:

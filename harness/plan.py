@@ -17,12 +17,11 @@ from harness.config import (
     PromptStyle,
     TaskConfig,
 )
-from harness.data.demonstrations import draw_demonstrations
+from harness.data.demonstrations import Shown, demonstration_split, draw_demonstrations
 from harness.data.files import read_rows, split_path
 from harness.evaluation.material import Amount, measure, source_folder
 from harness.judge.judging import scoring_identity
 from harness.keys import FileHashes, digest, identity, plain
-from harness.metrics.icl_cut import CUTS, Cut
 from harness.nodes import Cell, Node, Plan, Spec
 from harness.sequence import (
     column_names,
@@ -78,16 +77,19 @@ class _Planner:
     def _as_scored(self, name: str) -> TaskConfig:
         task, cap = self.config.task[name], self.config.eval.max_answer_tokens
         if self.config.method.prompting.postprocess:
-            cap = CUTS.get(name, Cut()).tokens or cap
+            cap = task.first_tokens or cap
         return task if cap is None else replace(task, max_answer_tokens=cap)
 
-    def _demonstrations(self, name: str) -> list[Spec]:
-        """The task's solved examples for every prompt: a fixed seeded draw of its rows."""
+    def _demonstrations(self, name: str) -> Shown | None:
+        """What stands before every prompt of a task: a fixed seeded draw of its solved rows."""
         prompting, task = self.config.method.prompting, self.config.task[name]
         if prompting.demonstrations == 0:
-            return []
-        path = split_path(self.config.data.root, task.folder, prompting.source.value)
-        return draw_demonstrations(read_rows(path), name, task, prompting)
+            return None
+        split = demonstration_split(task, prompting).value
+        rows = read_rows(split_path(self.config.data.root, task.folder, split))
+        drawn = draw_demonstrations(rows, name, task, prompting)
+        instruction = task.instruction if prompting.style is PromptStyle.trace else None
+        return Shown(drawn, instruction, prompting.max_prompt_tokens) if drawn else None
 
     def _suites(self, stage: int, model: Spec) -> None:
         judge = self.config.judge
@@ -117,25 +119,23 @@ class _Planner:
         what: TaskConfig | BenchmarkConfig,
         path: Path | None,
         limit: int | None,
-        shown: list[Spec] | None = None,
+        shown: Shown | None = None,
         temperature: float | None = None,
     ) -> str:
         config = self.config
-        sampled = config.eval.temperature if temperature is None else temperature
-        extra: Spec = {"seed": config.seed} if sampled > 0 else {}
-        prompting = config.method.prompting
-        instruction = None
+        sampled = self._temperature(what) if temperature is None else temperature
+        extra: Spec = {"seed": config.seed, "temperature": sampled} if sampled > 0 else {}
+        cut = what.demonstration_end if isinstance(what, TaskConfig) else None
+        if not config.method.prompting.postprocess:
+            cut = None
         if shown:
-            extra["demonstrations"] = shown
-            if prompting.style is PromptStyle.trace and isinstance(what, TaskConfig):
-                instruction = extra["instruction"] = what.instruction
-        if prompting.postprocess and isinstance(what, TaskConfig):
-            extra["postprocess"] = True
+            extra["shown"] = plain(shown)
+        if cut:
+            extra["cut"] = cut
         if path is None:
             extra["lm_eval"] = version("lm_eval")
         rules = identity(config.eval, "eval") | {"limit": limit}
-        if temperature is not None:
-            rules["temperature"] = temperature
+        rules.pop("temperature", None)  # the benchmark's own stands beside
         key = digest(
             {
                 "kind": "eval",
@@ -158,13 +158,17 @@ class _Planner:
             "limit": limit,
             "temperature": sampled,
             "what": plain(what),
-            "demonstrations": shown or [],
-            "instruction": instruction,
-            "postprocess": bool(extra.get("postprocess")),
+            "shown": extra.get("shown"),
+            "cut": cut,
         }
         work = float(items * (1 if amount.by_likelihood else what.max_answer_tokens))
         self._add(Node("eval", key, stage, f"score {name}", model, spec, work))
         return key
+
+    def _temperature(self, what: TaskConfig | BenchmarkConfig) -> float:
+        """Benchmarks with right answers are generated greedily whatever the tasks are."""
+        of_suite = isinstance(what, BenchmarkConfig) and not what.judged
+        return self.config.eval.suite_temperature if of_suite else self.config.eval.temperature
 
     def _judged(
         self, stage: int, suite: str, name: str, benchmark: BenchmarkConfig, candidate: str

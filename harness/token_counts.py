@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from harness.data.order import steps_per_epoch
 from harness.errors import ConfigError, StageFailed
 from harness.files import write_json
 from harness.keys import digest, plain
+from harness.modeling import folder_description
+from harness.offline.models import cached_description
 from harness.plan import Node, Plan
 from harness.store import Store
 
@@ -66,41 +67,35 @@ def check_demonstrations(config: HarnessConfig, store: Store, plan: Plan) -> Non
     """Raise ConfigError where a prompt with its demonstrations and the answer exceed the model's
     positions; nothing is cut silently."""
     positions = _positions(config)
-    nodes = [node for node in plan.nodes if node.spec.get("demonstrations")]
+    nodes = [node for node in plan.nodes if node.spec.get("shown")]
     if positions is None or not nodes:
         return
-    requests = [
-        _request(
-            n.spec["data"], n.spec["benchmark"], n.spec["demonstrations"], n.spec["instruction"]
-        )
-        for n in nodes
-    ]
+    requests = [_request(n.spec["data"], n.spec["benchmark"], n.spec["shown"]) for n in nodes]
     for node, count in zip(nodes, _counts(config, store, plan, requests), strict=True):
         needed = count["longest_prompt"] + node.spec["what"]["max_answer_tokens"]
         if needed > positions:
             shown = config.method.prompting.demonstrations
             raise ConfigError(
                 f"method.prompting.demonstrations={shown}: {node.spec['benchmark']} needs {needed} "
-                f"tokens, the model has {positions} positions; use fewer demonstrations"
+                f"tokens, the model has {positions} positions; use fewer demonstrations, or "
+                f"method.prompting.max_prompt_tokens={_room(node, positions)}"
             )
 
 
-def _request(
-    data: str, task: str, demonstrations: Sequence[Any] = (), instruction: str | None = None
-) -> Request:
-    return {
-        "data": data,
-        "task": task,
-        "demonstrations": list(demonstrations),
-        "instruction": instruction,
-    }
+def _room(node: Node, positions: int) -> int:
+    return positions - node.spec["what"]["max_answer_tokens"]
+
+
+def _request(data: str, task: str, shown: dict[str, Any] | None = None) -> Request:
+    return {"data": data, "task": task, "shown": shown}
 
 
 def _positions(config: HarnessConfig) -> int | None:
-    description = Path(config.model.path) / "config.json"
-    if not description.is_file():
-        return None
-    return json.loads(description.read_text()).get("max_position_embeddings")
+    """The model's context, as far as it is known before the model is fetched."""
+    details = folder_description(config.model.path, "model.path")
+    if details is None:
+        details = cached_description(config.model) or {}
+    return details.get("max_position_embeddings")
 
 
 def _counts(
@@ -121,9 +116,7 @@ def _name(config: HarnessConfig, store: Store, plan: Plan, request: Request) -> 
     task = config.task[request["task"]]
     limits = [task.max_prompt_tokens, task.max_answer_tokens]
     data = store.hashes.file(Path(request["data"]))
-    return digest(
-        [plan.run["model_key"], data, limits, request["demonstrations"], request["instruction"]]
-    )
+    return digest([plan.run["model_key"], data, limits, request["shown"]])
 
 
 def _measure(config: HarnessConfig, requests: list[Request]) -> list[dict[str, int]]:

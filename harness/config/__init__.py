@@ -9,6 +9,7 @@ A key that changes numbers is marked with the kinds of work it changes (`identit
 
 from harness.config.choices import (
     BetweenTasks,
+    DemonstrationSource,
     Device,
     EditStages,
     Experts,
@@ -39,6 +40,7 @@ __all__ = [
     "BenchmarkConfig",
     "BetweenTasks",
     "DataConfig",
+    "DemonstrationSource",
     "Device",
     "EditConfig",
     "EditStages",

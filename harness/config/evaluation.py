@@ -29,7 +29,10 @@ class EvalConfig:
     max_answer_tokens: int | None = key(
         "most tokens generated for every task of the sequence; null = the task's cap", None
     )
-    temperature: float = key("0 = greedy; above = sampling", 0.0, identity=EVAL)
+    temperature: float = key(
+        "of the tasks and of judged benchmarks: 0 = greedy; above = sampling", 0.0, identity=EVAL
+    )
+    suite_temperature: float = key("of the other benchmarks", 0.0)
     stage0: bool = key("also score the initial model (row 0)", True)
     past: PastCells = key("all: the lower triangle; ends: diagonal and last row", PastCells.all)
     future: FutureCells = key("none | next (super-diagonal, for FWT) | all", FutureCells.none)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.config.choices import Order, Precision
+from harness.config.choices import DemonstrationSource, Order, Precision
 from harness.config.fields import BOTH, EVAL, key
 
 
@@ -64,6 +64,14 @@ class TaskConfig:
         "what every prompt starts with; shown once by prompting.style=trace", None
     )
     max_demonstrations: int | None = key("most solved rows in a prompt; null = any number", None)
+    demonstration_split: DemonstrationSource | None = key(
+        "train | test: where its solved rows come from; null = prompting.source", None
+    )
+    demonstration_end: str | None = key(
+        "what begins the next solved row where a model goes on; prompting.postprocess cuts there",
+        None,
+    )
+    first_tokens: int | None = key("prompting.postprocess keeps so many generated tokens", None)
     version: int = key("raise it when scoring or generation change", 1, identity=EVAL)
 
 

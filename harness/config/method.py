@@ -45,7 +45,16 @@ class PromptingConfig:
         "plain: solved rows as they are; trace: instruction once, labels in equal numbers",
         PromptStyle.plain,
     )
-    postprocess: bool = key("cut predictions as TRACE's in-context code does", False)
+    postprocess: bool = key(
+        "keep of a prediction what stands before task.<name>.demonstration_end, as TRACE's "
+        "in-context code does",
+        False,
+    )
+    max_prompt_tokens: int | None = key(
+        "longest prompt with its solved rows, which share half of it equally; null = nothing is "
+        "cut, and what does not fit the model is refused",
+        None,
+    )
 
 
 @dataclass

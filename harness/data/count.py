@@ -9,7 +9,7 @@ from harness.config import from_plain
 
 
 def main() -> None:
-    """Read {"config", "requests": [{"data", "task", "demonstrations", "instruction"}]}; print a
+    """Read {"config", "requests": [{"data", "task", "shown"}]}; print a
     list with, for each request, {"rows", "tokens", "longest_prompt"}: tokens of an epoch under the
     task's limits, and the uncut length of the longest prompt with its demonstrations."""
     from harness.modeling import load_prompts
@@ -21,16 +21,14 @@ def main() -> None:
 
 
 def _count(request: dict[str, Any], config: Any, prompts: Any) -> dict[str, int]:
-    from harness.data.demonstrations import with_demonstrations
+    from harness.data.demonstrations import Shown
     from harness.data.files import read_rows
     from harness.data.task_data import load_task_data
 
     path = Path(request["data"])
     data = load_task_data(request["task"], path, config.task[request["task"]], prompts)
-    texts = [
-        with_demonstrations(row["prompt"], request["demonstrations"], request["instruction"])
-        for row in read_rows(path)
-    ]
+    shown = Shown(**request["shown"] or {})
+    texts = [shown.before(row["prompt"], prompts) for row in read_rows(path)]
     return {
         "rows": len(data.examples),
         "tokens": data.tokens,

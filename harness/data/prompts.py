@@ -44,6 +44,20 @@ class PromptFormat:
         """Ids of a text as it is, BOS included where the tokenizer adds one, no template."""
         return self.tokenizer(text, add_special_tokens=True)["input_ids"]
 
+    def count(self, text: str) -> int:
+        """Number of tokens of a text alone."""
+        return len(self._bare(text))
+
+    def first(self, text: str, count: int) -> str:
+        """The text's first tokens."""
+        ids = self._bare(text)
+        return text if len(ids) <= count else self._decode(ids[:count]).rstrip("\ufffd")
+
+    def last(self, text: str, count: int) -> str:
+        """The text's last tokens; bytes of a character that was cut in two are left out."""
+        ids = self._bare(text)
+        return text if len(ids) <= count else self._decode(ids[-count:]).lstrip("\ufffd")
+
     def example(self, prompt: str, answer: str, prompt_limit: int, answer_limit: int) -> Example:
         """Encode one row for training."""
         whole = self._context(prompt)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import HarnessConfig
-from harness.data.demonstrations import with_demonstrations
+from harness.data.demonstrations import Shown
 from harness.data.files import read_rows
 from harness.engine.ranks import seed_everything
 from harness.evaluation.material import read_material, store_parts
@@ -43,7 +43,7 @@ class Evaluator:
         from lm_eval.evaluator import evaluate
 
         # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.
-        shown = spec.get("demonstrations")
+        shown = spec.get("shown")
         self.lm.start_counting(None if shown else spec["what"]["max_prompt_tokens"])
         with _undisturbed():
             tasks = self._load_tasks(spec, folder)
@@ -78,9 +78,21 @@ class Evaluator:
             shared = Path(self.config.store.root).absolute() / "cache" / "suites"
             write_material(folder, spec["benchmark"], material, store_parts(material, shared), what)
         else:
-            _write_rows(spec, folder)
+            self._write_rows(spec, folder)
         manager = TaskManager(include_path=str(folder), include_defaults=False)
         return manager.load([spec["benchmark"]])
+
+    def _write_rows(self, spec: dict[str, Any], folder: Path) -> None:
+        """The task of a TRACE-format file, solved rows put before every prompt."""
+        data = Path(spec["data"])
+        if spec.get("shown"):
+            shown = Shown(**spec["shown"])
+            rows = [
+                {**row, "prompt": shown.before(row["prompt"], self.lm.prompts)}
+                for row in read_rows(data)
+            ]
+            data = write_json(folder / "test.json", rows)
+        write_task(folder, spec["benchmark"], data, spec["what"], spec.get("cut"))
 
 
 def _built_in(what: dict[str, Any]) -> dict[str, Any]:
@@ -96,19 +108,6 @@ def _all_tasks() -> Any:
     from lm_eval.tasks import TaskManager
 
     return TaskManager()
-
-
-def _write_rows(spec: dict[str, Any], folder: Path) -> None:
-    """The task of a TRACE-format file, its demonstrations put before every prompt."""
-    data = Path(spec["data"])
-    if spec.get("demonstrations"):
-        shown, instruction = spec["demonstrations"], spec["instruction"]
-        rows = [
-            {**row, "prompt": with_demonstrations(row["prompt"], shown, instruction)}
-            for row in read_rows(data)
-        ]
-        data = write_json(folder / "test.json", rows)
-    write_task(folder, spec["benchmark"], data, spec["what"], cut=bool(spec.get("postprocess")))
 
 
 @contextmanager

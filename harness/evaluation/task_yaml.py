@@ -23,19 +23,18 @@ TASK_FILE, SCORING_FILE = "task.yaml", "scoring.py"
 
 
 def write_task(
-    folder: Path, name: str, data: Path, what: dict[str, Any], cut: bool = False
+    folder: Path, name: str, data: Path, what: dict[str, Any], cut: str | None = None
 ) -> None:
     """Write a local benchmark's lm-eval task into `folder`: the YAML and the scorer it calls.
 
-    cut: cut predictions first, as TRACE's in-context code does for the task of this name.
+    cut: of a prediction what stands before this text is scored, as TRACE's in-context code does
+    with what a model goes on to write after its answer.
     """
     module, _, function = what["scorer"].rpartition(".")
-    imports, answer = f"from {module} import {function}\n", "results[0]"
-    if cut:
-        imports += "from harness.metrics.icl_cut import cut_prediction\n"
-        answer = f"cut_prediction({name!r}, results[0])"
+    answer = f"results[0].partition({cut!r})[0]" if cut else "results[0]"
     scoring = (
-        f"{imports}\n\ndef process_results(doc, results):\n    return {function}(doc, {answer})\n"
+        f"from {module} import {function}\n\n\n"
+        f"def process_results(doc, results):\n    return {function}(doc, {answer})\n"
     )
     write_atomically(folder / SCORING_FILE, scoring)
     text = task_yaml(name, data, what["scorer"], what["max_answer_tokens"], what["version"])

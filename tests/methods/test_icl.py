@@ -4,11 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import refused
+from conftest import MICRO_MODEL, harness, refused, write_rows
 
 from harness.compose import load
-from harness.config import PromptingConfig, PromptStyle, TaskConfig
-from harness.data.demonstrations import draw_demonstrations, with_demonstrations
+from harness.config import DemonstrationSource, PromptingConfig, PromptStyle, TaskConfig
+from harness.data.demonstrations import (
+    Shown,
+    demonstration_split,
+    draw_demonstrations,
+    with_demonstrations,
+)
+from harness.evaluation.task_yaml import write_task
+from harness.keys import plain
+from harness.modeling import load_prompts
 from harness.report.schema import read_scores
 from harness.run import Outcome, execute
 
@@ -46,6 +54,64 @@ def test_the_prompt_ends_the_text() -> None:
     assert with_demonstrations("2+2=", shown) == "1+1=2\n\n1+2=3\n\n2+2="
 
 
+@pytest.mark.parametrize(
+    ("task", "prediction", "kept"),
+    [
+        ("NumGLUE-cm", "5\n\nQuestion: 7", "5"),
+        ("NumGLUE-ds", " 5", " 5"),
+        ("MeetingBank", "A bill.\nMeeting transcripts: Hello", "A bill.\n"),
+        ("ScienceQA", "A\nWhy.\nQuestion:\nWhich?", "A\nWhy.\n"),
+        ("Py150", "x = 1 <EOL> y = 2", "x = 1 "),
+        ("20Minuten", "Ein Satz.\n\nParagraph:\nText", "Ein Satz.\n\n"),
+        ("FOMC", "A dovish", "A dovish"),
+    ],
+)
+def test_what_a_model_goes_on_to_write_is_cut(
+    task: str, prediction: str, kept: str, tmp_path: Path
+) -> None:
+    config = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"])
+    write_rows(tmp_path / "test.json", [{"prompt": "p", "answer": kept}])
+    what = plain(config.task[task]) | {"scorer": "harness.metrics.scorers.exact"}
+    write_task(tmp_path, task, tmp_path / "test.json", what, config.task[task].demonstration_end)
+    scope: dict = {}
+    exec((tmp_path / "scoring.py").read_text(), scope)
+    assert scope["process_results"]({"answer": kept}, [prediction])["accuracy"] == 1.0
+
+
+def test_letters_in_context_are_one_token() -> None:
+    tasks = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"]).task
+    assert [name for name, t in tasks.items() if t.first_tokens == 1] == ["C-STANCE", "FOMC"]
+
+
+def test_reasoning_is_shown_where_there_is_reasoning() -> None:
+    config = load(["sequence=trace_rcl", "suite=[]", "data.root=x"])
+    leak = PromptingConfig(source=DemonstrationSource.test)
+    for task in config.task.values():
+        assert demonstration_split(task, leak) is DemonstrationSource.train
+        assert task.first_tokens is None
+    assert demonstration_split(TASK, leak) is DemonstrationSource.test
+
+
+def test_rows_share_half_of_the_prompt() -> None:
+    """96 tokens for two rows and the question: 96 / 4 = 24 for a row."""
+    prompts = load_prompts(load([]).model, MICRO_MODEL)
+    words = [f"w{i}" for i in range(200)]
+    rows = [{"prompt": f"Do:{' '.join(words)}=", "answer": "yes"} for _ in range(2)]
+    head = "Do:"
+    limit = 96 + prompts.count(head) + 4
+    shown = Shown(rows, head, limit)
+    text = shown.before(f"{head}{' '.join(reversed(words))}?", prompts)
+    announced = prompts.count(with_demonstrations("", [{"prompt": "", "answer": ""}], head))
+    assert limit - 6 <= prompts.count(text) - (announced - prompts.count(head)) <= limit + 6
+    parts = text.rpartition("Examples:\n")[2].split("\n\n")
+    assert len(parts) == 3
+    for part in parts[:2]:
+        assert part.endswith("w199=yes")
+        assert 20 <= prompts.count(part) <= 26
+    assert parts[2].endswith("w1 w0?")
+    assert Shown(rows[:1], head, None).before("Do:x?", prompts).count("w0") == 1
+
+
 @pytest.fixture
 def done(tiny_run: list[str]) -> Outcome:
     return execute(load([*tiny_run, "method=icl", "method.prompting.demonstrations=2"]))
@@ -71,6 +137,12 @@ def test_demonstrations_that_do_not_fit_are_refused(tiny_run: list[str]) -> None
     line = refused(*tiny_run, "method=icl", "method.prompting.demonstrations=33")
     assert "method.prompting.demonstrations=33" in line
     assert "the model has 512 positions" in line
+
+
+def test_they_may_be_shortened_instead(tiny_run: list[str]) -> None:
+    rules = ["method=icl", "method.prompting.demonstrations=33"]
+    done = harness("plan", *tiny_run, *rules, "method.prompting.max_prompt_tokens=400")
+    assert done.returncode == 0, done.stderr
 
 
 def test_demonstrations_need_icl() -> None:

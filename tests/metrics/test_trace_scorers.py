@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.metrics import extraction, icl_cut, reasoned, scorers
+from harness.metrics import extraction, reasoned, scorers
 
 
 @pytest.mark.parametrize(
@@ -200,24 +200,3 @@ def test_reasoned_code_comes_before_its_reasoning():
     assert reasoned.code_line(doc, "return x\nReasoning:It ends.")["exact_match"] == 1.0
     assert reasoned.code_line(doc, "return x")["exact_match"] == 1.0
     assert reasoned.code_line(doc, "return x Reasoning:It ends.")["exact_match"] == 0.0
-
-
-@pytest.mark.parametrize(
-    ("task", "prediction", "kept"),
-    [
-        ("NumGLUE-cm", "5\n\nQuestion: 7", "5"),
-        ("NumGLUE-ds", " 5", " 5"),
-        ("MeetingBank", "A bill.\nMeeting transcripts: Hello", "A bill.\n"),
-        ("ScienceQA", "A\nWhy.\nQuestion:\nWhich?", "A\nWhy.\n"),
-        ("Py150", "x = 1 <EOL> y = 2", "x = 1 "),
-        ("20Minuten", "Ein Satz.\n\nParagraph:\nText", "Ein Satz.\n\n"),
-        ("FOMC", "A dovish", "A dovish"),
-        ("other", "a\nb", "a\nb"),
-    ],
-)
-def test_predictions_in_context_are_cut_at_the_next_example(task, prediction, kept):
-    assert icl_cut.cut_prediction(task, prediction) == kept
-
-
-def test_letters_in_context_are_one_token():
-    assert [name for name, cut in icl_cut.CUTS.items() if cut.tokens == 1] == ["C-STANCE", "FOMC"]
