@@ -71,11 +71,11 @@ def _job(composed: Any) -> None:
     """One job of Hydra's. A failed stage is told, not raised, so that the other jobs go on; what
     is missing afterwards is read from the store."""
     from harness.compose import to_config
-    from harness.report.show import show_guesses, show_outcome
+    from harness.report.show import show_notes, show_outcome
     from harness.run import execute
 
     config = to_config(composed)
-    show_guesses(config)
+    show_notes(config)
     try:
         outcome = execute(config, variant=_variant())
     except StageFailed as error:

@@ -58,6 +58,21 @@ def require_causal(description: dict[str, Any], place: str) -> None:
         raise ConfigError(f"{place}: {kind} is an encoder-decoder; only causal models are there")
 
 
+def require_known_code(description: dict[str, Any], model: ModelConfig) -> None:
+    """Raise ConfigError for a model that transformers knows only through code in its repository,
+    unless the configuration allows to run it."""
+    if model.trust_remote_code or "AutoModelForCausalLM" not in description.get("auto_map", {}):
+        return
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    kind = description.get("model_type")
+    if kind not in CONFIG_MAPPING_NAMES:
+        raise ConfigError(
+            f"model.path: {model.path} needs the code that it ships ({kind}); read it, then set "
+            "model.trust_remote_code=true"
+        )
+
+
 def load_stage(model: ModelConfig, source: Path | str, precision: str) -> Any:
     """A stage as one plain model: an adapter is merged into the initial model in fp32, and only
     the sum is rounded (merging in bf16 would lose most of a small update)."""

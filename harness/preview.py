@@ -92,8 +92,9 @@ def _spent(left: Iterable[Work]) -> str:
     generation = sum(cost.generation_hours for cost in costs)
     disk = sum(cost.disk_bytes for cost in costs)
     return (
-        f"{training:.3g} device hours to train, at most {generation:.3g} to generate, "
-        f"{disk / 1e9:.3g} GB of checkpoints"
+        f"{training:.3g} device hours to train, {generation:.3g} to generate answers of full "
+        f"length, {disk / 1e9:.3g} GB of checkpoints (reading prompts, likelihoods and rows "
+        "that a method adds not counted)"
     )
 
 

@@ -28,7 +28,7 @@ from harness.evaluation.material import measure, source_folder
 from harness.judge.settings import check_judging, require_cache
 from harness.methods.base import Strategy
 from harness.methods.loading import load_object, load_strategies, load_typed
-from harness.modeling import ADAPTER_CONFIG, folder_description, require_causal
+from harness.modeling import ADAPTER_CONFIG, folder_description, require_causal, require_known_code
 from harness.objectives import Objective
 from harness.offline.models import cached_description
 from harness.sequence import merges_experts, task_order
@@ -284,6 +284,7 @@ def _check_model(config: HarnessConfig) -> None:
 def _check_description(config: HarnessConfig, details: dict[str, Any]) -> None:
     """A model's config.json, as far as it is known before the model is fetched."""
     require_causal(details, "model.path")
+    require_known_code(details, config.model)
     for name, strategy in load_strategies(config.method).items():
         try:
             strategy.check_model(details)

@@ -1,5 +1,6 @@
 """What a run prints when it is over."""
 
+import sys
 from typing import Any
 
 from harness.config import HarnessConfig
@@ -7,8 +8,15 @@ from harness.report.schema import read_scores
 from harness.report.tables import main_table_markdown, matrix_markdown
 
 
-def show_guesses(config: HarnessConfig) -> None:
-    """Print what was guessed about the tasks of `sequence.from_folder`."""
+def show_notes(config: HarnessConfig) -> None:
+    """Print, before a run, whose code it will run, and what was guessed about the tasks of
+    `sequence.from_folder`."""
+    if config.model.trust_remote_code:
+        print(
+            f"warning: model.trust_remote_code=true runs the code that {config.model.path} ships"
+            + (f" at {config.model.revision}" if config.model.revision else ""),
+            file=sys.stderr,
+        )
     if config.sequence.from_folder is None:
         return
     for name, task in config.task.items():

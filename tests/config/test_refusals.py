@@ -32,6 +32,7 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("task=[micro_units,micro_units]", "task: 'micro_units' is listed twice"),
         ("sequence.tasks=[micro_units,micro_units]", "'micro_units' is listed twice"),
         ("task=[]", "the sequence has no task"),
+        ("experiment=trace500_micro", "data.root: no value; set it"),
         ("engine.precision=bf16", "engine.precision=bf16 needs ZeRO 1-3"),
         ("engine.zero_stage=4", "engine.zero_stage=4: use 0 to 3"),
         ("engine.ranks=999", "engine.ranks=999, but there are"),
@@ -137,3 +138,23 @@ def test_hydra_writes_nothing_into_the_working_folder(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "micro_stance" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_code_that_a_model_ships_runs_only_where_it_is_allowed(tmp_path: Path) -> None:
+    folder = shutil.copytree(MICRO_MODEL, tmp_path / "model")
+    description = json.loads((folder / "config.json").read_text())
+    description["auto_map"] = {"AutoModelForCausalLM": "modeling_x.XForCausalLM"}
+    (folder / "config.json").write_text(json.dumps(description))
+    where = [f"model.path={folder}", f"store.root={tmp_path / 'store'}"]
+    assert harness("plan", *where).returncode == 0  # transformers knows Llama
+    description["model_type"] = "x"
+    (folder / "config.json").write_text(json.dumps(description))
+    line = refused("plan", *where)
+    assert line.endswith("ships (x); read it, then set model.trust_remote_code=true")
+
+
+def test_a_run_with_foreign_code_names_its_source(
+    tiny_run: list[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    done = harness(*tiny_run, "method=icl", "model.trust_remote_code=true", "eval.limit=1")
+    assert f"runs the code that {tiny_model} ships" in done.stderr
