@@ -1,12 +1,13 @@
 """The nodes that edit a run's models after training: stage t from the models of stages 0..t."""
 
 from harness.config import EditStages, HarnessConfig
+from harness.data.files import split_path
 from harness.edits.base import Edit
 from harness.edits.loading import load_edit
 from harness.errors import ConfigError
-from harness.keys import digest, plain_identity
+from harness.keys import FileHashes, digest, identity, plain, plain_identity
 from harness.nodes import Node, Spec
-from harness.sequence import merges_experts
+from harness.sequence import merges_experts, task_order
 
 
 class EditNodes:
@@ -16,8 +17,9 @@ class EditNodes:
     one before it made.
     """
 
-    def __init__(self, config: HarnessConfig) -> None:
-        self.method = config.method
+    def __init__(self, config: HarnessConfig, hashes: FileHashes) -> None:
+        self.config, self.method = config, config.method
+        self.hashes = hashes
         self.alone = merges_experts(config)
         self.edits = {
             name: load_edit(spec, f"method.{name}") for name, spec in config.method.edits.items()
@@ -48,14 +50,18 @@ class EditNodes:
     def _node(
         self, stage: int, name: str, edit: Edit, column: str, initial: Spec, tuned: list[Spec]
     ) -> Node:
+        validation = self._validation(stage) if edit.chooses() else []
+        chosen_on = {"validation": [item.pop("key") for item in validation]} if validation else {}
         key = digest(
             {
                 "kind": "edit",
                 "inputs": [initial["key"], *(model["key"] for model in tuned)],
                 "edit": plain_identity(edit),
+                **chosen_on,
             }
         )
         spec = {
+            "validation": validation,
             "name": name,
             "edit": self.method.edits[name],
             "base": initial,
@@ -64,6 +70,28 @@ class EditNodes:
         }
         label = f"{name} after {column}"
         return Node("edit", key, stage, label, tuned[-1], spec, float(len(tuned)))
+
+    def _validation(self, stage: int) -> list[Spec]:
+        """The eval splits of the tasks so far, greedily generated, each with what its score
+        depends on."""
+        rules = identity(self.config.eval, "eval")
+        found = []
+        for name in dict.fromkeys(task_order(self.config)[:stage]):
+            task = self.config.task[name]
+            path = split_path(self.config.data.root, task.folder, "eval")
+            key = [name, self.hashes.file(path), identity(task, "eval"), rules]
+            key += [identity(self.config.engine, "eval"), identity(self.config.model, "eval")]
+            found.append(
+                {
+                    "benchmark": name,
+                    "data": str(path),
+                    "limit": self.config.eval.limit,
+                    "temperature": 0.0,
+                    "what": plain(task),
+                    "key": key,
+                }
+            )
+        return found
 
 
 def _takes(edit: Edit, count: int) -> bool:

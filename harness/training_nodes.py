@@ -27,7 +27,7 @@ class TrainingNodes:
 
     def walk(self, columns: Sequence[str]) -> Iterator[tuple[int, Spec, list[Node]]]:
         """Stage 0 and the trained stages, each as the method's edits leave it."""
-        edits, initial = EditNodes(self.config), self.initial_model()
+        edits, initial = EditNodes(self.config, self.hashes), self.initial_model()
         for stage, model, nodes in self._trained(columns, initial):
             if stage == 0:
                 yield stage, model, nodes

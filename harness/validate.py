@@ -158,6 +158,9 @@ def _check_edits(config: HarnessConfig) -> None:
         edit = load_edit(spec, f"method.{name}")
         if method.schedule is not Schedule.sequential:
             raise ConfigError(f"method.{name}: edits follow the stages of a sequence")
+        if edit.chooses():
+            for task in dict.fromkeys(task_order(config)):
+                _check_validation(config, task, f"method.{name} chooses models on eval")
         if edit.merges() and place > 0:
             raise ConfigError(
                 f"method.{name} merges the models of several tasks: list it before the other edits"
@@ -324,17 +327,20 @@ def _check_task(config: HarnessConfig, name: str) -> None:
     for split in ("train", config.eval.split.value):
         read_rows(split_path(config.data.root, task.folder, split))
     load_object(task.scorer, f"task.{name}.scorer")
-    if config.eval.split is Split.eval and not config.eval.allow_eval_equals_test:
-        _check_selection(config, name)
+    if config.eval.split is Split.eval:
+        _check_validation(config, name, "eval.split=eval")
 
 
-def _check_selection(config: HarnessConfig, name: str) -> None:
+def _check_validation(config: HarnessConfig, name: str, where: str) -> None:
     """Scores on eval are there to choose by; on test prompts they would choose on test."""
     evaluation = split_path(config.data.root, config.task[name].folder, "eval")
+    rows = read_rows(evaluation)
     test = evaluation.with_name("test.json")
-    if test.is_file() and selects_on_test(read_rows(evaluation), read_rows(test)):
+    if config.eval.allow_eval_equals_test or not test.is_file():
+        return
+    if selects_on_test(rows, read_rows(test)):
         raise ConfigError(
-            f"eval.split=eval: every eval prompt of task '{name}' is in its test.json, so what is "
+            f"{where}: every eval prompt of task '{name}' is in its test.json, so what is "
             "chosen on it is chosen on test; give it an eval.json of its own, or set "
             "eval.allow_eval_equals_test=true"
         )

@@ -124,6 +124,10 @@ class Worker:
             base = self._folder(spec["base"])
             tuned = [self._folder(model) for model in spec["tuned"]]
             edit = load_edit(spec["edit"], f"method.{spec['name']}")
+            if spec["validation"]:
+                from harness.evaluation.selection import validation_score
+
+                edit.score_by(validation_score(self.config, spec["validation"], self.rank.device))
             with self._writing(node) as folder:
                 write_edit(edit, base, tuned, folder, lambda i, n: self._say(node, i / (n + 1)))
             self._say(node, 1.0)

@@ -44,6 +44,8 @@ def apply_edit(
     from harness.checkpoints.writing import appearing, check_output
 
     edit.check_count(len(tuned))
+    if edit.chooses():
+        raise ConfigError("edit.score: missing; give the dotted path of a function score(folder)")
     if dtype is not None and dtype not in TYPES:
         raise ConfigError(f"dtype={dtype}: it must be one of {', '.join(TYPES)}")
     if shard_bytes <= 0:

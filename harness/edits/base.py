@@ -41,6 +41,14 @@ class Edit:
 
     version: int = field(default=1, kw_only=True)
 
+    def chooses(self) -> bool:
+        """Does it choose between models by a score on validation data? Then `score_by` comes before
+        `select` wherever the configuration names no score of its own."""
+        return False
+
+    def score_by(self, score: Callable[[Path], float]) -> None:
+        """Take a function from a model folder to a number, higher being better."""
+
     def merges(self) -> bool:
         """Does it take the models of several tasks?"""
         return self.most != 1

@@ -23,7 +23,8 @@ class GreedySoup(Edit):
     """The uniform soup of the models that `score` keeps.
 
     score: dotted path of a function from a model folder to a number, higher being better; each
-        model and each candidate soup is scored once.
+        model and each candidate soup is scored once. In a run it may be left out: the mean headline
+        score over the eval splits of the tasks so far.
     """
 
     score: str = ""
@@ -31,19 +32,28 @@ class GreedySoup(Edit):
     fewest: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        if not self.score:
-            raise ConfigError("score: missing; give the dotted path of a function score(folder)")
+        self.given: Callable[[Path], float] | None = None
+
+    def chooses(self) -> bool:
+        return not self.score
+
+    def score_by(self, score: Callable[[Path], float]) -> None:
+        self.given = score
 
     def select(self, tuned: list[Path], trial: Trial) -> tuple[list[Path], dict[str, Any]]:
-        score = load_object(self.score, "score")
-        if not callable(score):
-            raise ConfigError(f"score: {self.score} is not a function")
+        score = self.given or self._named()
 
         def measure(models: list[Path]) -> float:
             with trial(models) as folder:
                 return float(score(folder))
 
         return choose(tuned, measure)
+
+    def _named(self) -> Callable[[Path], float]:
+        score = load_object(self.score, "score")
+        if not callable(score):
+            raise ConfigError(f"score: {self.score} is not a function")
+        return score
 
     def merge(self, name: str, base: "Tensor", tuned: "list[Tensor]") -> "Tensor":
         return sum(tuned[1:], start=tuned[0]) / len(tuned)

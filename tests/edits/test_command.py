@@ -117,6 +117,11 @@ def frame(tiny_model: Path, tuned: list[Path], tmp_path: Path) -> list[str]:
     return ["--base", str(tiny_model), "--tuned", str(tuned[0]), "--out", str(tmp_path / "out")]
 
 
+def test_a_greedy_soup_needs_a_score(frame: list[str], tuned: list[Path]) -> None:
+    both = [*frame[:3], *map(str, tuned[:2]), *frame[4:]]
+    assert refused("edit", "greedy_soup", *both).startswith("error: edit.score: missing; give the")
+
+
 def test_a_mistake_is_one_line(frame: list[str]) -> None:
     line = refused("edit", "wise_ft", *frame, "--alpha", "1.5")
     assert line == "error: edit.alpha=1.5: it must be in [0, 1]"

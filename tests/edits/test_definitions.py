@@ -326,7 +326,6 @@ def test_greedy_soup_scores_folders(
         ("consensus.Consensus", {"agree": -1}, "edit.agree=-1: it must be 0 or more"),
         ("consensus.Consensus", {"merge_with": {"density": 1}}, "edit.merge_with: needs _target_"),
         ("soup.Soup", {"weights": [0.5, 0.4]}, "edit.weights=[0.5, 0.4]: they sum to 0.9"),
-        ("greedy_soup.GreedySoup", {}, "edit.score: missing"),
         ("loading.load_edit", {}, "is not a subclass of Edit"),
         ("apply.nothing", {}, "edit._target_: harness.edits.apply has no 'nothing'"),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import refused
+from conftest import refused, write_rows
 from safetensors.torch import load_file
 
 from harness.compose import load
@@ -129,3 +129,30 @@ def test_adapters_are_edited_as_the_change_they_make(run_of, tmp_path: Path) -> 
 )
 def test_refusals(overrides: list[str], told: str, tiny_run: list[str]) -> None:
     assert told in refused(*tiny_run, *overrides)
+
+
+def test_a_greedy_soup_chooses_on_the_eval_splits(run_of, tmp_path: Path) -> None:
+    """The experts and what was tried are told with their scores; the mean of those kept is made."""
+    store = tmp_path / "store"
+    singles = nodes(run_of("method=single"), "train")
+    (made,) = nodes(run_of("method=greedy_soup"), "edit")
+    assert [Path(item["data"]).name for item in made.spec["validation"]] == ["eval.json"] * 2
+    record = json.loads((store / "edit" / made.key / "edit.json").read_text())
+    alone = record["told"]["scores alone"]
+    assert set(alone) == {str(store / "train" / node.key) for node in singles}
+    assert all(0 <= score <= 1 for score in alone.values())
+    assert record["told"]["steps"][0]["score"] == max(alone.values())
+    kept = [load_file(Path(folder) / "model.safetensors") for folder in record["tuned"]]
+    for name, value in weights(store, made).items():
+        wanted = sum(part[name] for part in kept) / len(kept)
+        assert torch.allclose(value, wanted, atol=1e-6)
+
+
+def test_a_greedy_soup_does_not_choose_on_test(tiny_run: list[str], tmp_path: Path) -> None:
+    root = tmp_path / "leak"
+    for task in ("copy", "count"):
+        rows = [{"prompt": f"{task} {i}", "answer": "x"} for i in range(4)]
+        for split in ("train", "eval", "test"):
+            write_rows(root / task / f"{split}.json", rows)
+    line = refused(*tiny_run, "method=greedy_soup", f"data.root={root}")
+    assert "method.greedy_soup chooses models on eval: every eval prompt of task 'copy'" in line
