@@ -4,8 +4,6 @@ import json
 import math
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import torch
 import yaml
 from conftest import MICRO_MODEL
 from omegaconf import OmegaConf
+from stock import lm_eval, results
 
 from harness.compose import conf_dir, load
 from harness.evaluation.evaluate import Evaluator
@@ -116,26 +115,14 @@ def test_scoring_leaves_the_random_states_alone(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_task_files_run_under_the_stock_command_line(nodes: Path, tmp_path: Path) -> None:
     """Every metric of both tasks has the value that the harness found."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "lm_eval", "run", "--model", "hf"),
-            *("--model_args", f"pretrained={MICRO_MODEL},dtype=float32"),
-            *("--include_path", str(nodes), "--tasks", "micro_units,micro_simple"),
-            *("--limit", "40", "--device", "cpu", "--batch_size", "64"),
-            *("--output_path", str(tmp_path)),
-        ],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    results = json.loads(next(tmp_path.rglob("results_*.json")).read_text())["results"]
+    size = ("--limit", "40", "--batch_size", "64")
+    done = lm_eval(nodes, "micro_units,micro_simple", tmp_path, *size)
+    theirs = results(done, tmp_path)
     for task, count in (("micro_units", 2), ("micro_simple", 8)):
         ours = rows(nodes / task)
         assert len(ours) == count
         for metric, row in ours.items():
-            assert results[task][f"{metric},none"] == pytest.approx(row["value"]), metric
+            assert theirs[task][f"{metric},none"] == pytest.approx(row["value"]), metric
 
 
 @pytest.mark.parametrize("scorer", SCORERS)

@@ -1,15 +1,13 @@
 """The shipped lm-eval tasks of TRACE: what the configuration says, and the scores that we find."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import MICRO_MODEL, REPOSITORY, write_rows
+from stock import lm_eval, results
 
 from harness.compose import load
 from harness.evaluation.evaluate import Evaluator
@@ -55,28 +53,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def stock(root: Path | None, out: Path, tasks: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "TRACE_ROOT"}
-    environment |= {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "lm_eval", "run", "--model", "hf"),
-            *("--model_args", f"pretrained={MICRO_MODEL},dtype=float32,max_length=1024"),
-            *("--include_path", str(FOLDER), "--tasks", tasks),
-            *("--device", "cpu", "--batch_size", "8", "--output_path", str(out)),
-        ],
-        capture_output=True,
-        text=True,
-        env=environment | ({"TRACE_ROOT": str(root)} if root else {}),
-        check=False,
-    )
-
-
 @pytest.mark.slow
 def test_the_stock_command_finds_our_scores(root: Path, tmp_path: Path) -> None:
-    done = stock(root, tmp_path, "trace_FOMC,trace_20Minuten,trace_Py150")
-    assert done.returncode == 0, done.stderr[-2000:]
-    results = json.loads(next(tmp_path.rglob("results_*.json")).read_text())["results"]
+    tasks = "trace_FOMC,trace_20Minuten,trace_Py150"
+    done = lm_eval(FOLDER, tasks, tmp_path, "--batch_size", "8", TRACE_ROOT=str(root))
+    theirs = results(done, tmp_path)
     evaluator = Evaluator(load([]), MICRO_MODEL, "cpu")
     for name in ("FOMC", "20Minuten", "Py150"):
         spec = {
@@ -88,11 +69,11 @@ def test_the_stock_command_finds_our_scores(root: Path, tmp_path: Path) -> None:
         }
         evaluator.score(spec, tmp_path / name, lambda: None)
         for row in json.loads((tmp_path / name / "scores.json").read_text()):
-            theirs = results[f"trace_{name}"][f"{row['metric']},none"]
-            assert theirs == pytest.approx(row["value"], abs=1e-12), (name, row["metric"])
+            found = theirs[f"trace_{name}"][f"{row['metric']},none"]
+            assert found == pytest.approx(row["value"], abs=1e-12), (name, row["metric"])
 
 
 def test_without_the_variable_it_is_named(tmp_path: Path) -> None:
-    done = stock(None, tmp_path, "trace_FOMC")
+    done = lm_eval(FOLDER, "trace_FOMC", tmp_path, TRACE_ROOT="")
     assert done.returncode != 0
     assert "TRACE_ROOT is not set" in done.stderr

@@ -3,14 +3,13 @@
 import json
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import MICRO_MODEL, refused
 from raw_files import write_boolq, write_mmlu, write_text, write_xstest
+from stock import lm_eval, results
 
 from harness.compose import load
 from harness.config import BenchmarkConfig
@@ -150,25 +149,13 @@ def test_nodes_tell_how_many_prompts_were_cut(nodes: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_nodes_run_under_the_stock_command_line(nodes: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "lm_eval", "run", "--model", "hf"),
-            *("--model_args", f"pretrained={MICRO_MODEL},dtype=float32"),
-            *("--include_path", str(nodes), "--tasks", "mmlu,lima,xstest", "--limit", "4"),
-            *("--device", "cpu", "--batch_size", "64", "--output_path", str(tmp_path)),
-        ],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    results = json.loads(next(tmp_path.rglob("results_*.json")).read_text())["results"]
+    size = ("--limit", "4", "--batch_size", "64")
+    theirs = results(lm_eval(nodes, "mmlu,lima,xstest", tmp_path, *size), tmp_path)
     for name, metric in (("mmlu", "acc"), ("lima", "words"), ("xstest", "answered")):
         ours = row(nodes / name, None, metric)
-        assert results[name][f"{metric},none"] == pytest.approx(ours["value"]), name
+        assert theirs[name][f"{metric},none"] == pytest.approx(ours["value"]), name
     law = row(nodes / "mmlu", "law", "acc")
-    assert results["mmlu::mmlu.law"]["acc,none"] == pytest.approx(law["value"])
+    assert theirs["mmlu::mmlu.law"]["acc,none"] == pytest.approx(law["value"])
     assert row(nodes / "lima", None, "words")["value"] > 0
 
 
