@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 TERMINAL_WIDTH = 120
 
 _MAIN = {"op": "OP", "learning_accuracy": "LA", "bwt": "BWT", "forgetting": "Forgetting"}
-# Budget columns: cost -> title and how its number is printed.
+# Budget columns: cost -> title, unit of print, and how its number is printed.
 _BUDGET = {
-    "optimizer_steps": ("Steps", "{:.0f}"),
-    "trained_tokens": ("Tokens", "{:.0f}"),
-    "stored_examples": ("Stored rows", "{:.0f}"),
-    "extra_parameters": ("Extra weights", "{:.0f}"),
-    "device_hours": ("Device hours", "{:.4g}"),
-    "peak_memory": ("Peak bytes", "{:.3g}"),
+    "optimizer_steps": ("Steps", 1, "{:.0f}"),
+    "trained_tokens": ("Tokens", 1, "{:.0f}"),
+    "stored_examples": ("Stored rows", 1, "{:.0f}"),
+    "extra_parameters": ("Extra weights", 1, "{:.0f}"),
+    "device_hours": ("Device hours", 1, "{:.3g}"),
+    "peak_memory": ("Peak GB", 1e9, "{:.2f}"),
 }
 _BUDGET_CAPTION = (
     "Budget: optimizer steps, tokens and device hours of all stages; rows of earlier tasks kept, "
@@ -82,7 +82,7 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
         *(Heading(title, name, True, True) for name, title in _MAIN.items()),
         *(delta.heading for delta in deltas),
         Heading("Seeds", "seeds", numeric=True),
-        *(Heading(title, name, numeric=True) for name, (title, _) in _BUDGET.items()),
+        *(Heading(title, name, numeric=True) for name, (title, _, _) in _BUDGET.items()),
     )
     rows = [_main_row(group, deltas) for group in groups if group.runs]
     formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in _MAIN.items())
@@ -218,9 +218,9 @@ def _main_row(group: Group, deltas: Sequence[_Delta]) -> tuple[str | int | Point
 def _budget(group: Group) -> list[str]:
     """What a run of the group cost, mean over its seeds; a dash where nothing was trained here."""
     cells = []
-    for name, (_, form) in _BUDGET.items():
+    for name, (_, unit, form) in _BUDGET.items():
         found = [run.costs[name] for run in group.runs if name in run.costs]
-        cells.append(form.format(statistics.fmean(found)) if found else DASH)
+        cells.append(form.format(statistics.fmean(found) / unit) if found else DASH)
     return cells
 
 
