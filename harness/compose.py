@@ -5,6 +5,7 @@ starts any of them.
 """
 
 import re
+from dataclasses import fields, is_dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,53 +13,22 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from harness import config as sections
+from harness.conf import PACKAGE, conf_dir, option_names, parse
 from harness.config import HarnessConfig
 from harness.data.guess import tasks_from_folder
-from harness.errors import ConfigError, suggest
-from harness.method_config import preset_aliases, split_method
-
-PACKAGE = Path(__file__).resolve().parent
+from harness.errors import ConfigError, first_line, suggest
+from harness.method_config import name_stack, split_method
+from harness.methods.loading import load_object
 
 OmegaConf.register_new_resolver("package", lambda path: str(PACKAGE / path), replace=True)
 ConfigStore.instance().store(name="schema", node=HarnessConfig)
-
-
-def conf_dir() -> Path:
-    """The config groups: inside the installed package, or beside it in a clone."""
-    installed = PACKAGE / "conf"
-    return installed if installed.is_dir() else PACKAGE.parent / "conf"
-
-
-def sequence_tasks(name: str) -> tuple[str, ...]:
-    """The tasks of an option of the `sequence` group, in its order; none without such an option."""
-    path = conf_dir() / "sequence" / f"{name}.yaml"
-    if Path(name).name != name or not path.is_file():
-        return ()
-    for entry in OmegaConf.load(path).get("defaults", []):
-        if OmegaConf.is_dict(entry) and "override /task" in entry:
-            return tuple(str(task).rpartition("/")[2] for task in entry["override /task"])
-    return ()
-
-
-def option_names(group: str, overrides: list[str]) -> list[str]:
-    """The options of a config group, those of `hydra.searchpath` folders included."""
-    folders = [conf_dir(), *search_path(overrides)]
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
-
-
-def search_path(overrides: list[str]) -> list[Path]:
-    """The config folders of the user (`hydra.searchpath`, which --config-dir sets)."""
-    folders: list[Path] = []
-    for item in parse(overrides):
-        if item.key_or_group == "hydra.searchpath" and isinstance(item.value(), list):
-            folders += [Path(str(entry).removeprefix("file://")) for entry in item.value()]
-    return folders
 
 
 def compose_job(overrides: list[str]) -> DictConfig:
@@ -69,45 +39,13 @@ def compose_job(overrides: list[str]) -> DictConfig:
             composed = compose("config", overrides=overrides, return_hydra_config=True)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             with flag_override(composed, ["struct", "readonly"], False):
-                _name_stack(composed, overrides)
+                name_stack(composed, overrides)
                 del composed["hydra"]
             return composed
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(_explain(error, overrides)) from error
-
-
-def _name_stack(composed: DictConfig, overrides: list[str]) -> None:
-    """method=[a,b] is one method, 'a+b', with the strategies of both in this order."""
-    chosen: list[str] = []
-    for item in parse(overrides):
-        if item.key_or_group == "method":
-            value = item.value()
-            chosen = [str(name) for name in value] if isinstance(value, list) else []
-        if item.key_or_group == "method.name":
-            return
-    if len(chosen) < 2:
-        return
-    seen: dict[str, str] = {}
-    for option in chosen:
-        for name, origin in _aliases(option, overrides).items():
-            if seen.setdefault(name, origin) != origin:
-                raise ConfigError(
-                    f"method=[{','.join(chosen)}]: {seen[name]} and {origin} both have the alias "
-                    f"'{name}'; stack them in a file of your own in conf/method"
-                )
-    composed.method.name = "+".join(chosen)
-
-
-def _aliases(option: str, overrides: list[str]) -> dict[str, str]:
-    """Alias -> the preset that brings it, of a preset and of those that it builds on."""
-    folders = [conf_dir() / "method", *(folder / "method" for folder in search_path(overrides))]
-    files = [folder / f"{option}.yaml" for folder in folders]
-    preset = OmegaConf.to_container(OmegaConf.load(next(p for p in files if p.is_file())))
-    found: dict[str, str] = {}
-    for base in preset.get("defaults", []):
-        if isinstance(base, str) and base != "_self_":
-            found |= _aliases(base, overrides)
-    return found | {name: found.get(name, option) for name in preset_aliases(preset)}
+        except YAMLError as error:
+            raise ConfigError(f"a config file is not valid YAML: {_one_line(error)}") from error
 
 
 def _refuse_repeats(overrides: list[str], choices: Any) -> None:
@@ -123,8 +61,9 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
         repeated = next((item for item in items if items.count(item) > 1), None)
         group = str(name).split()[-1].lstrip("/")
         if repeated is not None and group in _groups():
-            hint = "to revisit a task use sequence.tasks with sequence.recurrence=true"
-            raise ConfigError(f"{group}: '{repeated}' is listed twice; {hint}")
+            hint = "; to revisit a task use sequence.tasks with sequence.recurrence=true"
+            more = hint if group == "task" else ""
+            raise ConfigError(f"{group}: '{repeated}' is listed twice{more}")
 
 
 def to_config(composed: DictConfig) -> HarnessConfig:
@@ -134,6 +73,7 @@ def to_config(composed: DictConfig) -> HarnessConfig:
         if missing:
             raise ConfigError(_no_value(missing[0]))
         OmegaConf.resolve(composed)
+        _refuse_additions(composed, "")
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         unset = re.search(r"Environment variable '(\w+)' not found", str(error))
@@ -143,13 +83,25 @@ def to_config(composed: DictConfig) -> HarnessConfig:
         needed = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
         if needed:
             raise ConfigError(_no_value(needed[1])) from error
-        raise ConfigError(_first_line(error)) from error
+        raise ConfigError(first_line(error)) from error
     config.method = split_method(config.method)
     if config.sequence.from_folder is not None:
         config.task = tasks_from_folder(config.sequence)
         config.data.root = config.sequence.from_folder
         config.sequence.name = Path(config.sequence.from_folder).name
     return config
+
+
+def _refuse_additions(node: Any, prefix: str) -> None:
+    """A plus sign adds entries to mappings, not keys to what has fixed ones."""
+    if not isinstance(node, DictConfig) or node._is_none() or node._is_missing():
+        return
+    kind = OmegaConf.get_type(node)
+    known = [spec.name for spec in fields(kind)] if is_dataclass(kind) else None
+    for name in node:
+        if known is not None and name not in known:
+            raise ConfigError(f"unknown key '{prefix}{name}'" + suggest(str(name), known))
+        _refuse_additions(node._get_node(name), f"{prefix}{name}.")
 
 
 def _no_value(key: str) -> str:
@@ -159,14 +111,6 @@ def _no_value(key: str) -> str:
 def load(overrides: list[str]) -> HarnessConfig:
     """Compose overrides into the typed configuration."""
     return to_config(compose_job(overrides))
-
-
-def parse(overrides: list[str]) -> list[Override]:
-    """Parse overrides with Hydra's grammar; a syntax error is a ConfigError."""
-    try:
-        return OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise ConfigError(f"{_first_line(error)} (write key=value)") from error
 
 
 def expand(overrides: list[str], multirun: bool) -> list[list[str]]:
@@ -208,31 +152,47 @@ def _explain(error: Exception, overrides: list[str]) -> str:
     if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
         group, _, name = str(cause.missing_cfg_file).rpartition("/")
         options = option_names(group, overrides)
-        return f"unknown {group or 'config'} '{name}'" + suggest(name, options)
-    text = " ".join(str(error).split())
+        below = [option for option in options if option.rpartition("/")[2] == name]
+        close = f"; did you mean '{below[0]}'?" if below else suggest(name, options)
+        return f"unknown {group or 'config'} '{name}'{close}"
+    text = _one_line(error)
     group = re.search(r"Could not override '([^']+)'. No match in the defaults list", text)
     if group:
         return f"unknown config group '{group[1]}'" + suggest(group[1], _groups())
     unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown and unknown[1].startswith("method.adapter"):
+    adapted = "method.adapter.rank" in known_keys(overrides) if unknown else False
+    if unknown and unknown[1].startswith("method.adapter") and not adapted:
         return f"{unknown[1]}: this method trains no adapter; use method=lora_seqft"
     if unknown and "Key" in str(cause):
-        return _unknown_key(unknown[1])
+        return _unknown_key(unknown[1], overrides)
+    nested = re.search(r"In '([^']+)': .* Key '([^']+)' not in '(\w+)'", text)
+    if nested:
+        return f"{nested[1]}: unknown key '{nested[2]}'" + suggest(nested[2], _fields(nested[3]))
     return _value_error(cause, overrides)
+
+
+def _fields(kind: str) -> list[str]:
+    """The keys of a class of the configuration, by its name."""
+    found = getattr(sections, kind, None)
+    return [spec.name for spec in fields(found)] if found else []
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _value_error(cause: Exception, overrides: list[str]) -> str:
     """A wrong value: the first line of OmegaConf's message, led by the full key."""
     where = getattr(cause, "full_key", None)
-    line = _first_line(cause)
+    line = first_line(cause)
     bad_key = re.search(r"Key '([^']+)' not in '(\w+)'", line)
     if bad_key:
-        return _unknown_key(str(where or bad_key[1]))
+        return _unknown_key(str(where or bad_key[1]), overrides)
     return f"{where}: {line}" if where else line
 
 
-def _unknown_key(name: str) -> str:
-    keys = known_keys()
+def _unknown_key(name: str, overrides: list[str]) -> str:
+    keys = known_keys(overrides)
     if name in keys:
         return f"{name}: new entries of a mapping need a plus sign, +{name}.<entry>=<value>"
     return f"unknown key '{name}'" + suggest(name, keys)
@@ -248,11 +208,25 @@ def _swept(item: Override, overrides: list[str]) -> list[str]:
     return list(item.sweep_string_iterator())
 
 
-def known_keys() -> list[str]:
-    """Every dotted key of the default composition."""
+def known_keys(overrides: list[str]) -> list[str]:
+    """Every dotted key of a composition with the groups chosen as in the overrides, and the
+    parameters of its strategies and edits."""
+    groups = {*_groups(), "hydra.searchpath"}
+    chosen = [str(i.input_line) for i in parse(overrides) if str(i.key_or_group) in groups]
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        return list(_dotted(compose("config"), ""))
+        composed = compose("config", overrides=chosen)
+    return [*_dotted(composed, ""), *_parameters(composed.method)]
+
+
+def _parameters(method: DictConfig) -> list[str]:
+    found = []
+    for name in method:
+        value = method._get_node(name)
+        if isinstance(value, DictConfig) and "_target_" in value:
+            kind = load_object(str(value._target_), f"method.{name}._target_")
+            found += [f"method.{name}.{spec.name}" for spec in fields(kind)]
+    return found
 
 
 def _dotted(node: Any, prefix: str) -> list[str]:
@@ -268,11 +242,6 @@ def _dotted(node: Any, prefix: str) -> list[str]:
 
 def _groups() -> list[str]:
     return sorted(entry.name for entry in conf_dir().iterdir() if entry.is_dir())
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 # Overrides that change where or how fast something runs or which cells are scored, or that are

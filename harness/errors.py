@@ -41,6 +41,12 @@ def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
     sys.exit(code)
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an error's text that says something, else its kind."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
 def suggest(name: str, options: list[str]) -> str:
     """'; did you mean X?' where something is close, else the list of what there is."""
     folded = {option.casefold(): option for option in options}

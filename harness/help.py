@@ -3,7 +3,7 @@
 from dataclasses import MISSING, fields
 from typing import Any
 
-from harness.compose import conf_dir
+from harness.conf import conf_dir, option_names
 from harness.config import (
     AdapterConfig,
     BenchmarkConfig,
@@ -69,7 +69,7 @@ def help_text() -> str:
     """The whole help page."""
     lines = [USAGE, "config groups (group=option)"]
     for group in sorted(path for path in conf_dir().iterdir() if path.is_dir()):
-        options = sorted(path.stem for path in group.glob("*.yaml"))
+        options = option_names(group.name, [])
         if options:
             lines.append(f"  {group.name:<11} {', '.join(options)}")
     lines.append("\nkeys (key=value)")

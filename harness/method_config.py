@@ -1,11 +1,12 @@
-"""The `method` group: known keys, strategies (mappings with `_target_`) and aliases."""
+"""The `method` group: known keys, strategies (mappings with `_target_`), aliases and stacks."""
 
 from dataclasses import fields
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from harness.conf import conf_dir, parse, search_path
 from harness.config import MethodConfig
 from harness.edits.base import Edit
 from harness.errors import ConfigError
@@ -62,3 +63,45 @@ def _order(wanted: list[str], listed: list[str]) -> list[str]:
         raise ConfigError(f"method.order={wanted}: name each strategy once; they are: {told}")
     order = wanted or listed
     return [] if order == sorted(listed) else order
+
+
+def name_stack(composed: DictConfig, overrides: list[str]) -> None:
+    """method=[a,b] is one method, 'a+b', with the strategies of both in this order. Raises
+    ConfigError where both set one thing."""
+    chosen: list[str] = []
+    for item in parse(overrides):
+        if item.key_or_group == "method":
+            value = item.value()
+            chosen = [str(name) for name in value] if isinstance(value, list) else []
+            if isinstance(value, list) and not chosen:
+                raise ConfigError("method=[]: choose at least one, for example method=seqft")
+        if item.key_or_group == "method.name":
+            return
+    if len(chosen) < 2:
+        return
+    stack, seen = f"method=[{','.join(chosen)}]", dict[str, str]()
+    for option in chosen:
+        for name, origin in _brought(option, overrides).items():
+            other = seen.setdefault(name, origin)
+            if other == origin:
+                continue
+            if name in _FRAME:
+                raise ConfigError(f"{stack}: {other} and {origin} both set {name}; choose one")
+            raise ConfigError(
+                f"{stack}: {other} and {origin} both have the alias '{name}'; stack them in a file "
+                "of your own in conf/method"
+            )
+    composed.method.name = "+".join(chosen)
+
+
+def _brought(option: str, overrides: list[str]) -> dict[str, str]:
+    """Alias or frame key -> the preset that brings it, of a preset and of those it builds on."""
+    folders = [conf_dir() / "method", *(folder / "method" for folder in search_path(overrides))]
+    files = [folder / f"{option}.yaml" for folder in folders]
+    preset = OmegaConf.to_container(OmegaConf.load(next(p for p in files if p.is_file())))
+    found: dict[str, str] = {}
+    for base in preset.get("defaults", []):
+        if isinstance(base, str) and base != "_self_":
+            found |= _brought(base, overrides)
+    frame = {name: option for name in preset if name in _FRAME and name != "name"}
+    return found | {name: found.get(name, option) for name in preset_aliases(preset)} | frame

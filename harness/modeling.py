@@ -39,7 +39,9 @@ def folder_description(path: str, place: str) -> dict[str, Any] | None:
     if not folder.is_dir():
         if HUB_ID.match(path) and not folder.parent.is_dir():
             return None
-        raise ConfigError(f"{place}: there is no folder {path}; give a folder or a hub id")
+        raise ConfigError(
+            f"{place}: there is no folder {path}; give a folder or a hub id (owner/name)"
+        )
     description = folder / "config.json"
     if not description.is_file():
         raise ConfigError(f"{place}: {folder} has no config.json; is it a model folder?")

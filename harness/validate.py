@@ -23,7 +23,7 @@ from harness.data.files import read_rows, split_path
 from harness.data.overlap import selects_on_test
 from harness.devices import cpu_cores, gpu_count
 from harness.edits.loading import load_edit
-from harness.errors import ConfigError, HarnessError
+from harness.errors import ConfigError, HarnessError, first_line, suggest
 from harness.evaluation.material import measure, source_folder
 from harness.judge.settings import check_judging, require_cache
 from harness.methods.base import Strategy
@@ -325,10 +325,31 @@ def _check_task(config: HarnessConfig, name: str) -> None:
     if task.epochs < 1:
         raise ConfigError(f"task.{name}.epochs={task.epochs}: it must be at least 1")
     for split in ("train", config.eval.split.value):
-        read_rows(split_path(config.data.root, task.folder, split))
-    load_object(task.scorer, f"task.{name}.scorer")
+        rows = read_rows(split_path(config.data.root, task.folder, split))
+        if task.instruction and not rows[0]["prompt"].startswith(task.instruction):
+            raise ConfigError(
+                f"task.{name}.instruction: prompts of {config.data.root} do not begin with it; is "
+                "this the data of another task, or of a variant (reasoning)?"
+            )
+    _check_headline(f"task.{name}", task.scorer, task.headline, rows[0])
     if config.eval.split is Split.eval:
         _check_validation(config, name, "eval.split=eval")
+
+
+def _check_headline(where: str, scorer: str, headline: str, row: dict[str, Any]) -> None:
+    """The scorer, tried on an empty prediction, gives the metric that is named."""
+    function = load_object(scorer, f"{where}.scorer")
+    try:
+        metrics = list(function(row, ""))  # type: ignore[operator]
+    except Exception as error:  # a user's own scorer may fail with anything
+        told = f"{type(error).__name__}: {first_line(error)}"
+        raise ConfigError(
+            f"{where}.scorer: {scorer} fails on an empty prediction ({told})"
+        ) from error
+    if headline not in metrics:
+        raise ConfigError(
+            f"{where}.headline={headline}: no such metric" + suggest(headline, metrics)
+        )
 
 
 def _check_validation(config: HarnessConfig, name: str, where: str) -> None:
@@ -366,5 +387,5 @@ def _check_benchmark(config: HarnessConfig, where: str, benchmark: BenchmarkConf
         return
     if root is None:
         raise ConfigError(f"{where}: set data.suite_root, the folder that holds {benchmark.folder}")
-    read_rows(split_path(root, benchmark.folder, "test"))
-    load_object(str(benchmark.scorer), f"{where}.scorer")
+    rows = read_rows(split_path(root, benchmark.folder, "test"))
+    _check_headline(where, str(benchmark.scorer), benchmark.headline, rows[0])

@@ -36,9 +36,10 @@ class SequenceConfig:
         None,
     )
     scorers: dict[str, str] = key(
-        "from_folder: task -> scorer that replaces the guess", factory=dict
+        "from_folder: scorers instead of the guesses, +sequence.scorers.<task>=<scorer>",
+        factory=dict,
     )
-    max_prompt_tokens: int = key("from_folder: longest prompt", 1024)
+    max_prompt_tokens: int = key("from_folder: longest prompt", 768)
     max_answer_tokens: int = key("from_folder: longest answer", 256)
     order: Order = key("given | reversed | random (seeded by order_seed)", Order.given)
     order_seed: int = key("seed of order=random", 0)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.compose import sequence_tasks
+from harness.conf import sequence_tasks
 from harness.imports import lm_eval_files, trace_files
 from harness.imports.record import RunName, finish, record
 from harness.metrics.arguments import Arguments

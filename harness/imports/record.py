@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.compose import sequence_tasks
+from harness.conf import sequence_tasks
 from harness.errors import ConfigError, DataError
 from harness.files import write_atomically, write_json
 from harness.keys import digest, plain

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config import MethodConfig
-from harness.errors import ConfigError, suggest
+from harness.errors import ConfigError, first_line, suggest
 from harness.methods.base import Strategy
 
 Loaded = TypeVar("Loaded")
@@ -61,8 +61,9 @@ def load_object(path: str, where: str) -> object:
     module, _, name = path.rpartition(".")
     try:
         loaded = importlib.import_module(module)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(f"{where}: cannot import '{module}' ({error})") from error
+    except Exception as error:  # a user's own module may fail with anything
+        told = f"{type(error).__name__}: {first_line(error)}"
+        raise ConfigError(f"{where}: cannot import '{module}' ({told})") from error
     if not hasattr(loaded, name):
         public = [item for item in dir(loaded) if not item.startswith("_")]
         raise ConfigError(f"{where}: {module} has no '{name}'" + suggest(name, public))

@@ -50,6 +50,8 @@ class Replay(Strategy):
             raise ConfigError(f"buffer={self.buffer}: it must be null, 0 or more")
         if self.fill not in ("per_task", "reservoir"):
             raise ConfigError(f"fill={self.fill}: it must be per_task or reservoir")
+        if self.fill == "reservoir" and self.buffer is None:
+            raise ConfigError("fill=reservoir: it fills a buffer; set buffer to a number of rows")
 
     def needs_history(self) -> bool:
         return self.active and not self.extra

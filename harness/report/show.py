@@ -21,7 +21,7 @@ def show_notes(config: HarnessConfig) -> None:
         return
     for name, task in config.task.items():
         source = "given" if name in config.sequence.scorers else "guessed"
-        print(f"{name}: {task.scorer} ({source}; sequence.scorers overrides)")
+        print(f"{name}: {task.scorer} ({source}; +sequence.scorers.{name}=... overrides)")
 
 
 def show_outcome(outcome: Any) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, harness, write_rows
+from conftest import REPOSITORY, harness, refused, write_rows
 
 from harness.compose import expand, load
 from harness.keys import FileHashes
@@ -28,11 +28,13 @@ SIZES = ("500", "1000", "5000", "reasoning")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every size of the data with 20 rows a split, three labels."""
     root = tmp_path_factory.mktemp("trace")
-    tasks = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"]).task
+    plain = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"]).task
+    reasoned = load(["sequence=trace_rcl", "suite=[]", "data.root=x"]).task
     for size in SIZES:
-        for name in tasks:
+        for name, task in (reasoned if size == "reasoning" else plain).items():
+            head = task.instruction or ""
             for split in ("train", "eval", "test"):
-                rows = [{"prompt": f"{split} {i}", "answer": "ABC"[i % 3]} for i in range(20)]
+                rows = [{"prompt": f"{head}{split} {i}", "answer": "ABC"[i % 3]} for i in range(20)]
                 write_rows(root / size / name / f"{split}.json", rows)
         write_rows(root / size / "Lima" / "train.json", [{"prompt": "Hello", "answer": "Hi"}])
     return root
@@ -73,3 +75,14 @@ def test_a_sweep_is_summed_with_shared_work_counted_once(
     # 3 methods train 8 stages and score 36 cells each; the 8 cells of stage 0 are shared.
     assert "3 jobs, 140 nodes to do (shared ones once)" in done.stdout
     assert "GB of checkpoints" in done.stdout.splitlines()[-1]
+
+
+def test_reasoning_tasks_refuse_plain_data(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("TRACE_DATA", raising=False)
+    places = [f"data.root={archive / '500'}", f"store.root={tmp_path / 'store'}", "suite=[]"]
+    places.append("train.pack_tokens=2048")
+    line = refused("plan", "sequence=trace_rcl", *places)
+    assert "task.C-STANCE.instruction: prompts of" in line
+    assert "(reasoning)" in line

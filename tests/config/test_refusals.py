@@ -32,7 +32,16 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("task=[micro_units,micro_units]", "task: 'micro_units' is listed twice"),
         ("sequence.tasks=[micro_units,micro_units]", "'micro_units' is listed twice"),
         ("task=[]", "the sequence has no task"),
-        ("experiment=trace500_micro", "data.root: no value; set it"),
+        ("+foo=1", "unknown key 'foo'"),
+        ("+train.learning_rat=1e-3", "unknown key 'train.learning_rat'; did you mean"),
+        ("method=[]", "method=[]: choose at least one"),
+        ("method=[joint,single]", "joint and single both set schedule; choose one"),
+        ("method=[lora_rank4,lora_rank1]", "both set adapter; choose one"),
+        ("method=[lora_seqft,lora_merge]", "both set adapter; choose one"),
+        ("method=[replay,replay]", "method: 'replay' is listed twice"),
+        ("experiment=table3", "unknown experiment 'table3'; did you mean 'trace/table3'?"),
+        ("task.micro_units.headline=acuracy", "no such metric; did you mean 'accuracy'?"),
+        ("experiment=trace500_micro", "TRACE_DATA is not set; set it, or data.root="),
         ("engine.precision=bf16", "engine.precision=bf16 needs ZeRO 1-3"),
         ("engine.zero_stage=4", "engine.zero_stage=4: use 0 to 3"),
         ("engine.ranks=999", "engine.ranks=999, but there are"),
@@ -158,3 +167,40 @@ def test_a_run_with_foreign_code_names_its_source(
 ) -> None:
     done = harness(*tiny_run, "method=icl", "model.trust_remote_code=true", "eval.limit=1")
     assert f"runs the code that {tiny_model} ships" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("method", "override", "told"),
+    [
+        ("replay", "method.rato=1", "did you mean 'method.ratio'?"),
+        ("replay", "method.replay.rato=1", "did you mean 'method.replay.ratio'?"),
+        ("replay", "method.fill=reservoir", "fill=reservoir: it fills a buffer"),
+        ("lora_seqft", "method.adapter.rnk=1", "did you mean 'method.adapter.rank'?"),
+    ],
+)
+def test_a_wrong_parameter_of_a_method(method: str, override: str, told: str) -> None:
+    assert told in refused(f"method={method}", override)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("method/calm.yaml", "name: calm\nx: [", "a config file is not valid YAML"),
+        ("task/parity.yaml", "parity: {foldr: x, scorer: s}", "unknown key 'foldr'; did you mean"),
+        (
+            "method/calm.yaml",
+            "name: calm\npenalty: {_target_: broken_module_of_a_test.X}",
+            "cannot import 'broken_module_of_a_test' (SyntaxError",
+        ),
+    ],
+)
+def test_a_broken_file_of_the_user(name: str, text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "conf" / name).parent.mkdir(parents=True)
+    (tmp_path / "conf" / name).write_text(text)
+    (tmp_path / "broken_module_of_a_test.py").write_text("def f(:")
+    group, option = name.removesuffix(".yaml").split("/")
+    chosen = f"{group}=[{option}]" if group == "task" else f"{group}={option}"
+    done = harness("--config-dir", str(tmp_path / "conf"), chosen, cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert told in line

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from harness.compose import sequence_tasks
+from harness.conf import sequence_tasks
 from harness.metrics.continual import MEASURES, Estimate
 from harness.report.paper.published import Number
 from harness.report.runs import Run, group_runs, load_runs
