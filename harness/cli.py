@@ -70,14 +70,17 @@ def _through_hydra(argv: list[str], conf: str) -> None:
 def _job(composed: Any) -> None:
     """One job of Hydra's. A failed stage is told, not raised, so that the other jobs go on; what
     is missing afterwards is read from the store."""
-    from harness.compose import to_config
+    from hydra.core.hydra_config import HydraConfig
+
+    from harness.compose import to_config, variant_of
     from harness.report.show import show_notes, show_outcome
     from harness.run import execute
 
-    config = to_config(composed)
+    overrides = list(HydraConfig.get().overrides.task)
+    config = to_config(composed, overrides)
     show_notes(config)
     try:
-        outcome = execute(config, variant=_variant())
+        outcome = execute(config, variant=variant_of(overrides))
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return
@@ -105,15 +108,6 @@ def _report_unfinished(configs: list[HarnessConfig]) -> int:
         if unfinished:
             print("the same command does what is missing")
     return 1 if unfinished else 0
-
-
-def _variant() -> str:
-    """The overrides that make this run another experiment, for the tables."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from harness.compose import variant_of
-
-    return variant_of(list(HydraConfig.get().overrides.task))
 
 
 def plan(argv: list[str]) -> int:

@@ -24,7 +24,7 @@ from harness.conf import PACKAGE, conf_dir, option_names, parse
 from harness.config import HarnessConfig
 from harness.data.guess import tasks_from_folder
 from harness.errors import ConfigError, first_line, suggest
-from harness.method_config import name_stack, split_method
+from harness.method_config import check_stack, name_stack, split_method
 from harness.methods.loading import load_object
 
 OmegaConf.register_new_resolver("package", lambda path: str(PACKAGE / path), replace=True)
@@ -38,8 +38,8 @@ def compose_job(overrides: list[str]) -> DictConfig:
         try:
             composed = compose("config", overrides=overrides, return_hydra_config=True)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
+            check_stack(overrides)
             with flag_override(composed, ["struct", "readonly"], False):
-                name_stack(composed, overrides)
                 del composed["hydra"]
             return composed
         except (HydraException, OmegaConfBaseException) as error:
@@ -66,8 +66,11 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
             raise ConfigError(f"{group}: '{repeated}' is listed twice{more}")
 
 
-def to_config(composed: DictConfig) -> HarnessConfig:
-    """Resolve interpolations, demand every mandatory key and build the dataclasses."""
+def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
+    """Resolve interpolations, demand every mandatory key and build the dataclasses. `overrides`
+    are those that were composed."""
+    with flag_override(composed, ["struct", "readonly"], False):
+        name_stack(composed, overrides)
     try:
         missing = sorted(OmegaConf.missing_keys(composed))
         if missing:
@@ -110,7 +113,7 @@ def _no_value(key: str) -> str:
 
 def load(overrides: list[str]) -> HarnessConfig:
     """Compose overrides into the typed configuration."""
-    return to_config(compose_job(overrides))
+    return to_config(compose_job(overrides), overrides)
 
 
 def expand(overrides: list[str], multirun: bool) -> list[list[str]]:

@@ -66,19 +66,17 @@ def _order(wanted: list[str], listed: list[str]) -> list[str]:
 
 
 def name_stack(composed: DictConfig, overrides: list[str]) -> None:
-    """method=[a,b] is one method, 'a+b', with the strategies of both in this order. Raises
-    ConfigError where both set one thing."""
-    chosen: list[str] = []
-    for item in parse(overrides):
-        if item.key_or_group == "method":
-            value = item.value()
-            chosen = [str(name) for name in value] if isinstance(value, list) else []
-            if isinstance(value, list) and not chosen:
-                raise ConfigError("method=[]: choose at least one, for example method=seqft")
-        if item.key_or_group == "method.name":
-            return
-    if len(chosen) < 2:
-        return
+    """method=[a,b] is one method, 'a+b', with the strategies of both in this order, unless a name
+    is given."""
+    chosen = _stacked(overrides)
+    named = any(item.key_or_group == "method.name" for item in parse(overrides))
+    if len(chosen) > 1 and not named:
+        composed.method.name = "+".join(chosen)
+
+
+def check_stack(overrides: list[str]) -> None:
+    """Raise ConfigError where two presets of method=[a,b] set one thing."""
+    chosen = _stacked(overrides)
     stack, seen = f"method=[{','.join(chosen)}]", dict[str, str]()
     for option in chosen:
         for name, origin in _brought(option, overrides).items():
@@ -91,7 +89,18 @@ def name_stack(composed: DictConfig, overrides: list[str]) -> None:
                 f"{stack}: {other} and {origin} both have the alias '{name}'; stack them in a file "
                 "of your own in conf/method"
             )
-    composed.method.name = "+".join(chosen)
+
+
+def _stacked(overrides: list[str]) -> list[str]:
+    """The presets of method=[a,b]; none where it is no list."""
+    chosen: list[str] = []
+    for item in parse(overrides):
+        if item.key_or_group == "method":
+            value = item.value()
+            chosen = [str(name) for name in value] if isinstance(value, list) else []
+            if isinstance(value, list) and not chosen:
+                raise ConfigError("method=[]: choose at least one, for example method=seqft")
+    return chosen
 
 
 def _brought(option: str, overrides: list[str]) -> dict[str, str]:

@@ -1,14 +1,17 @@
 """The order of a stack: as listed, on the workers too, and part of the content key."""
 
 import json
+from pathlib import Path
 
 import pytest
+from conftest import harness
 
 from harness.compose import load
 from harness.config import from_plain
 from harness.errors import ConfigError
 from harness.keys import identity, plain
 from harness.methods.loading import load_strategies
+from harness.report.schema import read_scores
 
 L2 = "+method.l2={_target_: harness.methods.l2.L2}"
 AGEM = "+method.agem={_target_: harness.methods.agem.AGEM}"
@@ -36,3 +39,14 @@ def test_the_order_is_part_of_the_key() -> None:
 def test_a_wrong_order_is_refused() -> None:
     with pytest.raises(ConfigError, match="name each strategy once; they are: sfa, l2"):
         load(["method=sfa", L2, "+method.order=[sfa]"])
+
+
+@pytest.mark.distributed
+def test_a_stack_has_its_name_in_the_table(tiny_run: list[str], tmp_path: Path) -> None:
+    quick = ["train.max_steps=1", "eval.limit=1", "eval.stage0=false", "eval.past=ends"]
+    done = harness(*tiny_run, *quick, "-m", "method=[sfa,replay],[replay,ema]")
+    assert done.returncode == 0, done.stderr
+    frame = read_scores(tmp_path / "results" / "scores.csv")
+    assert set(frame["method"]) == {"sfa+replay", "replay+ema"}
+    runs = [json.loads(path.read_text()) for path in (tmp_path / "store/runs").glob("*.json")]
+    assert len(runs) == 2
