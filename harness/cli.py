@@ -118,8 +118,9 @@ def plan(argv: list[str]) -> int:
     flags, overrides = _split(argv)
     jobs = expand(overrides, "-m" in flags or "--multirun" in flags)
     left: dict[str, Work] = {}
+    told: set[str] = set()
     for job in jobs:
-        left |= print_plan(load(job), variant_of(job))
+        left |= print_plan(load(job), variant_of(job), told)
     if len(jobs) > 1:
         print_total(len(jobs), left)
     return 0
@@ -161,6 +162,7 @@ DELEGATED = {
     "frontier": "harness.frontier",
     "import": "harness.imports.command",
     "judge": "harness.judge.command",
+    "method": "harness.method_command",
     "metrics": "harness.metrics.command",
     "paper": "harness.report.paper.command",
     "score": "harness.metrics.score_command",

@@ -41,6 +41,12 @@ def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
     sys.exit(code)
 
 
+def require(condition: bool, message: str) -> None:
+    """Raise ConfigError with the message unless the condition holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
 def first_line(error: Exception) -> str:
     """The first line of an error's text that says something, else its kind."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

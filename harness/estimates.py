@@ -1,10 +1,10 @@
 """Rough device hours and disk of a plan, from counts of weights and tokens; no torch."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import EngineConfig, ModelConfig, Precision
+from harness.weight_headers import stored_weights
 
 TRAINING_FLOPS, FORWARD_FLOPS = 6, 2  # a token and weight (arXiv 2001.08361, section 2.1)
 MASTER_BYTES = 4  # stages are written in the masters' precision
@@ -23,8 +23,7 @@ def weight_count(model: ModelConfig) -> float | None:
     """Number of weights: of a folder its safetensors headers, else the config's `parameters`."""
     folder = Path(model.path)
     if folder.is_dir():
-        counts = [stored_weights(path) for path in sorted(folder.glob("*.safetensors"))]
-        return float(sum(counts)) if counts else None
+        return float(stored_weights(folder)) or None
     return None if model.parameters is None else model.parameters * 1e9
 
 
@@ -45,18 +44,3 @@ def estimate(
     reading = steps * width * weights / (engine.bandwidth * 1e12)
     arithmetic = FORWARD_FLOPS * weights * generated_tokens / (engine.tflops * 1e12)
     return Estimate(seconds / 3600, (reading + arithmetic) / 3600, stages * weights * MASTER_BYTES)
-
-
-def stored_weights(path: Path) -> int:
-    """Number of values in a safetensors file, from its header."""
-    with path.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(size))
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            count = 1
-            for length in tensor["shape"]:
-                count *= length
-            total += count
-    return total

@@ -27,6 +27,7 @@ usage: python -m harness [verb] [overrides] [-m] [--cfg job --resolve]
 
   run      train and score what is missing of a run (the default verb)
   plan     print the nodes of a run, which are done, and what is left to do
+  method   the presets, and a preset's paper, equations and parameters (method sfa)
   metrics  OP, BWT and the rest from a CSV of scores (metrics --help)
   score    the scores of a task for a file of predictions (score --help)
   tables   write all tables and plots from the tidy table (tables --help)

@@ -31,12 +31,14 @@ class Work:
     cost: Estimate | None
 
 
-def print_plan(config: HarnessConfig, variant: str = "") -> dict[str, Work]:
+def print_plan(config: HarnessConfig, variant: str, told: set[str]) -> dict[str, Work]:
     """Print nodes, which are done, tokens to train and generations to make; returns the work left
-    by content key. A model that cannot be had yet is named, and its tokens are estimated."""
+    by content key. A model that cannot be had yet is named, and its tokens are estimated; `told`
+    holds what earlier jobs of a sweep named."""
     store, plan = planned(config, variant)
     pending = {node.key for node in pending_nodes(config, store, plan)}
-    tokens = _counted(config, store, plan, [node for node in plan.nodes if node.key in pending])
+    to_do = [node for node in plan.nodes if node.key in pending]
+    tokens = _counted(config, store, plan, to_do, told)
     run = plan.run
     print(f"run {run['run']}: {run['method']} on {run['sequence']}, seed {run['seed']}")
     print(f"{'stage':>5}  {'node':<24} {'key':<20} {'state':<8} {'work':>20}")
@@ -67,16 +69,33 @@ def print_total(jobs: int, left: dict[str, Work]) -> None:
     print(f"{jobs} jobs, {len(left)} nodes to do (shared ones once): {_asked(left.values())}{told}")
 
 
-def _counted(config: HarnessConfig, store: Store, plan: Plan, to_do: list[Node]) -> TokenCounts:
+def _counted(
+    config: HarnessConfig, store: Store, plan: Plan, to_do: list[Node], told: set[str]
+) -> TokenCounts:
+    missing = _missing_input(config, to_do)
+    if missing and missing not in told:
+        told.add(missing)
+        print(missing)
+    if missing and _no_tokenizer(config):
+        return estimated_counts(config, plan)
+    check_demonstrations(config, store, plan)
+    return training_counts(config, store, plan)
+
+
+def _missing_input(config: HarnessConfig, to_do: list[Node]) -> str:
+    """What has to be fetched first, as a line or two; empty where all is there."""
     try:
         require_inputs(config, to_do)
     except ConfigError as error:
-        print(f"to fetch before this can run: {error}")
-        if is_hub(config.model) and missing_files(config.model):
-            print("without its tokenizer, tokens are estimated: one every three bytes")
-            return estimated_counts(config, plan)
-    check_demonstrations(config, store, plan)
-    return training_counts(config, store, plan)
+        line = f"to fetch before this can run: {error}"
+        if _no_tokenizer(config):
+            line += "\nwithout its tokenizer, tokens are estimated: one every three bytes"
+        return line
+    return ""
+
+
+def _no_tokenizer(config: HarnessConfig) -> bool:
+    return is_hub(config.model) and bool(missing_files(config.model))
 
 
 def _asked(left: Iterable[Work]) -> str:

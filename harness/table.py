@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.estimates import stored_weights
 from harness.files import write_json
 from harness.keys import plain
 from harness.modeling import ADAPTER_WEIGHTS
 from harness.plan import Plan
 from harness.report.schema import DONE, SCHEMA_VERSION, write_scores
 from harness.store import MANIFEST, Store
+from harness.weight_headers import stored_weights
 
 Row = dict[str, Any]
 SCORES = "scores.json"

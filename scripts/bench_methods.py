@@ -121,13 +121,14 @@ def launch(name: str, place: Path, zero: int) -> dict[str, float]:
     ]
     with tempfile.TemporaryDirectory(dir=place) as out:
         request = json.dumps({"overrides": overrides, "out": out})
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+        one_rank = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}  # as a launcher would say
+        package = {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
         done = subprocess.run(
             [sys.executable, __file__, "--one", request],
             capture_output=True,
             text=True,
             check=False,
-            env=environment,
+            env=os.environ | one_rank | package,
         )
     if done.returncode != 0:
         raise SystemExit(f"{name}: {done.stderr.strip().splitlines()[-1]}")

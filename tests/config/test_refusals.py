@@ -34,6 +34,7 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("task=[]", "the sequence has no task"),
         ("+foo=1", "unknown key 'foo'"),
         ("+train.learning_rat=1e-3", "unknown key 'train.learning_rat'; did you mean"),
+        ("method=foreign", "method.checkpoints: 0 folders for 8 tasks; give one a stage"),
         ("method=[]", "method=[]: choose at least one"),
         ("method=[joint,single]", "joint and single both set schedule; choose one"),
         ("method=[lora_rank4,lora_rank1]", "both set adapter; choose one"),

@@ -37,7 +37,7 @@ def main() -> None:
 def run(cell: dict[str, Any], rank: Rank) -> None:
     """Train the cell's tasks in turn into out/1, out/2, ..."""
     config = from_plain(cell["config"])
-    data = {name: Path(config.data.root) / name / "train.json" for name in cell["tasks"]}
+    root = Path(config.data.root)
     parent = Path(config.model.path)
     for number, task in enumerate(cell["tasks"], start=1):
         folder = Path(cell["out"]) / str(number)
@@ -48,10 +48,10 @@ def run(cell: dict[str, Any], rank: Rank) -> None:
             config=config,
             stage=number,
             task=task,
-            parts=[Part(task, data[task], 1)],
+            parts=[Part(name, root / name / "train.json", 1) for name in task.split("+")],
             learning_rate=config.train.learning_rate * config.method.learning_rate_factor,
             parent=parent,
-            earlier=[(name, data[name]) for name in cell["tasks"][: number - 1]],
+            earlier=[(t, root / t / "train.json") for t in cell["tasks"][: number - 1]],
             last=number == len(cell["tasks"]),
         )
         train_task(job, folder, rank, lambda done, total: None)

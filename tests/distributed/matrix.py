@@ -15,7 +15,7 @@ from references.gem import GEM
 from references.l2 import L2
 from references.lwf import LwF
 from references.migu import MIGU
-from references.replay import Replay
+from references.replay import Replay, ReplayPass
 from references.sfa import SFA
 from references.stacked import OLoRA, Stacked
 
@@ -45,6 +45,8 @@ class Row:
 HALF_REPLAY = "+method.replay={_target_: harness.methods.replay.Replay, ratio: 0.5}"
 EWC10 = ("method=ewc", "method.num_samples=10")
 SFA_RESET = ("method=sfa", "method.p=0.6", "method.beta=0.3", "method.moments=reset")
+WHOLE = ("train.max_steps=null",)  # all passes, not the first five steps
+PASS_RATIO = "method.replay_pass.ratio"
 SFA_RESET += ("method.anchor=initial",)
 
 
@@ -61,6 +63,13 @@ MATRIX = {
     "seqft": Row(("method=seqft",), Reference),
     "seqft_3tasks": Row(("method=seqft",), Reference, adapters=("full",), tasks=THREE),
     "replay": Row(("method=replay", "method.ratio=0.5"), Replay, ("method.ratio=0",)),
+    "replay_trace": Row(
+        ("method=replay_trace", "method.replay_pass.extra=null", *WHOLE, f"{PASS_RATIO}=0.5"),
+        ReplayPass,
+        (f"{PASS_RATIO}=0",),
+        tasks=THREE,
+    ),
+    "joint": Row(("method=joint",), Reference, tasks=("copy+count",), beside="seqft"),
     "sfa": Row(
         ("method=sfa", "method.p=0.4", "method.beta=0.3"),
         lambda: SFA(period=2, beta=0.3),

@@ -17,7 +17,9 @@ Tensors = dict[str, torch.Tensor]
 
 
 def read(data: Path, task: str) -> Rows:
-    return json.loads((data / task / "train.json").read_text())
+    """Training rows of a task; for joint training (`a+b`) of one task after the other."""
+    files = (data / name / "train.json" for name in task.split("+"))
+    return [row for file in files for row in json.loads(file.read_text())]
 
 
 class Lora(torch.nn.Module):
@@ -48,6 +50,10 @@ class Reference:
     def rows(self, run: "Run") -> Rows:
         """What the task trains on; `run.task`, `run.own` and `run.earlier` say what there is."""
         return run.own
+
+    def passes(self, run: "Run") -> list[tuple[str, Rows, int]]:
+        """Name (which the order of rows hangs on), rows and steps of every pass of the task."""
+        return [(run.task, self.rows(run), STEPS)]
 
     def before_task(self, run: "Run") -> None: ...
 
@@ -110,6 +116,16 @@ class Run:
         found = torch.autograd.grad(loss, list(self.params.values()))
         return dict(zip(self.params, found, strict=True))
 
+    def step(self, rows: Rows, step: int, method: Reference) -> None:
+        """One optimizer step on these rows."""
+        for name, grad in self.gradient(rows, method).items():
+            self.params[name].grad = grad
+        method.edit(self, step)
+        torch.nn.utils.clip_grad_norm_(self.params.values(), 1.0)
+        self.optimizer.step()
+        with torch.no_grad():
+            method.after_step(self, step)
+
     def train(self, stages: list[tuple[str, Rows]], method: Reference) -> list[Tensors]:
         """Weights after each task, seed 0."""
         after = []
@@ -117,17 +133,12 @@ class Run:
             self.optimizer = torch.optim.AdamW(
                 self.params.values(), lr=RATE, betas=(0.9, 0.95), eps=EPS, weight_decay=0.0
             )
-            rows = method.rows(self)
+            passes = method.passes(self)
             method.before_task(self)
-            for step in range(STEPS):
-                chosen = batch_indices(0, self.task, step, len(rows), BATCH)
-                for name, grad in self.gradient([rows[i] for i in chosen], method).items():
-                    self.params[name].grad = grad
-                method.edit(self, step)
-                torch.nn.utils.clip_grad_norm_(self.params.values(), 1.0)
-                self.optimizer.step()
-                with torch.no_grad():
-                    method.after_step(self, step)
+            for name, rows, steps in passes:
+                for step in range(steps):
+                    chosen = batch_indices(0, name, step, len(rows), BATCH)
+                    self.step([rows[i] for i in chosen], step, method)
             method.after_task(self)
             self.earlier.append((self.task, self.own))
             after.append(method.exported(self))

@@ -3,37 +3,13 @@
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from conftest import MICRO_MODEL, REPOSITORY
+from documents import BLOCK, CONTRIBUTING, README, commands, run, section_on_trace
 
 from harness.compose import expand, load
-
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"```(\w+)(?: (\S+))?\n(.*?)```", re.DOTALL)
-
-
-def commands(text: str) -> list[str]:
-    blocks = [body for language, _, body in BLOCK.findall(text) if language == "bash"]
-    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line]
-
-
-def run(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    words = shlex.split(line)
-    assert words[0] == "python"
-    return subprocess.run(
-        [sys.executable, *words[1:]],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        check=False,
-    )
 
 
 @pytest.mark.distributed
@@ -41,16 +17,17 @@ def run(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_every_command_of_the_readme(
     tmp_path_factory: pytest.TempPathFactory, tiny_data: Path
 ) -> None:
-    """In one folder, in their order. The make targets are run by the checks of a clean clone; a
-    line with <folder> runs with small data of its own in another test."""
+    """In one folder, in their order. The make targets are run by the checks of a clean clone; what
+    needs data of TRACE's runs in test_readme_on_data.py."""
     folder = tmp_path_factory.mktemp("readme")
-    lines = [line for line in commands(README) if "<folder>" not in line]
+    lines = commands(README.replace(section_on_trace(), ""))
+    variables = os.environ | {"MODEL": str(MICRO_MODEL), "TUNED": str(MICRO_MODEL)}
     assert len(lines) >= 10
     for line in lines:
         if line.startswith("make "):
             assert re.search(rf"^{line.split()[1]}:", (REPOSITORY / "Makefile").read_text(), re.M)
             continue
-        done = run(line, folder)
+        done = run(line, folder, variables)
         assert done.returncode == 0, f"{line}\n{done.stderr[-2000:]}"
 
 

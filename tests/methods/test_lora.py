@@ -77,6 +77,10 @@ def test_all_linear_layers(tiny_model: Path) -> None:
         (["method=lora_seqft", "method.adapter.dropout=1"], "method.adapter.dropout=1.0"),
         (["method=lora_seqft", "method.adapter.rnak=4"], "method.adapter.rnak"),
         (["method=lora_seqft", "method.adapter.targets=[]"], "name at least one layer"),
+        (
+            ["method=lora_seqft", "method.adapter.targets=[q_proj,w_proj]"],
+            "has no layer 'w_proj'; did you mean",
+        ),
     ],
 )
 def test_bad_input(overrides: list[str], told: str) -> None:

@@ -1,8 +1,12 @@
 """Hours and disk of a plan against numbers worked out by hand."""
 
+from pathlib import Path
+
+import pytest
 from conftest import MICRO_MODEL, harness
 
 from harness.config import EngineConfig, ModelConfig, Precision
+from harness.errors import DataError
 from harness.estimates import estimate, weight_count
 
 
@@ -25,6 +29,12 @@ def test_weights_are_counted_or_told() -> None:
     assert weight_count(ModelConfig(name="m", path=str(MICRO_MODEL))) == counted
     assert weight_count(ModelConfig(name="m", path="a/b", parameters=6.74)) == 6.74e9
     assert weight_count(ModelConfig(name="m", path="a/b")) is None
+
+
+def test_a_file_of_weights_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(DataError, match="is not a safetensors file"):
+        weight_count(ModelConfig(name="m", path=str(tmp_path)))
 
 
 def test_data_of_an_unset_variable_is_named() -> None:

@@ -1,0 +1,93 @@
+"""The README's lines about TRACE run as they stand, on the real files cut to a few rows.
+
+What a line needs besides (a model of the paper's size, a paid endpoint) is not there: it has to say
+so in one line. Judging is limited to one item of each benchmark.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import MICRO_MODEL, REPOSITORY, write_rows
+from documents import commands, run, section_on_trace
+from judge.endpoint import Endpoint
+
+DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+pytestmark = [
+    pytest.mark.distributed,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (DATA / "trace-500").is_dir(), reason="HARNESS_TEST_DATA names no folder with trace-500"
+    ),
+]
+# A part of a line -> the one line that it ends with, since what it names is not on this machine.
+REFUSED = {
+    "harness -m experiment=trace/table3": "meta-llama/Llama-2-7b-chat-hf is not in the cache",
+    "harness prefetch": "HF_HUB_OFFLINE",
+}
+FEW = " experiment=smoke eval.limit=1"
+
+
+def cut(root: Path, rows: dict[str, int]) -> None:
+    """Keep the first rows of every split below a folder."""
+    for split, count in rows.items():
+        for path in root.rglob(f"{split}.json"):
+            write_rows(path, json.loads(path.read_text(encoding="utf-8"))[:count])
+
+
+@pytest.fixture
+def place(tmp_path: Path, tiny_data: Path) -> Path:
+    """What the lines expect to find in the working directory."""
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    for name, folder in (("500", "trace-500"), ("Reasoning", "trace-reasoning")):
+        (archive / f"LLM-CL-Benchmark_{name}").symlink_to(DATA / folder)
+    for folder in ("general", "instruction", "safety"):
+        (tmp_path / "suites").mkdir(exist_ok=True)
+        (tmp_path / "suites" / folder).symlink_to(DATA / folder)
+    for name in ("scripts", "harness"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "my_tasks").symlink_to(tiny_data)
+    for stage in ("after-fomc", "after-py150"):
+        shutil.copytree(MICRO_MODEL, tmp_path / "models" / stage)
+    outputs = {"prompts": ["p"], "predictions": ["a b"], "answers": ["a c"]}
+    (tmp_path / "predictions.json").write_text(json.dumps(outputs))
+    for name, answer in (("new", "a b"), ("old", "a")):
+        row = {"prompt": "One?", "prediction": answer}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    result = {"prompts": ["p"], "results": ["B"], "labels": ["B"]}
+    theirs = tmp_path / "outputs_LLM-CL" / "cl" / "predictions"
+    write_rows(theirs / "results-0-0-FOMC.json", result)
+    return tmp_path
+
+
+def test_every_line_about_trace(place: Path) -> None:
+    variables = os.environ | {
+        "TRACE_ARCHIVE": str(place / "archive"),
+        "TRACE_DATA": str(place / "trace"),
+        "SUITE_DATA": str(place / "suites"),
+        "MODEL": str(MICRO_MODEL),
+        "JUDGE_API_KEY": "none",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(place / "hf"),
+    }
+    seen = []
+    with Endpoint() as endpoint:
+        for line in commands(section_on_trace()):
+            if line.startswith(("export ", "make ")):
+                continue
+            told = line.replace("/models/", f"{place}/models/")
+            told = told.replace("http://localhost:8000/v1", endpoint.url)
+            done = run(told + FEW * ("suite=[safety]" in told), place, variables)
+            expected = [text for part, text in REFUSED.items() if part in line]
+            assert done.returncode == (2 if expected else 0), f"{line}\n{done.stderr[-2000:]}"
+            for text in expected:
+                assert text in done.stderr
+                assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+            seen += expected
+            if "prepare_data" in line:
+                cut(place / "trace", {"train": 6, "eval": 3, "test": 3})
+        assert endpoint.requests > 0
+    assert len(seen) == len(REFUSED)
