@@ -38,13 +38,14 @@ METHODS = {
     "o_lora": ["method=o_lora"],
 }
 BASELINE = {"o_lora": "lora_stack"}  # beside what an adapter alone costs
-STEPS, ROWS, LENGTH = 12, 96, 192
+ROWS, LENGTH = 96, 192
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--steps", type=int, default=12, help="optimizer steps a task (12)")
     parser.add_argument("--zero", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("results/bench_methods.csv"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -57,7 +58,7 @@ def main() -> int:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         for turn in range(options.rounds):
             for name in names:
-                found[name].append(launch(name, Path(place), options.zero))
+                found[name].append(launch(name, Path(place), options))
                 print(f"round {turn + 1} of {options.rounds}: {name}", file=sys.stderr)
     report(found, options.out)
     return 0
@@ -104,7 +105,7 @@ def prepare(place: Path) -> None:
         )
 
 
-def launch(name: str, place: Path, zero: int) -> dict[str, float]:
+def launch(name: str, place: Path, options: argparse.Namespace) -> dict[str, float]:
     """Measure one method in a fresh process."""
     overrides = [
         f"hydra.searchpath=[file://{place / 'conf'}]",
@@ -113,8 +114,8 @@ def launch(name: str, place: Path, zero: int) -> dict[str, float]:
         f"model.path={place / 'model'}",
         f"data.root={place / 'data'}",
         "engine.device=cpu",
-        f"engine.zero_stage={zero}",
-        f"train.max_steps={STEPS}",
+        f"engine.zero_stage={options.zero}",
+        f"train.max_steps={options.steps}",
         "train.batch_size=8",
         "train.pack_tokens=512",
         *METHODS[name],

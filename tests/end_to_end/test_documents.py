@@ -1,5 +1,6 @@
 """What README and CONTRIBUTING say is run as it stands."""
 
+import csv
 import os
 import re
 import shlex
@@ -40,6 +41,36 @@ def test_every_override_of_the_cookbook_composes() -> None:
         overrides = [word for word in words if word != "-m"]
         for job in expand(overrides, multirun="-m" in words):
             load(job)
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The cells of every line of Markdown tables."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_readme_shows_the_matrix_that_was_measured() -> None:
+    with (REPOSITORY / "results" / "equivalence.csv").open() as stream:
+        cells = list(csv.DictReader(stream))
+    start = README.index("| method | all weights | LoRA |")
+    shown = rows_of(README[start : README.index("\n\n", start)])[2:]
+    assert [name for name, *_ in shown] == list(dict.fromkeys(cell["method"] for cell in cells))
+    for name, *values in shown:
+        for adapter, value in zip(("full", "lora"), values, strict=True):
+            of = [c for c in cells if (c["method"], c["adapter"]) == (name, adapter)]
+            largest = max((float(c["max_diff"]) for c in of if c["max_diff"]), default=None)
+            told = "refused" if of else "–"
+            assert value == (told if largest is None else f"{largest:.1e}")
+
+
+def test_the_readme_shows_rows_of_the_methods_demo() -> None:
+    whole = rows_of((REPOSITORY / "results/methods/tables/main.md").read_text(encoding="utf-8"))
+    by_name = {row[2]: dict(zip(whole[0], row, strict=True)) for row in whole[2:]}
+    start = README.index("| method | OP | LA |")
+    head, _, *shown = rows_of(README[start : README.index("\n\n", start)])
+    assert len(shown) > 20
+    for name, *values in shown:
+        assert values == [by_name[name][column] for column in head[1:]]
 
 
 def test_the_quoted_error_is_the_real_one() -> None:
