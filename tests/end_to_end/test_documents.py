@@ -59,7 +59,7 @@ def test_the_readme_shows_the_matrix_that_was_measured() -> None:
         for adapter, value in zip(("full", "lora"), values, strict=True):
             of = [c for c in cells if (c["method"], c["adapter"]) == (name, adapter)]
             largest = max((float(c["max_diff"]) for c in of if c["max_diff"]), default=None)
-            told = "refused" if of else "–"
+            told = "refused" if of else "\N{EN DASH}"
             assert value == (told if largest is None else f"{largest:.1e}")
 
 
