@@ -174,6 +174,8 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     """Hydra's flags and the overrides, by Hydra's own parser."""
     from hydra._internal.utils import get_args_parser
 
+    from harness.conf import own_folder
+
     parser = get_args_parser()
 
     def refuse(message: str) -> Any:
@@ -184,10 +186,7 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     flags = [item for item in argv if item.startswith("-") and "=" not in item]
     overrides = list(arguments.overrides)
     if arguments.config_dir:
-        folder = os.path.abspath(arguments.config_dir)
-        if not os.path.isdir(folder):
-            raise ConfigError(f"--config-dir: there is no folder {folder}")
-        overrides = [f"hydra.searchpath=[file://{folder}]", *overrides]
+        overrides = [*own_folder(arguments.config_dir), *overrides]
     return flags, overrides
 
 

@@ -196,6 +196,8 @@ def _value_error(cause: Exception, overrides: list[str]) -> str:
 
 def _unknown_key(name: str, overrides: list[str]) -> str:
     keys = known_keys(overrides)
+    if re.fullmatch(r"method\.\w+\.\w+", name) and name in keys:
+        return f"{name}: the preset leaves it to its class; to set it write +{name}=<value>"
     if name in keys:
         return f"{name}: new entries of a mapping need a plus sign, +{name}.<entry>=<value>"
     return f"unknown key '{name}'" + suggest(name, keys)

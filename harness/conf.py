@@ -1,5 +1,6 @@
 """Where the config groups lie, and what they hold."""
 
+import os
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -45,6 +46,14 @@ def search_path(overrides: list[str]) -> list[Path]:
         if item.key_or_group == "hydra.searchpath" and isinstance(item.value(), list):
             folders += [Path(str(entry).removeprefix("file://")) for entry in item.value()]
     return folders
+
+
+def own_folder(path: str) -> list[str]:
+    """The override that adds a user's config folder to the package's. Raises ConfigError."""
+    folder = os.path.abspath(path)
+    if not os.path.isdir(folder):
+        raise ConfigError(f"--config-dir: there is no folder {folder}")
+    return [f"hydra.searchpath=['file://{folder}']"]
 
 
 def parse(overrides: list[str]) -> list[Override]:

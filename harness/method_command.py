@@ -2,17 +2,20 @@
 
 import inspect
 import textwrap
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from harness.compose import compose_job
-from harness.conf import conf_dir, option_names
+from harness.conf import conf_dir, option_names, own_folder
 from harness.config import MethodConfig
-from harness.method_config import preset_aliases
-from harness.methods.loading import load_object
+from harness.edits.base import Edit
+from harness.errors import ConfigError, suggest
+from harness.method_config import is_edit, preset_aliases
+from harness.methods.base import Strategy
+from harness.methods.loading import load_class
 from harness.metrics.arguments import Arguments
 
 _DESCRIPTION = """\
@@ -24,10 +27,10 @@ def main(argv: list[str]) -> int:
     """Print the list of presets or the pages of those named; returns 0 or raises ConfigError."""
     parser = Arguments(prog="harness method", description=_DESCRIPTION)
     parser.add_argument("names", nargs="*", help="presets, for example sfa replay")
-    parser.add_argument("--config-dir", type=Path, help="a config folder of your own besides")
+    parser.add_argument("--config-dir", help="a config folder of your own besides")
     options = parser.parse_args(argv)
     own = options.config_dir
-    search = [f"hydra.searchpath=[file://{own.resolve()}]"] if own else []
+    search = own_folder(own) if own else []
     if options.names:
         print("\n\n".join(_page(name, own, search) for name in options.names))
         return 0
@@ -37,12 +40,15 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _page(name: str, own: Path | None, search: list[str]) -> str:
+def _page(name: str, own: str | None, search: list[str]) -> str:
     """One preset: how it is chosen, the comment of its file, its keys, its strategies and edits."""
+    presets = option_names("method", search)
+    if name not in presets:
+        raise ConfigError(f"unknown method '{name}'" + suggest(name, presets))
     composed = compose_job([*search, f"method={name}"]).method
     method = OmegaConf.to_container(composed, enum_to_str=True)
     lines = [f"method={name}", *(f"  {line}" for line in _explained(name, own))]
-    lines += [f"  method.{key}={value}" for key, value in _frame(method).items()]
+    lines += [f"  method.{key}={_written(value)}" for key, value in _frame(method).items()]
     aliases = {alias: method[alias] for alias in preset_aliases(method)}
     for key, value in method.items():
         if isinstance(value, dict) and "_target_" in value:
@@ -50,9 +56,9 @@ def _page(name: str, own: Path | None, search: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _explained(name: str, own: Path | None) -> list[str]:
+def _explained(name: str, own: str | None) -> list[str]:
     """The comment at the head of a preset's file."""
-    folders = [conf_dir(), *([own] if own else [])]
+    folders = [conf_dir(), *([Path(own)] if own else [])]
     files = [folder / "method" / f"{name}.yaml" for folder in folders]
     text = next(path for path in files if path.is_file()).read_text()
     head = []
@@ -80,18 +86,37 @@ def _frame(method: dict[str, Any]) -> dict[str, Any]:
 
 def _part(key: str, spec: dict[str, Any], aliases: dict[str, Any]) -> list[str]:
     """A strategy or an edit: class, the docstrings of module and class, its parameters."""
-    kind = load_object(spec["_target_"], f"method.{key}._target_")
-    texts = [inspect.getdoc(inspect.getmodule(kind)), inspect.getdoc(kind)]
+    kind = load_class(spec, Edit if is_edit(key, spec) else Strategy, f"method.{key}")
+    own = "" if kind.__doc__.startswith(f"{kind.__name__}(") else inspect.getdoc(kind)
+    texts = [inspect.getdoc(inspect.getmodule(kind)), own]
     lines = ["", f"  method.{key} = {spec['_target_']}", ""]
     for text in filter(None, texts):
         lines += [*(f"    {line}".rstrip() for line in text.splitlines()), ""]
     for field in fields(kind):
         if field.init and field.name != "version":
-            value = spec.get(field.name, getattr(field.default, "value", field.default))
-            alias = next((name for name in aliases if value == f"${{method.{name}}}"), None)
-            short = f"  (or method.{alias}=...)" if alias else ""
-            value = aliases.get(alias, value)
-            lines.append(
-                f"    method.{key}.{field.name}={'null' if value is None else value}{short}"
-            )
+            lines.append("    " + _parameter(f"method.{key}.{field.name}", field, spec, aliases))
     return lines
+
+
+def _parameter(name: str, field: Field[Any], spec: dict[str, Any], aliases: dict[str, Any]) -> str:
+    """A parameter as it would be written: what the preset leaves to the class takes a plus sign."""
+    if field.name in spec:
+        value = spec[field.name]
+        alias = next((short for short in aliases if value == f"${{method.{short}}}"), None)
+        told = f"{name}={_written(aliases.get(alias, value))}"
+        return f"{told}  (or method.{alias}=...)" if alias else told
+    if field.default is MISSING and field.default_factory is MISSING:
+        return f"+{name}=...  (to be given)"
+    made = field.default if field.default_factory is MISSING else field.default_factory()
+    return f"+{name}={_written(getattr(made, 'value', made))}"
+
+
+def _written(value: Any) -> str:
+    """A value in the grammar of overrides."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}: {_written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_written, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)

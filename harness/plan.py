@@ -19,7 +19,7 @@ from harness.config import (
 )
 from harness.data.demonstrations import Shown, demonstration_split, draw_demonstrations
 from harness.data.files import read_rows, split_path
-from harness.evaluation.material import Amount, measure, source_folder
+from harness.evaluation.material import Amount, measure, rows_file, source_folder
 from harness.judge.judging import scoring_identity
 from harness.keys import FileHashes, digest, identity, plain
 from harness.nodes import Cell, Node, Plan, Spec
@@ -99,7 +99,7 @@ class _Planner:
                 if benchmark.source is not None:
                     path = source_folder(root, str(benchmark.folder))
                 elif benchmark.folder is not None:
-                    path = split_path(str(root), benchmark.folder, "test")
+                    path = rows_file(root, benchmark.folder)
                 limit = benchmark.limit or self.config.eval.limit
                 key = self._score(stage, model, name, benchmark, path, limit)
                 self._cell(stage, suite, name, key, benchmark, "test")

@@ -17,7 +17,7 @@ from harness.config import (
 from harness.data.files import read_rows, split_path
 from harness.devices import cpu_cores, gpu_count
 from harness.errors import ConfigError, HarnessError, first_line, require, suggest
-from harness.evaluation.material import measure, source_folder
+from harness.evaluation.material import measure, rows_file, source_folder
 from harness.judge.settings import check_judging, require_cache
 from harness.methods.loading import load_object, load_strategies
 from harness.modeling import folder_description, require_causal, require_known_code
@@ -140,11 +140,6 @@ def _check_lengths(config: HarnessConfig, positions: int | None) -> None:
             value = getattr(part, name)
             require(value is None or value >= 1, f"{where}.{name}: it must be at least 1")
         total = (part.max_prompt_tokens or 1) + part.max_answer_tokens
-        if trained and total > config.train.pack_tokens:
-            raise ConfigError(
-                f"{where}: prompt + answer may take {total} tokens; "
-                f"set train.pack_tokens={total} or more"
-            )
         if trained and config.eval.max_answer_tokens is not None:
             total = max(total, part.max_prompt_tokens + config.eval.max_answer_tokens)
         if positions is not None and total > positions:
@@ -196,15 +191,13 @@ def _check_benchmark(config: HarnessConfig, where: str, benchmark: BenchmarkConf
         return
     if (benchmark.scorer is None) == (benchmark.source is None):
         raise ConfigError(f"{where}: a local benchmark needs either a scorer or a source")
-    root = config.data.suite_root
+    find = source_folder if benchmark.source is not None else rows_file
+    try:
+        place = find(config.data.suite_root, benchmark.folder)
+    except HarnessError as error:
+        raise type(error)(f"{where}: {error}") from error
     if benchmark.source is not None:
-        try:
-            folder = source_folder(root, benchmark.folder)
-        except HarnessError as error:
-            raise type(error)(f"{where}: {error}") from error
-        measure(benchmark, folder, where)
-        return
-    if root is None:
-        raise ConfigError(f"{where}: set data.suite_root, the folder that holds {benchmark.folder}")
-    rows = read_rows(split_path(root, benchmark.folder, "test"))
-    _check_headline(where, str(benchmark.scorer), benchmark.headline, rows[0])
+        measure(benchmark, place, where)
+    else:
+        row = read_rows(place)[0]
+        _check_headline(where, str(benchmark.scorer), benchmark.headline, row)

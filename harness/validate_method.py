@@ -179,15 +179,18 @@ def _check_adapter(adapter: AdapterConfig, moments: ResetOptimizer) -> None:
 
 
 def _check_targets(targets: list[str], model: ModelConfig) -> None:
-    """The layers to adapt are there; known of a model's folder before it loads."""
+    """The layers to adapt are there; known of a model's folder before it loads. A head that is tied
+    to the embedding is in no file."""
     if targets == ["all-linear"] or not Path(model.path).is_dir():
         return
-    names = [name.split(".") for name in weight_shapes(Path(model.path))]
-    layers = sorted({path[-2] for path in names if path[-1] == "weight" and len(path) > 1})
-    for target in targets:
-        if layers and target.split(".")[-1] not in layers:
+    shapes = weight_shapes(Path(model.path))
+    matrices = [name for name, shape in shapes.items() if len(shape) > 1]
+    layers = [f".{name.removesuffix('.weight')}" for name in matrices] + [".lm_head"]
+    for target in targets if matrices else []:
+        if not any(layer.endswith(f".{target}") for layer in layers):
+            known = sorted({layer.rpartition(".")[2] for layer in layers})
             raise ConfigError(
                 f"method.adapter.targets: {model.path} has no layer '{target}'"
-                + suggest(target, layers)
+                + suggest(target, known)
                 + "; all-linear alone means all but the head"
             )

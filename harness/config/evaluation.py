@@ -41,7 +41,9 @@ class EvalConfig:
 
 @dataclass
 class BenchmarkConfig:
-    folder: str | None = key("folder below data.suite_root with the benchmark's files", None)
+    folder: str | None = key(
+        "folder with the benchmark's files, below data.suite_root or absolute", None
+    )
     source: str | None = key(
         "dotted path of the reader of a publisher's files; null = a test.json and a scorer",
         None,

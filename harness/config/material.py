@@ -83,7 +83,7 @@ class DataConfig:
     replay_set: str | None = key(
         "file of rows that replay adds to the old tasks' (TRACE: LIMA); null = none", None
     )
-    suite_root: str | None = key("folder with the local suites' data", None)
+    suite_root: str | None = key("folder with the suites' files; $SUITE_DATA where it is set", None)
 
 
 @dataclass

@@ -73,7 +73,7 @@ class TrainConfig:
     packing: Packing = key(
         "auto: pack where a probe shows it exact; never: padded rows", Packing.auto
     )
-    pack_tokens: int = key("longest packed row, in tokens", 2048)
+    pack_tokens: int = key("longest packed row, in tokens; the longest example at least", 2048)
     objective: dict[str, Any] = key(
         "{_target_: class} giving a loss per answer token",
         factory=lambda: {"_target_": "harness.objectives.CrossEntropy"},

@@ -50,9 +50,10 @@ def bins(lengths: Sequence[int], capacity: int, world: int) -> list[list[int]]:
     """Group examples into rows for `world` ranks, as few and as even as `capacity` tokens allow.
 
     Longest first into the emptiest row. The number of rows is a multiple of `world` (rows may stay
-    empty when there are fewer examples), row b belongs to rank b % world. An example longer than
-    `capacity` is refused by validation. Deterministic.
+    empty when there are fewer examples), row b belongs to rank b % world. Where an example is
+    longer than `capacity`, rows may be as long as it is. Deterministic.
     """
+    capacity = max([capacity, *lengths])
     count = world * max(1, -(-sum(lengths) // (world * capacity)))
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     while True:

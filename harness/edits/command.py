@@ -11,7 +11,7 @@ from harness.edits.apply import SHARD_BYTES, TYPES, apply_edit
 from harness.edits.base import Edit
 from harness.edits.loading import edit_names, edit_path, load_edit
 from harness.errors import ConfigError
-from harness.methods.loading import load_object
+from harness.methods.loading import load_class, load_object
 from harness.metrics.arguments import Arguments
 from harness.progress import Meter
 
@@ -25,9 +25,7 @@ def main(argv: list[str]) -> int:
         return 0
     name, rest = argv[0], argv[1:]
     target = edit_path(name)
-    kind = load_object(target, "edit")
-    if not (isinstance(kind, type) and issubclass(kind, Edit)):
-        raise ConfigError(f"edit: {target} is not a subclass of Edit")
+    kind = load_class({"_target_": target}, Edit, "edit")
     options = vars(_parser(name, kind).parse_args(rest))
     given = {key: value for key, value in options.items() if key not in _FRAME}
     edit = load_edit({"_target_": target} | given, "edit")

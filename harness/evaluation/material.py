@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import BenchmarkConfig
+from harness.data.files import split_path
 from harness.errors import ConfigError, DataError
 from harness.files import write_atomically
 from harness.keys import digest
@@ -83,15 +84,26 @@ def require_no_shots(shots: int, benchmark: str) -> None:
 
 
 def source_folder(root: str | None, folder: str) -> Path:
-    """Where a benchmark's raw files lie. Raises ConfigError or DataError naming data.suite_root."""
+    """Where a benchmark's files lie: an absolute folder, or one below the root. Raises ConfigError
+    or DataError naming data.suite_root."""
+    if Path(folder).is_absolute():
+        root = str(Path(folder).parent)
     if root is None:
-        raise ConfigError(f"set data.suite_root=<folder>, the folder that holds {folder}")
+        raise ConfigError(
+            f"set data.suite_root=<folder>, or SUITE_DATA, to the folder that holds {folder}"
+        )
     if not Path(root).is_dir():
         raise DataError(f"data.suite_root={root} does not exist; it must hold {folder}")
     path = Path(root) / folder
     if not path.is_dir():
         raise DataError(f"{path} does not exist; set data.suite_root=<the folder with {folder}>")
     return path.absolute()
+
+
+def rows_file(root: str | None, folder: str) -> Path:
+    """The items of a benchmark in TRACE's format. Raises as `source_folder`."""
+    found = source_folder(root, folder)
+    return split_path(str(found.parent), found.name, "test")
 
 
 def read_material(source: str, folder: Path, shots: int) -> Material:

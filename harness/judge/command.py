@@ -114,7 +114,8 @@ def _read(path: Path) -> list[tuple[str, str]]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise DataError(
-            f"{path}: neither predictions.jsonl nor prompts and results ({error})"
+            f"{path}: neither a node's predictions.jsonl nor "
+            f'{{"prompts": [...], "results": [...]}} ({type(error).__name__}: {error})'
         ) from error
     if len(prompts) != len(results):
         raise DataError(f"{path}: {len(prompts)} prompts, but {len(results)} results")

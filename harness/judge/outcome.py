@@ -51,8 +51,9 @@ def rates(judged: Sequence[Judged]) -> list[dict[str, object]]:
 
     net_win = 100 (win - lose) / 2, in points. Equal answers are ties. inconsistency: share of pairs
     whose orders disagree, of those that the judge compared. Of all pairs: malformed is the share
-    that lacks a verdict and counts nowhere else, refused the part of it that the judge would not
-    answer, identical the share of equal answers. length_controlled: see `length_controlled`.
+    that lacks a verdict and counts nowhere else, judge_refused the part of it that the judge would
+    not answer (refused is what a model answers), identical the share of equal answers.
+    length_controlled: see the function of this name.
     """
     valid = [item for item in judged if not item.malformed]
     compared = [item for item in valid if not item.identical]
@@ -63,7 +64,7 @@ def rates(judged: Sequence[Judged]) -> list[dict[str, object]]:
     rows.append(_row("net_win", _mean(points), _error(points), len(valid), "judge_points", True))
     rows.append(_rate("inconsistency", [item.inconsistent for item in compared], False))
     rows.append(_rate("malformed", [item.malformed for item in judged], False))
-    rows.append(_rate("refused", [item.refused for item in judged], False))
+    rows.append(_rate("judge_refused", [item.refused for item in judged], False))
     rows.append(_rate("identical", [item.identical for item in judged], False))
     controlled = length_controlled(valid) if valid else None
     rows.append(_row("length_controlled", controlled, None, len(valid), "judge_rate", True))

@@ -1,11 +1,17 @@
 """`harness method`: presets and their parameters, told from the files themselves."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from harness.compose import load
-from harness.conf import option_names
+from harness.conf import option_names, own_folder
+from harness.config import MethodConfig
+from harness.edits.loading import load_edit
 from harness.errors import ConfigError
 from harness.method_command import main
+from harness.methods.loading import load_strategies
 
 
 def test_every_preset_is_listed_with_its_explanation(capsys):
@@ -16,20 +22,28 @@ def test_every_preset_is_listed_with_its_explanation(capsys):
 
 
 @pytest.mark.parametrize("name", option_names("method", []))
-def test_the_printed_parameters_compose_to_the_preset_itself(name, capsys):
-    """What a page prints can be given back on the command line, and changes nothing."""
+def test_what_a_page_prints_is_the_whole_preset(name: str, capsys) -> None:
+    """Given on the command line to plain fine-tuning, the printed settings make the preset."""
     main([name])
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    printed = [line.partition("  (or")[0] for line in lines if line.startswith("method.")]
-    settings = [line for line in printed if "=" in line and " = " not in line and "{" not in line]
-    given = ["method.checkpoints=[a]"] if name == "foreign" else []
-    preset = load([f"method={name}", *given]).method
-    # A parameter that the preset leaves to its class needs a plus sign.
-    again = load([f"method={name}", *given, *(f"++{line}" for line in settings)]).method
-    for key, spec in {**preset.strategies, **preset.edits}.items():
-        told = {**again.strategies, **again.edits}[key]
-        assert spec.items() <= told.items()
-    assert (again.adapter, again.prompting) == (preset.adapter, preset.prompting)
+    lines = [line.strip().lstrip("+") for line in capsys.readouterr().out.splitlines()]
+    lines = [line.partition("  (or")[0] for line in lines if line.startswith("method.")]
+    targets = [line.split(" = ") for line in lines if " = " in line]
+    given = [f"++{key}._target_={path}" for key, path in targets]
+    adapted = any(line.startswith("method.adapter.") for line in lines)
+    given += ["method=lora_seqft" if adapted else "method=seqft"]
+    given += [f"++{line}" for line in lines if " = " not in line]
+    preset, rebuilt = load([f"method={name}"]).method, load(given).method
+    assert _objects(rebuilt) == _objects(preset)
+    assert _frame(rebuilt) == _frame(preset)
+
+
+def _objects(method: MethodConfig) -> list[object]:
+    edits = [load_edit(spec) for spec in method.edits.values()]
+    return [*load_strategies(method).items(), *edits]
+
+
+def _frame(method: MethodConfig) -> MethodConfig:
+    return replace(method, name="", strategies={}, edits={})
 
 
 def test_an_alias_is_printed_beside_the_parameter_it_sets(capsys):
@@ -54,3 +68,39 @@ def test_presets_of_a_folder_of_ones_own(tmp_path, capsys):
 def test_an_unknown_preset_is_one_line():
     with pytest.raises(ConfigError, match="unknown method 'sfq'; did you mean 'sfa'"):
         main(["sfq"])
+
+
+def test_a_class_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """Without docstring, with a parameter that has no default and one that is a list."""
+    (tmp_path / "my_gentle.py").write_text(
+        "from dataclasses import dataclass, field\nfrom harness.methods.base import Strategy\n\n"
+        "@dataclass\nclass Gentle(Strategy):\n    beta: float\n"
+        "    names: list[str] = field(default_factory=lambda: ['a', 'b'])\n    on: bool = True\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "method").mkdir()
+    preset = "name: gentle\ngentle: {_target_: my_gentle.Gentle}\n"
+    (tmp_path / "method" / "gentle.yaml").write_text(preset)
+    main(["gentle", "--config-dir", str(tmp_path)])
+    page = capsys.readouterr().out
+    assert "+method.gentle.beta=...  (to be given)" in page
+    assert "+method.gentle.names=[a,b]" in page
+    assert "+method.gentle.on=true" in page
+    assert "Gentle(" not in page
+    with pytest.raises(ConfigError, match=r"method.gentle.beta: no value"):
+        load_strategies(load([*own_folder(str(tmp_path)), "method=gentle"]).method)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["[sfa,replay]"], "unknown method '[sfa,replay]'"),
+        (["../method/sfa"], "unknown method '../method/sfa'"),
+        (["--config-dir", "/nope"], "--config-dir: there is no folder /nope"),
+    ],
+)
+def test_wrong_words_are_one_line(words: list[str], told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        main(words)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)

@@ -94,6 +94,11 @@ def test_bins_are_even_and_bounded() -> None:
     assert len(bins([10, 10], capacity=60, world=1)) == 1
 
 
+def test_an_example_longer_than_a_row_has_one_of_its_length() -> None:
+    assert sorted(bins([100, 900, 100, 100], 300, 1)) == [[0, 2, 3], [1]]
+    assert bins([], 300, 2) == [[], []]
+
+
 def test_idle_rows_stay_empty() -> None:
     assert bins([5], capacity=60, world=3) == [[0], [], []]
 

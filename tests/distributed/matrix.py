@@ -44,9 +44,9 @@ class Row:
 
 HALF_REPLAY = "+method.replay={_target_: harness.methods.replay.Replay, ratio: 0.5}"
 EWC10 = ("method=ewc", "method.num_samples=10")
-SFA_RESET = ("method=sfa", "method.p=0.6", "method.beta=0.3", "method.moments=reset")
 WHOLE = ("train.max_steps=null",)  # all passes, not the first five steps
 PASS_RATIO = "method.replay_pass.ratio"
+SFA_RESET = ("method=sfa", "method.p=0.6", "method.beta=0.3", "method.moments=reset")
 SFA_RESET += ("method.anchor=initial",)
 
 

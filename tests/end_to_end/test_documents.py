@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import MICRO_MODEL, REPOSITORY
 from documents import BLOCK, CONTRIBUTING, README, commands, run, section_on_trace
+from matrix import MATRIX
 
 from harness.compose import expand, load
 
@@ -33,7 +34,8 @@ def test_every_command_of_the_readme(
 
 
 def test_every_override_of_the_cookbook_composes() -> None:
-    rows = re.findall(r"^\| [^|]+ \| (`.*`) \|$", README, re.M)
+    cookbook = README[README.index("| you want | you write |") : README.index("\n## Methods")]
+    rows = re.findall(r"^\| [^|]+ \| (`.*`) \|$", cookbook, re.M)
     written = [text for row in rows for text in re.findall(r"`([^`]+)`", row)]
     assert len(written) >= 13
     for text in written:
@@ -52,6 +54,8 @@ def rows_of(text: str) -> list[list[str]]:
 def test_the_readme_shows_the_matrix_that_was_measured() -> None:
     with (REPOSITORY / "results" / "equivalence.csv").open() as stream:
         cells = list(csv.DictReader(stream))
+    assert {cell["status"] for cell in cells} == {"equal", "refused"}
+    assert {cell["method"] for cell in cells} == set(MATRIX)
     start = README.index("| method | all weights | LoRA |")
     shown = rows_of(README[start : README.index("\n\n", start)])[2:]
     assert [name for name, *_ in shown] == list(dict.fromkeys(cell["method"] for cell in cells))

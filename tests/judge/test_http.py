@@ -118,7 +118,7 @@ def test_a_chat_that_is_refused_costs_one_pair(status: int, tmp_path: Path) -> N
         assert found.counts() == {"pairs": 12, "identical": 0, "malformed": 1, "refused": 1}
         assert found.reasons[0][0] == f"refused: HTTP {status}: context length exceeded"
         rows = {row["metric"]: row for row in found.rows()}
-        assert rows["refused"]["value"] == rows["malformed"]["value"] == pytest.approx(1 / 12)
+        assert rows["judge_refused"]["value"] == rows["malformed"]["value"] == pytest.approx(1 / 12)
         assert rows["win"]["n"] == 11
         again = run(endpoint, tmp_path, workers=1)
         assert endpoint.requests == 25

@@ -71,7 +71,7 @@ def test_equal_answers_count_as_ties_and_say_nothing_about_the_judge() -> None:
     assert found["tie"] == (0.75, 4)
     assert found["net_win"] == (pytest.approx(50 / 4), 4)
     assert found["inconsistency"] == (0.5, 2)
-    assert found["malformed"] == found["refused"] == (0.2, 5)
+    assert found["malformed"] == found["judge_refused"] == (0.2, 5)
     assert found["identical"] == (0.4, 5)
 
 

@@ -11,6 +11,7 @@ from harness.compose import load
 from harness.config import AdapterConfig, ModelConfig
 from harness.modeling import load_adapter, load_model, load_stage, new_adapter
 from harness.run import Outcome, execute
+from harness.validate import validate
 
 IDS = torch.tensor([[0, 5, 9, 30, 7, 200, 61]])
 
@@ -81,10 +82,25 @@ def test_all_linear_layers(tiny_model: Path) -> None:
             ["method=lora_seqft", "method.adapter.targets=[q_proj,w_proj]"],
             "has no layer 'w_proj'; did you mean",
         ),
+        (["method=lora_seqft", "method.adapter.targets=[input_layernorm]"], "has no layer 'input_"),
+        (
+            ["method=lora_seqft", "method.adapter.targets=[q_proj,no.v_proj]"],
+            "no layer 'no.v_proj'",
+        ),
     ],
 )
 def test_bad_input(overrides: list[str], told: str) -> None:
     assert told in refused(*overrides)
+
+
+@pytest.mark.parametrize(
+    "targets", ["[q_proj]", "[layers.0.self_attn.q_proj]", "[lm_head]", "[all-linear]"]
+)
+def test_layers_that_are_there(targets: str, tiny_run: list[str]) -> None:
+    """Of a folder with weights; a tied head is in no file. Without files nothing is refused."""
+    adapter = ["method=lora_seqft", f"method.adapter.targets={targets}"]
+    validate(load([*tiny_run, *adapter]))
+    validate(load([*tiny_run, "model.path=org/name", "method=lora_seqft"]))
 
 
 @pytest.mark.distributed
