@@ -20,6 +20,8 @@ HYDRA_ONLY = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--package", "-p", 
 
 def main(argv: list[str]) -> int:
     """Dispatch a command line; returns the exit code or raises HarnessError."""
+    if len(argv) > 2 and argv[0] in ("--config-dir", "-cd") and argv[2] in {**VERBS, **DELEGATED}:
+        argv = [argv[2], *argv[:2], *argv[3:]]
     if argv and argv[0] in DELEGATED:
         return import_module(DELEGATED[argv[0]]).main(argv[1:])
     if any(flag in argv for flag in ("--help", "-h")):
@@ -114,13 +116,17 @@ def plan(argv: list[str]) -> int:
     """Print what a configuration would do, without doing it."""
     from harness.compose import expand, load, variant_of
     from harness.preview import Work, print_plan, print_total
+    from harness.run import planned
 
     flags, overrides = _split(argv)
     jobs = expand(overrides, "-m" in flags or "--multirun" in flags)
+    configs = [load(job) for job in jobs]
+    # All of them before the first is printed, so that a mistake in one is all that is said.
+    plans = [planned(config, variant_of(job)) for config, job in zip(configs, jobs, strict=True)]
     left: dict[str, Work] = {}
     told: set[str] = set()
-    for job in jobs:
-        left |= print_plan(load(job), variant_of(job), told)
+    for config, (store, plan) in zip(configs, plans, strict=True):
+        left |= print_plan(config, store, plan, told)
     if len(jobs) > 1:
         print_total(len(jobs), left)
     return 0

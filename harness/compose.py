@@ -6,6 +6,7 @@ starts any of them.
 
 import re
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ ConfigStore.instance().store(name="schema", node=HarnessConfig)
 def compose_job(overrides: list[str]) -> DictConfig:
     """Compose one job. Raises ConfigError, in one line, for anything that Hydra refuses."""
     GlobalHydra.instance().clear()
+    _refuse_tasks_beside_a_folder(overrides)
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         try:
             composed = compose("config", overrides=overrides, return_hydra_config=True)
@@ -46,6 +48,15 @@ def compose_job(overrides: list[str]) -> DictConfig:
             raise ConfigError(_explain(error, overrides)) from error
         except YAMLError as error:
             raise ConfigError(f"a config file is not valid YAML: {_one_line(error)}") from error
+
+
+def _refuse_tasks_beside_a_folder(overrides: list[str]) -> None:
+    given = {item.key_or_group: item.value() for item in parse(overrides)}
+    if given.get("sequence.from_folder") is not None and "task" in given:
+        raise ConfigError(
+            "task: with sequence.from_folder the tasks are those of the folder; to choose among "
+            "them or order them use sequence.tasks=[a,b]"
+        )
 
 
 def _refuse_repeats(overrides: list[str], choices: Any) -> None:
@@ -200,7 +211,27 @@ def _unknown_key(name: str, overrides: list[str]) -> str:
         return f"{name}: the preset leaves it to its class; to set it write +{name}=<value>"
     if name in keys:
         return f"{name}: new entries of a mapping need a plus sign, +{name}.<entry>=<value>"
+    parts = name.split(".")
+    tasks = sorted({key.split(".")[1] for key in keys if key.startswith("task.")})
+    if parts[0] == "task" and len(parts) > 2 and parts[1] not in tasks:
+        told = ", ".join(tasks)
+        return f"{name}: '{parts[1]}' is not among the tasks of this run; they are: {told}"
+    if parts[0] == "method":
+        return f"unknown key '{name}'" + _close_parameter(name, keys)
     return f"unknown key '{name}'" + suggest(name, keys)
+
+
+def _close_parameter(name: str, keys: list[str]) -> str:
+    """A suggestion by the last word alone (`method.` is common to all): beside the key, else
+    anywhere in the method."""
+    parent, _, word = name.rpartition(".")
+    own = [key for key in keys if key.startswith("method.")]
+    for chosen in ([key for key in own if key.rpartition(".")[0] == parent], own):
+        tails = {key.rpartition(".")[2]: key for key in reversed(chosen)}
+        close = get_close_matches(word, tails, n=1, cutoff=0.7)
+        if close:
+            return f"; did you mean '{tails[close[0]]}'?"
+    return "; `python -m harness method <name>` lists what a method has"
 
 
 def _swept(item: Override, overrides: list[str]) -> list[str]:

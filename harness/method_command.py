@@ -44,7 +44,9 @@ def _page(name: str, own: str | None, search: list[str]) -> str:
     """One preset: how it is chosen, the comment of its file, its keys, its strategies and edits."""
     presets = option_names("method", search)
     if name not in presets:
-        raise ConfigError(f"unknown method '{name}'" + suggest(name, presets))
+        told = suggest(name, presets)
+        listed = told if "mean" in told else "; `python -m harness method` lists them"
+        raise ConfigError(f"unknown method '{name}'{listed}")
     composed = compose_job([*search, f"method={name}"]).method
     method = OmegaConf.to_container(composed, enum_to_str=True)
     lines = [f"method={name}", *(f"  {line}" for line in _explained(name, own))]

@@ -9,7 +9,7 @@ from harness.estimates import Estimate, estimate, weight_count
 from harness.nodes import Node, Plan
 from harness.offline.models import is_hub, missing_files
 from harness.offline.preflight import require_inputs
-from harness.run import pending_nodes, planned
+from harness.run import pending_nodes
 from harness.store import Store
 from harness.token_counts import (
     TokenCounts,
@@ -31,11 +31,10 @@ class Work:
     cost: Estimate | None
 
 
-def print_plan(config: HarnessConfig, variant: str, told: set[str]) -> dict[str, Work]:
+def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) -> dict[str, Work]:
     """Print nodes, which are done, tokens to train and generations to make; returns the work left
     by content key. A model that cannot be had yet is named, and its tokens are estimated; `told`
     holds what earlier jobs of a sweep named."""
-    store, plan = planned(config, variant)
     pending = {node.key for node in pending_nodes(config, store, plan)}
     to_do = [node for node in plan.nodes if node.key in pending]
     tokens = _counted(config, store, plan, to_do, told)

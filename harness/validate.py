@@ -69,6 +69,7 @@ def _check_numbers(config: HarnessConfig) -> None:
         for table in ("task_epochs", "adapter_task_epochs")
         for task, epochs in getattr(train, table).items()
     }
+    require(config.seed >= 0, f"seed={config.seed}: it must be 0 or more")
     for name, value in at_least_one.items():
         require(value is None or value >= 1, f"{name}={value}: it must be at least 1")
     rates = {"train.learning_rate": train.learning_rate, "train.eps": train.eps}

@@ -91,10 +91,8 @@ def read_specs(path: Path) -> dict[str, TensorSpec]:
 def require_folder(folder: Path) -> Path:
     """The folder itself. Raises DataError where there is none."""
     if not folder.is_dir():
-        raise DataError(
-            f"{folder}: there is no such folder; a model of the hub has to be downloaded first "
-            f"(hf download {folder} --local-dir FOLDER)"
-        )
+        hub = "; a model of the hub has to be downloaded first (hf download ... --local-dir FOLDER)"
+        raise DataError(f"{folder}: there is no such folder{'' if folder.is_absolute() else hub}")
     return folder
 
 

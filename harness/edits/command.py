@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import re
 import time
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
     kind = load_class({"_target_": target}, Edit, "edit")
     options = vars(_parser(name, kind).parse_args(rest))
     given = {key: value for key, value in options.items() if key not in _FRAME}
-    edit = load_edit({"_target_": target} | given, "edit")
+    edit = _load({"_target_": target} | given)
     started = time.monotonic()
     with Meter(name) as meter:
         report = apply_edit(
@@ -43,6 +44,18 @@ def main(argv: list[str]) -> int:
         )
     print(_as_text(edit, report, time.monotonic() - started))
     return 0
+
+
+def _load(spec: dict[str, Any]) -> Edit:
+    """The edit; what is wrong with a parameter is told of its option."""
+    try:
+        return load_edit(spec, "edit")
+    except ConfigError as error:
+        option = re.match(r"edit\.(\w+)", str(error))
+        if option is None:
+            raise
+        told = str(error)[option.end() :]
+        raise ConfigError(f"--{option[1].replace('_', '-')}{told}") from error
 
 
 def _overview() -> str:

@@ -77,6 +77,8 @@ def _compare(options: argparse.Namespace) -> int:
     if options.out:
         write_json(options.out, result)
     print(json.dumps(result, indent=2))
+    if result["malformed"] == 1.0:
+        print("warning: no reply of the judge held a verdict", file=sys.stderr)
     return 0
 
 

@@ -35,7 +35,10 @@ def main(argv: list[str]) -> int:
     floors = _floors(options.floors)
     alone = [measures_against_single(run, runs, floors) for run in runs]
     if floors and all(found["op_normalised"] is None for found in alone):
-        raise DataError(f"{options.scores}: --floors needs runs of schedule single beside others")
+        raise DataError(
+            f"{options.scores}: --floors needs runs of schedule single beside "
+            "others, as a table of this harness has them"
+        )
     print(_as_json(runs, alone) if options.json else _as_text(runs, alone))
     return 0
 

@@ -35,6 +35,9 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("+foo=1", "unknown key 'foo'"),
         ("+train.learning_rat=1e-3", "unknown key 'train.learning_rat'; did you mean"),
         ("method=foreign", "method.checkpoints: 0 folders for 8 tasks; give one a stage"),
+        ("seed=-1", "seed=-1: it must be 0 or more"),
+        ("method.ratio=0.5", "unknown key 'method.ratio'; `python -m harness method <name>` lists"),
+        ("method.learning_rate=1", "did you mean 'method.learning_rate_factor'?"),
         ("method=[]", "method=[]: choose at least one"),
         ("method=[joint,single]", "joint and single both set schedule; choose one"),
         ("method=[lora_rank4,lora_rank1]", "both set adapter; choose one"),
@@ -67,6 +70,27 @@ def test_one_bad_job_of_a_sweep_starts_none(tmp_path: Path) -> None:
     line = refused("-m", "seed=0,1", "engine=zero0,zero9", f"store.root={tmp_path / 'store'}")
     assert "unknown engine 'zero9'" in line
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (
+            ["sequence=micro2", "task.micro_code.learning_rate=1e-4"],
+            "'micro_code' is not among the tasks of this run; they are: micro_stance, micro_units",
+        ),
+        (["sequence.from_folder=x", "task=[micro_code]"], "use sequence.tasks=[a,b]"),
+        (["method=sfa", "method.sfa.bta=1"], "did you mean 'method.sfa.beta'?"),
+        (["--config-dir", "/nope", "method", "sfa"], "--config-dir: there is no folder /nope"),
+    ],
+)
+def test_wrong_combination(overrides: list[str], told: str) -> None:
+    assert told in refused(*overrides)
+
+
+def test_a_sweep_is_planned_whole_or_not_at_all() -> None:
+    done = harness("plan", "-m", "sequence=micro2", "suite=[]", "train.batch_size=4,0")
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 @pytest.mark.parametrize(

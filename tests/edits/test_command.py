@@ -124,7 +124,7 @@ def test_a_greedy_soup_needs_a_score(frame: list[str], tuned: list[Path]) -> Non
 
 def test_a_mistake_is_one_line(frame: list[str]) -> None:
     line = refused("edit", "wise_ft", *frame, "--alpha", "1.5")
-    assert line == "error: edit.alpha=1.5: it must be in [0, 1]"
+    assert line == "error: --alpha=1.5: it must be in [0, 1]"
 
 
 @pytest.mark.parametrize(
@@ -134,17 +134,17 @@ def test_a_mistake_is_one_line(frame: list[str]) -> None:
         (["base"], "edit: there is no edit 'base'"),
         (["json.JSONDecoder"], "json.JSONDecoder is not a subclass of Edit"),
         (["wise_ft", "--gamma", "1"], "unrecognized arguments: --gamma 1"),
-        (["wise_ft", "--alpha", "much"], "edit.alpha: "),
+        (["wise_ft", "--alpha", "much"], "--alpha: "),
         (["wise_ft", "--dtype", "fp8"], "argument --dtype: invalid choice"),
         (["wise_ft", "--shard-gb", "0"], "0: it must be a number of gigabytes above 0"),
-        (["lines"], "edit.alpha: missing"),
-        (["lines", "--merge-with", "ties"], "edit.beta: missing"),
+        (["lines"], "--alpha: missing"),
+        (["lines", "--merge-with", "ties"], "--beta: missing"),
         (["lines", "--merge-with", "tied", "--beta", "1"], "did you mean 'ties'?"),
         (["lines", "--merge-with", "ties,density"], "'density' is not of the form"),
         (["lines", "--merge-with", "soup", "--beta", "1"], "is not a subclass of TaskVectorEdit"),
         (["consensus"], "agree=2: there are 1 tuned models only"),
-        (["ties", "--density", "0"], "edit.density=0.0: it must be in (0, 1]"),
-        (["soup", "--weights", "0.5"], "edit.weights=[0.5]: they sum to 0.5, not to 1"),
+        (["ties", "--density", "0"], "--density=0.0: it must be in (0, 1]"),
+        (["soup", "--weights", "0.5"], "--weights=[0.5]: they sum to 0.5, not to 1"),
     ],
 )
 def test_wrong_command_lines(frame: list[str], words: list[str], expected: str) -> None:

@@ -189,6 +189,28 @@ def test_killed_parent_leaves_no_rank_and_the_next_run_does_the_rest(
     assert not list(store.glob("*/.*"))  # no half-written folder stays
 
 
+def test_an_interrupted_run_says_that_it_goes_on(base: tuple, tmp_path: Path) -> None:
+    common, _, _ = base
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "harness", *common, *_store(tmp_path)],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "store").glob("*/*/manifest.json")):
+        assert time.monotonic() < deadline
+        assert parent.poll() is None
+        time.sleep(0.02)
+    parent.send_signal(signal.SIGINT)
+    told = parent.communicate(timeout=60)[1]
+    assert parent.returncode == 130
+    assert "interrupted; the same command goes on where it stopped" in told
+    assert "Traceback" not in told
+
+
 def test_two_parents_share_one_store(base: tuple, tmp_path: Path) -> None:
     common, _, _ = base
     command = [sys.executable, "-m", "harness", *common, *_store(tmp_path), "eval.past=ends"]
