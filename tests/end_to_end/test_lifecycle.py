@@ -198,6 +198,8 @@ def test_an_interrupted_run_says_that_it_goes_on(base: tuple, tmp_path: Path) ->
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that starts tests in its background has them ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "store").glob("*/*/manifest.json")):
