@@ -113,7 +113,8 @@ def test_nothing_is_truncated(generator):
     from harness.micro.tokenizer import encode
 
     settings = _settings(generator.name)
-    files = sorted((DATA / settings["folder"]).glob("*.json"))
+    folder = settings["folder"].removeprefix("${package:micro/data}/")
+    files = sorted((DATA / folder).glob("*.json"))
     assert files
     tokenizer = AutoTokenizer.from_pretrained(MODEL)
     for path in files:
