@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from harness.config import HarnessConfig, from_plain
 from harness.store import Store
@@ -23,13 +23,12 @@ from harness.store import Store
 PR_SET_PDEATHSIG = 1
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> NoReturn:
     """Run a job as one rank; the exit code is 0 when every node was written."""
     job = json.loads(Path(argv[0]).read_text())
     die_with_parent(job["parent_pid"])
     worker = Worker(job, int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     worker.run()
-    return 0
 
 
 def die_with_parent(parent: int) -> None:
@@ -55,10 +54,10 @@ class Worker:
         self.events = Path(job["folder"]) / f"events.{index}.jsonl"
         self.index, self.world = index, world
 
-    def run(self) -> None:
-        """Start the rank, run all nodes, stop."""
+    def run(self) -> NoReturn:
+        """Start the rank, run all nodes, leave."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        from harness.engine.ranks import start, stop
+        from harness.engine.ranks import leave, start
 
         job = self.job
         minutes, threads = self.config.engine.timeout_minutes, job["threads"]
@@ -74,7 +73,7 @@ class Worker:
                 self._judge(nodes)
             else:
                 self._evaluate(nodes)
-        stop(self.rank)
+        leave(self.rank)
 
     def _train(self, node: dict[str, Any]) -> None:
         from harness.train import Part, TrainJob, train_task
@@ -201,4 +200,4 @@ def versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

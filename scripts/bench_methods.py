@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 METHODS = {
     "seqft": [],
@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        return measure(json.loads(options.one))
+        measure(json.loads(options.one))
     names = options.methods.split(",")
     with tempfile.TemporaryDirectory() as place:
         prepare(Path(place))
@@ -136,11 +136,11 @@ def launch(name: str, place: Path, options: argparse.Namespace) -> dict[str, flo
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measure(request: dict[str, Any]) -> int:
+def measure(request: dict[str, Any]) -> NoReturn:
     """Train both tasks; print the second one's step time, other time and peak memory."""
     from harness.compose import load
     from harness.edits.apply import peak_memory
-    from harness.engine.ranks import start, stop
+    from harness.engine.ranks import leave, start
     from harness.train import Part, TrainJob, train_task
 
     config, out = load(request["overrides"]), Path(request["out"])
@@ -167,9 +167,8 @@ def measure(request: dict[str, Any]) -> int:
         earlier.append((task, data))
     steps = [after - before for before, after in itertools.pairwise(ticks)]
     step = statistics.median(steps)
-    stop(rank)
     print(json.dumps({"step": step, "other": whole - sum(steps), "memory": peak_memory()}))
-    return 0
+    leave(rank)
 
 
 def report(found: dict[str, list[dict[str, float]]], out: Path) -> None:

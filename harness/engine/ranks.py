@@ -1,10 +1,12 @@
 """One rank's process: device, threads, process group, deterministic settings."""
 
+import atexit
 import os
 import random
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,20 @@ def _start_deepspeed(device: str) -> None:
     deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
 
 
-def stop(rank: Rank) -> None:
-    """Leave the process group together."""
+def leave(rank: Rank) -> NoReturn:
+    """Leave the process group together and end this process with exit code 0.
+
+    The interpreter is not torn down: a thread of gloo that lets go of a tensor meanwhile would
+    abort the process, after all its work (https://github.com/pytorch/pytorch/issues/190489).
+    """
     import torch.distributed as dist
 
     rank.barrier()
     dist.destroy_process_group()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def seed_everything(seed: int) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import from_plain
-from harness.engine.ranks import Rank, start, stop
+from harness.engine.ranks import Rank, leave, start
 from harness.train import Part, TrainJob, train_task
 
 
@@ -31,7 +31,7 @@ def main() -> None:
         except Exception:
             Path(cell["out"], f"error.{rank.index}").write_text(traceback.format_exc())
             os._exit(1)
-    stop(rank)
+    leave(rank)
 
 
 def run(cell: dict[str, Any], rank: Rank) -> None:

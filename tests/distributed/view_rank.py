@@ -19,7 +19,7 @@ from harness.config import EngineConfig, Packing, Precision, TrainConfig
 from harness.data.packing import pack
 from harness.data.prompts import Example
 from harness.engine.core import Engine
-from harness.engine.ranks import Rank, start, stop
+from harness.engine.ranks import Rank, leave, start
 from harness.engine.sharded_file import SavedState, save_state
 from harness.engine.view import View
 from harness.passes import Passes
@@ -165,7 +165,7 @@ def main() -> None:
             bench.engine.destroy()
         found["undisturbed"] = _largest(*finals)
         (out / f"{name}.{rank.index}.json").write_text(json.dumps(found))
-    stop(rank)
+    leave(rank)
 
 
 if __name__ == "__main__":

@@ -180,8 +180,10 @@ def test_killed_parent_leaves_no_rank_and_the_next_run_does_the_rest(
     assert len(_ranks_of(store)) == 2
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
-    time.sleep(5)
-    assert _ranks_of(store) == []
+    deadline = time.monotonic() + 60
+    while _ranks_of(store):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     left_over = len(list(store.glob("*/*/manifest.json")))
     assert left_over < 7
     again = run(common, *_store(tmp_path), "engine.ranks=2", "engine=zero2")
