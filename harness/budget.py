@@ -19,6 +19,7 @@ def phase_steps(
     train.match=epochs: every phase runs its epochs. steps, tokens: all phases together take the
     steps, or the tokens, that the task's own rows take in its epochs, parted in proportion; so that
     a method which trains on more rows has no larger budget than sequential fine-tuning.
+    train.max_steps parts its steps in the same way.
     """
     size = train.batch_size
     full = [phase.epochs * steps_per_epoch(len(phase.data.examples), size) for phase in phases]
@@ -32,21 +33,19 @@ def phase_steps(
             _steps_for(phase, share * phase.epochs * phase.data.tokens, most, train, seed)
             for phase, most in zip(phases, full, strict=True)
         ]
-    left = sum(full) if train.max_steps is None else train.max_steps
-    found = []
-    for steps in full:
-        found.append(min(steps, left))
-        left -= found[-1]
-    return found
+    return full if train.max_steps is None else _parted(train.max_steps, full)
 
 
 def _parted(budget: int, wanted: Sequence[int]) -> list[int]:
-    """Whole shares of `budget` in proportion to `wanted`, never more than wanted."""
-    total = sum(wanted)
-    if total <= budget:
+    """Whole shares of `budget`, never more than wanted: one each, the rest in proportion."""
+    if sum(wanted) <= budget:
         return list(wanted)
-    ends = [round(budget * sum(wanted[: i + 1]) / total) for i in range(len(wanted))]
-    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    first = [1 if budget >= len(wanted) else 0] * len(wanted)
+    more = [most - one for most, one in zip(wanted, first, strict=True)]
+    rest = budget - sum(first)
+    ends = [round(rest * sum(more[: i + 1]) / sum(more)) for i in range(len(more))]
+    shares = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    return [one + share for one, share in zip(first, shares, strict=True)]
 
 
 def _steps_for(phase: Phase, tokens: float, most: int, train: TrainConfig, seed: int) -> int:

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from harness.conf import conf_dir  # imported here for the processes of a sweep too
 from harness.config import HarnessConfig
 from harness.errors import ConfigError, StageFailed, suggest
 
@@ -31,7 +32,7 @@ def main(argv: list[str]) -> int:
         return 0
     if argv and argv[0] in VERBS:
         return VERBS[argv[0]](argv[1:])
-    if argv and not argv[0].startswith("-") and "=" not in argv[0] and argv[0][0].isalpha():
+    if argv and not argv[0].startswith("-") and "=" not in argv[0] and argv[0][:1].isalpha():
         raise ConfigError(f"unknown verb '{argv[0]}'" + suggest(argv[0], [*VERBS, *DELEGATED]))
     return run(argv)
 
@@ -40,7 +41,7 @@ def run(argv: list[str]) -> int:
     """Run one job, or every job of a sweep with -m."""
     flags, overrides = _split(argv)
     multirun = "-m" in flags or "--multirun" in flags
-    from harness.compose import conf_dir, expand, load, sweep_parameters
+    from harness.compose import expand, load, sweep_parameters
 
     jobs = expand(overrides, multirun)
     swept = sweep_parameters(overrides) if multirun else []
@@ -138,7 +139,7 @@ def evaluate(argv: list[str]) -> int:
     `checkpoints=[a,b,...]` stands for `method=foreign method.checkpoints=[a,b,...]`.
     """
     given = [word for word in argv if word.startswith("checkpoints=")]
-    if not given:
+    if not given or any(word.partition("=")[2].strip() in ("", "null", "[]") for word in given):
         raise ConfigError("harness eval: give the folder of every stage, checkpoints=[a,b,...]")
     rest = [word for word in argv if word not in given]
     chosen = ["method=foreign", *(f"method.{word}" for word in given)]

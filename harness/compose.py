@@ -25,7 +25,7 @@ from harness.conf import PACKAGE, conf_dir, option_names, parse
 from harness.config import HarnessConfig
 from harness.data.guess import tasks_from_folder
 from harness.errors import ConfigError, first_line, suggest
-from harness.method_config import check_stack, name_stack, split_method
+from harness.method_config import check_aliases, check_stack, name_stack, split_method
 from harness.methods.loading import load_object
 
 OmegaConf.register_new_resolver("package", lambda path: str(PACKAGE / path), replace=True)
@@ -35,6 +35,7 @@ ConfigStore.instance().store(name="schema", node=HarnessConfig)
 def compose_job(overrides: list[str]) -> DictConfig:
     """Compose one job. Raises ConfigError, in one line, for anything that Hydra refuses."""
     GlobalHydra.instance().clear()
+    _refuse_odd_choices(overrides)
     _refuse_tasks_beside_a_folder(overrides)
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         try:
@@ -48,6 +49,17 @@ def compose_job(overrides: list[str]) -> DictConfig:
             raise ConfigError(_explain(error, overrides)) from error
         except YAMLError as error:
             raise ConfigError(f"a config file is not valid YAML: {_one_line(error)}") from error
+
+
+def _refuse_odd_choices(overrides: list[str]) -> None:
+    """The option of a group is a name, or a list of names."""
+    for item in parse(overrides):
+        if item.key_or_group not in _groups() or item.is_delete():
+            continue
+        value = item.value()
+        names = value if isinstance(value, list) else [value]
+        if not all(isinstance(name, str | int | float) and str(name).strip() for name in names):
+            raise ConfigError(f"{item.input_line}: give the name of an option, or [] of some")
 
 
 def _refuse_tasks_beside_a_folder(overrides: list[str]) -> None:
@@ -82,6 +94,7 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
     are those that were composed."""
     with flag_override(composed, ["struct", "readonly"], False):
         name_stack(composed, overrides)
+    check_aliases(composed.method, overrides)
     try:
         missing = sorted(OmegaConf.missing_keys(composed))
         if missing:
@@ -146,7 +159,13 @@ def expand(overrides: list[str], multirun: bool) -> list[list[str]]:
 def sweep_parameters(overrides: list[str]) -> list[str]:
     """What the configuration itself sweeps over (`hydra.sweeper.params`), as overrides; what the
     command line sets is the command line's."""
-    fixed = [item for item in parse(overrides) if not item.is_sweep_override()]
+    # Which options are chosen decides it; keys may be those of an option that is swept over.
+    fixed = [
+        item
+        for item in parse(overrides)
+        if not item.is_sweep_override()
+        and ("." not in str(item.key_or_group) or str(item.key_or_group).startswith("hydra."))
+    ]
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         try:

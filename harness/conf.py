@@ -9,7 +9,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from harness.errors import ConfigError, first_line
+from harness.override_keys import accept_leading_digits
 
+accept_leading_digits()
 PACKAGE = Path(__file__).resolve().parent
 
 

@@ -4,7 +4,6 @@ from harness.config import EditStages, HarnessConfig
 from harness.data.files import split_path
 from harness.edits.base import Edit
 from harness.edits.loading import load_edit
-from harness.errors import ConfigError
 from harness.keys import FileHashes, digest, identity, plain, plain_identity
 from harness.nodes import Node, Spec
 from harness.sequence import merges_experts, task_order
@@ -13,8 +12,9 @@ from harness.sequence import merges_experts, task_order
 class EditNodes:
     """Follows a run's stages and applies the method's edits, in the order of its file.
 
-    The first edit may merge the models of all stages so far; every further one works on what the
-    one before it made.
+    The first edit may merge the models of all stages so far, each once (a task that is visited
+    again has no second expert), from the second on: one model is its own merge. Every further edit
+    works on what the one before it made.
     """
 
     def __init__(self, config: HarnessConfig, hashes: FileHashes) -> None:
@@ -40,12 +40,16 @@ class EditNodes:
             return []
         made: list[Node] = []
         for name, edit in self.edits.items():
-            tuned = self.models if edit.merges() else [self.last]
-            if _takes(edit, len(tuned)):
-                node = self._node(stage, name, edit, column, initial, list(tuned))
-                self.last = node.made()
-                made.append(node)
+            tuned = self._experts() if edit.merges() else [self.last]
+            if edit.merges() and len(tuned) == 1:
+                continue
+            node = self._node(stage, name, edit, column, initial, tuned)
+            self.last = node.made()
+            made.append(node)
         return made
+
+    def _experts(self) -> list[Spec]:
+        return list({model["key"]: model for model in self.models}.values())
 
     def _node(
         self, stage: int, name: str, edit: Edit, column: str, initial: Spec, tuned: list[Spec]
@@ -92,12 +96,3 @@ class EditNodes:
                 }
             )
         return found
-
-
-def _takes(edit: Edit, count: int) -> bool:
-    """Is the edit defined for so many models? At the first stage a merge may not be yet."""
-    try:
-        edit.check_count(count)
-    except ConfigError:
-        return False
-    return True

@@ -1,13 +1,15 @@
 """`harness frontier`: a method over its strength beside sequential fine-tuning over its rate."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from harness.compose import load, parse
-from harness.config import HarnessConfig
+from harness.config import BetweenTasks, HarnessConfig, MethodConfig
+from harness.edits.loading import load_edit
 from harness.errors import ConfigError, suggest
 from harness.files import write_atomically
+from harness.keys import plain
 from harness.methods.loading import load_strategies
 from harness.report.frontier import Comparison, Point, compare, point, verdict
 from harness.report.frontier_plot import frontier_png
@@ -17,16 +19,24 @@ from harness.run import execute
 from harness.validate import validate
 
 USAGE = """\
-usage: harness frontier method=METHOD knob=NAME [values=A,B] [rates=A,B] [seeds=0,1] [key=value]
+usage: harness frontier method=METHOD knob=NAME [values=A,B] [rates=A,B] [seeds=A,B] [key=value]
 
 Draw learning accuracy against backward transfer for METHOD over the values of one of its parameters
 beside sequential fine-tuning over its learning rate, with error bars, and say whether the method is
-beyond the learning rate. Without values or rates: steps around what is configured. What the store
-holds is not run again. Writes <store.results>/frontier/METHOD_PARAMETER.{csv,png}.
+beyond the learning rate. A method on an adapter is set beside the same adapter without it. Without
+values or rates: steps around what is configured; without seeds: 0,1,2 (with fewer than three there
+are differences but no test). What the store holds is not run again. Writes
+<store.results>/frontier/METHOD_PARAMETER.{csv,png}.
 
   python -m harness frontier method=sfa knob=beta sequence=micro2 values=0.25,0.5 rates=1e-4,4e-4
+  python -m harness frontier method=[seqft,wise_ft] knob=alpha sequence=micro2
 """
 STEPS = (0.125, 0.25, 0.5, 1.0, 2.0)
+ADAPTERS = {
+    BetweenTasks.keep: "lora_seqft",
+    BetweenTasks.stack: "lora_stack",
+    BetweenTasks.merge: "lora_merge",
+}
 FEWEST_CELLS = ("eval.past=ends", "eval.suite_stages=ends")
 
 
@@ -38,7 +48,7 @@ class Request:
     knob: str = ""
     values: list[str] = field(default_factory=list)
     rates: list[str] = field(default_factory=list)
-    seeds: list[str] = field(default_factory=lambda: ["0"])
+    seeds: list[str] = field(default_factory=lambda: ["0", "1", "2"])
     overrides: list[str] = field(default_factory=list)
 
 
@@ -52,48 +62,49 @@ def main(argv: list[str]) -> int:
     values = asked.values or _around(_current(asked, where), asked, where)
     rates = asked.rates or [f"{step * _rate(asked):.3g}" for step in STEPS]
     rates = sorted(rates, key=float)
-    settings = [("seqft", f"train.learning_rate={rate}") for rate in rates]
-    settings += [(asked.method, f"{where}={value}") for value in values]
+    rival = _rival(asked)
+    settings = {f"{float(rate):g}": [*rival, f"train.learning_rate={rate}"] for rate in rates}
+    settings |= {
+        f"{asked.knob}={value}": [f"method={asked.method}", f"{where}={value}"] for value in values
+    }
     configs = {
-        setting: [_config(asked, *setting, seed) for seed in asked.seeds] for setting in settings
+        label: [_config(asked, setting, seed) for seed in asked.seeds]
+        for label, setting in settings.items()
     }
     for members in configs.values():
         for config in members:
             validate(config)
-    found = {setting: _runs(members) for setting, members in configs.items()}
-    curve = [point(f"{float(rate):g}", found[s]) for rate, s in zip(rates, settings, strict=False)]
-    points = [
-        point(f"{asked.knob}={value}", found[s])
-        for value, s in zip(values, settings[len(rates) :], strict=True)
-    ]
-    return _report(asked, next(iter(configs.values()))[0], points, curve)
+    found = [point(label, _runs(members)) for label, members in configs.items()]
+    return _report(asked, next(iter(configs.values()))[0], found[len(rates) :], found[: len(rates)])
 
 
-def _report(asked: Request, config: HarnessConfig, points: list[Point], curve: list[Point]) -> int:
+def _report(asked: Request, rival: HarnessConfig, points: list[Point], curve: list[Point]) -> int:
     comparisons = compare(points, curve)
     told = verdict(comparisons)
-    base = Path(config.store.results) / "frontier" / f"{asked.method}_{asked.knob}"
+    name = asked.method.strip("[]").replace(",", "+")
+    base = Path(rival.store.results) / "frontier" / f"{name}_{asked.knob}"
     lines = ["setting,learning_accuracy,learning_accuracy_error,bwt,bwt_error,above_curve,error"]
     lines += [_line(item, None) for item in curve]
     lines += [_line(item.point, item) for item in comparisons]
     table = write_atomically(base.with_suffix(".csv"), "\n".join(lines) + "\n")
     picture = write_atomically(
-        base.with_suffix(".png"), frontier_png(asked.method, asked.knob, points, curve, told)
+        base.with_suffix(".png"),
+        frontier_png((name, asked.knob, rival.method.name), points, curve, told),
     )
-    split = config.eval.split.value
+    split = rival.eval.split.value
     print("\n".join(lines))
-    print(f"rates tried: {', '.join(item.label for item in curve)}; scored on the {split} split")
-    print(f"{asked.method}: {told}")
+    tried = ", ".join(item.label for item in curve)
+    print(f"rates of {rival.method.name} tried: {tried}; scored on the {split} split")
+    print(f"{name}: {told}")
     print(f"wrote {table}\nwrote {picture}")
     return 0
 
 
 def _line(item: Point, comparison: Comparison | None) -> str:
-    numbers = [item.learned, item.learned_error, item.kept, item.kept_error]
-    if comparison is not None and comparison.difference is not None:
-        numbers += [comparison.difference, comparison.error or 0.0]
-    cells = [f"{number:.4f}" for number in numbers]
-    return ",".join([item.label, *cells, *[""] * (6 - len(cells))])
+    numbers = [item.learned.value, item.learned.error, item.kept.value, item.kept.error]
+    numbers += [None, None] if comparison is None else [comparison.difference, comparison.error]
+    cells = ["" if number is None else f"{number:.4f}" for number in numbers]
+    return ",".join([item.label, *cells])
 
 
 def _request(argv: list[str]) -> Request:
@@ -120,24 +131,49 @@ def _request(argv: list[str]) -> Request:
 
 
 def _knob(asked: Request) -> str:
-    """The key of the knob: an alias of the preset or a parameter of one of its strategies."""
+    """The key of the knob: a parameter of one of the method's strategies or edits, or of its
+    adapter."""
     method = load([*asked.overrides, f"method={asked.method}"]).method
-    strategies = load_strategies(method)
-    owners = [name for name, strategy in strategies.items() if hasattr(strategy, asked.knob)]
+    parts = _parts(method)
+    owners = [name for name, part in parts.items() if asked.knob in _parameters(part)]
     if owners:
         return f"method.{owners[0]}.{asked.knob}"
     if method.adapter is not None and hasattr(method.adapter, asked.knob):
         return f"method.adapter.{asked.knob}"
-    known = [name for strategy in strategies.values() for name in vars(strategy)]
+    known = [name for part in parts.values() for name in _parameters(part)]
     raise ConfigError(
         f"knob={asked.knob}: {asked.method} has no such parameter" + suggest(asked.knob, known)
     )
 
 
+def _parts(method: MethodConfig) -> dict[str, Any]:
+    """Strategies and edits by name."""
+    edits = {name: load_edit(spec, f"method.{name}") for name, spec in method.edits.items()}
+    return {**load_strategies(method), **edits}
+
+
+def _parameters(part: Any) -> list[str]:
+    return [spec.name for spec in fields(part) if spec.init]
+
+
+def _rival(asked: Request) -> list[str]:
+    """What the method is set beside: the same weights trained without its strategies."""
+    method = load([*asked.overrides, f"method={asked.method}"]).method
+    adapter = method.adapter
+    if adapter is None or not method.strategies:
+        return ["method=seqft"]
+    given = plain(adapter) | {"targets": f"[{','.join(adapter.targets)}]"}
+    return [
+        f"method={ADAPTERS[adapter.between_tasks]}",
+        *(f"method.adapter.{name}={value}" for name, value in given.items()),
+        f"method.learning_rate_factor={method.learning_rate_factor}",
+    ]
+
+
 def _current(asked: Request, where: str) -> float:
     found: Any = load([*asked.overrides, f"method={asked.method}"]).method
     _, owner, name = where.split(".")
-    value = found.adapter if owner == "adapter" else load_strategies(found)[owner]
+    value = found.adapter if owner == "adapter" else _parts(found)[owner]
     number = getattr(value, name)
     if isinstance(number, bool) or not isinstance(number, int | float) or number == 0:
         raise ConfigError(f"knob={name}: its value is {number}; say which to try, values=a,b,c")
@@ -151,7 +187,7 @@ def _around(current: float, asked: Request, where: str) -> list[str]:
     found = []
     for value in dict.fromkeys(f"{step:g}" for step in steps):
         try:
-            load_strategies(_config(asked, asked.method, f"{where}={value}", "0").method)
+            _parts(_config(asked, [f"method={asked.method}", f"{where}={value}"], "0").method)
         except ConfigError:
             continue
         found.append(value)
@@ -162,9 +198,8 @@ def _rate(asked: Request) -> float:
     return load(asked.overrides).train.learning_rate
 
 
-def _config(asked: Request, method: str, setting: str, seed: str) -> HarnessConfig:
-    fixed = [*FEWEST_CELLS, *asked.overrides, f"method={method}"]
-    return load([*fixed, setting, f"seed={seed}"])
+def _config(asked: Request, setting: list[str], seed: str) -> HarnessConfig:
+    return load([*FEWEST_CELLS, *asked.overrides, *setting, f"seed={seed}"])
 
 
 def _runs(configs: list[HarnessConfig]) -> list[Any]:

@@ -47,9 +47,11 @@ def identity(config: Any, kind: str) -> dict[str, Any]:
 
 
 def plain_identity(strategy: Any) -> dict[str, Any]:
-    """A strategy's class and its parameters that differ from their defaults, places of files left
-    out (a plan adds their content)."""
+    """The class of a strategy or an edit, its version unless it is the first, and its parameters
+    that differ from their defaults, places of files left out (a plan adds their content)."""
     found: dict[str, Any] = {"class": f"{type(strategy).__module__}.{type(strategy).__qualname__}"}
+    if strategy.version > 1:
+        found["version"] = strategy.version
     for spec in fields(strategy):
         value = getattr(strategy, spec.name)
         hidden = not spec.init or spec.name in strategy.file_parameters

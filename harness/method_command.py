@@ -95,7 +95,7 @@ def _part(key: str, spec: dict[str, Any], aliases: dict[str, Any]) -> list[str]:
     for text in filter(None, texts):
         lines += [*(f"    {line}".rstrip() for line in text.splitlines()), ""]
     for field in fields(kind):
-        if field.init and field.name != "version":
+        if field.init:
             lines.append("    " + _parameter(f"method.{key}.{field.name}", field, spec, aliases))
     return lines
 

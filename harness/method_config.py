@@ -1,6 +1,8 @@
 """The `method` group: known keys, strategies (mappings with `_target_`), aliases and stacks."""
 
+import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from harness.conf import conf_dir, parse, search_path
 from harness.config import MethodConfig
 from harness.edits.base import Edit
-from harness.errors import ConfigError
+from harness.errors import ConfigError, suggest
 from harness.methods.loading import load_object
 
 _FRAME = {spec.name for spec in fields(MethodConfig)} - {"strategies", "edits"}
@@ -65,6 +67,26 @@ def _order(wanted: list[str], listed: list[str]) -> list[str]:
     return [] if order == sorted(listed) else order
 
 
+def check_aliases(method: DictConfig, overrides: list[str]) -> None:
+    """Raise ConfigError for a plain value that nothing reads: a key that no preset has, one that
+    takes the place of a strategy, or one that was added."""
+    added = {str(item.key_or_group) for item in parse(overrides) if item.is_add()}
+    read = set(re.findall(r"\$\{method\.(\w+)\}", OmegaConf.to_yaml(method, resolve=False)))
+    presets = {alias for path in _preset_files(overrides) for alias in preset_aliases(_raw(path))}
+    known = presets - {name.removeprefix("method.") for name in added}
+    for name in method:
+        if name in _FRAME or name in read or isinstance(method._get_node(name), DictConfig):
+            continue
+        if name not in known or method._get_node(name) is None:
+            near = suggest(str(name), sorted(read - _FRAME)) if read - {*_FRAME, name} else ""
+            raise ConfigError(f"method.{name}: no strategy or edit of this method reads it{near}")
+    for item in parse(overrides):
+        group, _, name = str(item.key_or_group).partition(".")
+        whole = group == "method" and name and "." not in name and name not in _FRAME
+        if whole and item.is_delete():
+            raise ConfigError(f"~method.{name}: choose a method without it, method=<name>")
+
+
 def name_stack(composed: DictConfig, overrides: list[str]) -> None:
     """method=[a,b] is one method, 'a+b', with the strategies of both in this order, unless a name
     is given."""
@@ -103,11 +125,19 @@ def _stacked(overrides: list[str]) -> list[str]:
     return chosen
 
 
+def _preset_files(overrides: list[str]) -> list[Path]:
+    folders = [conf_dir(), *search_path(overrides)]
+    return [path for folder in folders for path in sorted((folder / "method").glob("*.yaml"))]
+
+
+def _raw(path: Path) -> dict[str, Any]:
+    return OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[return-value]
+
+
 def _brought(option: str, overrides: list[str]) -> dict[str, str]:
     """Alias or frame key -> the preset that brings it, of a preset and of those it builds on."""
-    folders = [conf_dir() / "method", *(folder / "method" for folder in search_path(overrides))]
-    files = [folder / f"{option}.yaml" for folder in folders]
-    preset = OmegaConf.to_container(OmegaConf.load(next(p for p in files if p.is_file())))
+    files = {path.stem: path for path in reversed(_preset_files(overrides))}
+    preset = _raw(files[option])
     found: dict[str, str] = {}
     for base in preset.get("defaults", []):
         if isinstance(base, str) and base != "_self_":

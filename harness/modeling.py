@@ -13,18 +13,34 @@ HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 
 def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
-    """The model of a folder (a stage) or of a hub id, in 'fp32' or 'bf16', on the CPU."""
+    """The model of a folder (a stage) or of a hub id, in 'fp32' or 'bf16', on the CPU.
+
+    Raises StageFailed where its files lack a weight: transformers would draw it at random.
+    """
     from transformers import AutoModelForCausalLM
 
     from harness.engine.ranks import model_dtype
 
-    return AutoModelForCausalLM.from_pretrained(
-        source,
-        dtype=model_dtype(precision),
-        attn_implementation=model.attention,
-        trust_remote_code=model.trust_remote_code,
-        **_revision(model, source),
-    )
+    try:
+        loaded, report = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=model_dtype(precision),
+            attn_implementation=model.attention,
+            trust_remote_code=model.trust_remote_code,
+            output_loading_info=True,
+            **_revision(model, source),
+        )
+    except RuntimeError as error:
+        if "size mismatch" not in str(error) and "mismatched" not in str(error):
+            raise
+        raise StageFailed(
+            f"{source}: its weights have other shapes than its config.json says"
+        ) from error
+    lacking = sorted(report["missing_keys"])
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise StageFailed(f"{source}: its files lack the weight {lacking[0]}{more}")
+    return loaded
 
 
 ADAPTER_CONFIG = "adapter_config.json"

@@ -28,11 +28,13 @@ WAIT_SECONDS = 1.0
 
 @dataclass
 class Outcome:
-    """What a run did. `cut`: task -> share of training rows whose prompt or answer was cut."""
+    """What a run did. `found`: how many nodes were there before. `cut`: task -> share of training
+    rows whose prompt or answer was cut."""
 
     plan: Plan
     trained: int
     scored: int
+    found: int
     seconds: float
     table: Path
     cut: dict[str, dict[str, float]]
@@ -74,6 +76,7 @@ def execute(config: HarnessConfig, variant: str = "") -> Outcome:
         plan=plan,
         trained=sum(node.kind == "train" for node in done),
         scored=sum(node.kind == "eval" for node in done),
+        found=len(plan.nodes) - len(done),
         seconds=time.monotonic() - started,
         table=table,
         cut=_cut_shares(store, plan),

@@ -169,39 +169,39 @@ class _Loop:
     def run(self, phases: Sequence[Phase], lengths: Sequence[int], progress: Progress) -> None:
         """All optimizer steps of all phases."""
         self.total_steps = sum(lengths)
-        for phase, total in zip(phases, lengths, strict=True):
-            self._run(phase, total, progress)
+        for phase, steps in zip(phases, lengths, strict=True):
+            self._run(phase, steps, progress)
 
-    def _run(self, phase: Phase, total: int, progress: Progress) -> None:
+    def _run(self, phase: Phase, steps: int, progress: Progress) -> None:
         size = len(phase.data.examples)
-        for step in range(total):
+        for number in range(steps):
             picked = batch_indices(
-                self.job.config.seed, phase.data.name, step, size, self.train.batch_size
+                self.job.config.seed, phase.data.name, number, size, self.train.batch_size
             )
             examples = [phase.data.examples[i] for i in picked]
             self.tokens += sum(len(example) for example in examples)
-            loss = self._step(examples, step, total)
+            loss, done = self._step(examples, len(self.log)), len(self.log)
             if not math.isfinite(loss):
                 raise StageFailed(
-                    f"the loss of {self.job.task} is {loss} at step {step + 1}; "
+                    f"the loss of {self.job.task} is {loss} at step {done}; "
                     "lower train.learning_rate"
                 )
-            progress(step + 1, total)
+            progress(done, self.total_steps)
 
-    def _step(self, examples: list[Example], step: int, total: int) -> float:
+    def _step(self, examples: list[Example], step: int) -> float:
+        """Optimizer step `step` of the task, from 0 over all phases."""
         import torch
 
-        seed = self.job.config.seed
+        seed, total = self.job.config.seed, self.total_steps
         torch.manual_seed(derive_seed("step", seed, self.job.stage, step, self.engine.rank.index))
         loss = self.passes.backward(examples, self._token_loss)
-        rate = self.view.learning_rate = self._rate(step, total)
-        done, all_steps = len(self.log), self.total_steps
+        rate = self.view.learning_rate = self._rate(step)
         with self.view.gradients_open():
             for strategy in self.strategies:
-                strategy.edit_gradients(self.view, done, all_steps)
+                strategy.edit_gradients(self.view, step, total)
         self.engine.step(rate)
         for strategy in self.strategies:
-            strategy.after_step(self.view, done, all_steps)
+            strategy.after_step(self.view, step, total)
         norm = self.engine.grad_norm()
         self.log.append({"step": step + 1, "loss": loss, "learning_rate": rate, "grad_norm": norm})
         return loss
@@ -214,12 +214,11 @@ class _Loop:
             loss = loss if extra is None else loss + extra
         return loss
 
-    def _rate(self, step: int, total: int) -> float:
+    def _rate(self, step: int) -> float:
         from harness.schedules import learning_rate
 
-        train = self.train
-        peak = self.job.learning_rate
-        return learning_rate(step, total, peak, train.schedule, train.warmup_ratio)
+        train, peak = self.train, self.job.learning_rate
+        return learning_rate(step, self.total_steps, peak, train.schedule, train.warmup_ratio)
 
 
 def _may_pack(train: TrainConfig, strategies: Sequence[Strategy]) -> bool:

@@ -27,6 +27,8 @@ from harness.store import require_writable
 from harness.validate_method import check_method
 from harness.validate_split import check_validation
 
+LARGEST = 1e6  # of what is given in minutes, TFLOP/s, TB/s or billions: no such number is larger
+
 
 def validate(config: HarnessConfig) -> None:
     """Check a whole configuration; writes nothing. Raises ConfigError or DataError."""
@@ -45,6 +47,8 @@ def validate(config: HarnessConfig) -> None:
 
 def check_outputs(config: HarnessConfig) -> None:
     """Prove that results can be written, creating their folders. Raises ConfigError."""
+    for name, path in (("root", config.store.root), ("results", config.store.results)):
+        require(bool(path.strip()), f"store.{name}: its value is empty; name a folder")
     require_writable(Path(config.store.root), "store.root")
     require_writable(Path(config.store.results), "store.results")
     require_cache(config)
@@ -83,6 +87,7 @@ def _check_numbers(config: HarnessConfig) -> None:
         "train.weight_decay": train.weight_decay,
         "train.clip": train.clip,
         "eval.temperature": evaluation.temperature,
+        "eval.suite_temperature": evaluation.suite_temperature,
     }.items():
         require(value >= 0 and math.isfinite(value), f"{name}={value}: it must be 0 or more")
     require(0 <= train.warmup_ratio <= 1, f"train.warmup_ratio={train.warmup_ratio}: use 0 to 1")
@@ -95,7 +100,15 @@ def _check_numbers(config: HarnessConfig) -> None:
 def _check_engine(config: HarnessConfig) -> None:
     engine = config.engine
     require(engine.zero_stage in (0, 1, 2, 3), f"engine.zero_stage={engine.zero_stage}: use 0 to 3")
-    require(engine.timeout_minutes > 0, "engine.timeout_minutes: it must be positive")
+    positive = {
+        "engine.timeout_minutes": engine.timeout_minutes,
+        "engine.tflops": engine.tflops,
+        "engine.bandwidth": engine.bandwidth,
+        "model.parameters": config.model.parameters,
+    }
+    for name, value in positive.items():
+        valid = value is None or 0 < value <= LARGEST
+        require(valid, f"{name}={value}: it must be a positive number")
     if engine.precision is Precision.bf16 and engine.zero_stage == 0:
         raise ConfigError("engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1")
     gpus = gpu_count()

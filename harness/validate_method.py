@@ -1,6 +1,7 @@
 """What can be wrong with a method before a model loads: its parameters, and what does not go
 together; imports no torch."""
 
+import json
 from pathlib import Path
 
 from harness.config import (
@@ -32,6 +33,8 @@ def check_method(config: HarnessConfig) -> None:
     require(factor > 0, f"method.learning_rate_factor={factor}: it must be positive")
     shown = method.prompting.demonstrations
     require(shown >= 0, f"method.prompting.demonstrations={shown}: it must be 0 or more")
+    most = method.prompting.max_prompt_tokens
+    require(most is None or most >= 1, f"method.prompting.max_prompt_tokens={most}: use 1 or more")
     if shown and method.schedule is not Schedule.none:
         raise ConfigError("method.prompting.demonstrations: only with method=icl (schedule=none)")
     if method.schedule is Schedule.none and (strategies or method.adapter):
@@ -81,6 +84,7 @@ def _check_edits(config: HarnessConfig) -> None:
 def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None:
     """What strategies say about adapters, about each other and about the optimizer."""
     method, groups = config.method, dict[str, str]()
+    _check_order(strategies)
     for name, strategy in strategies.items():
         if strategy.adapter in ("required", "stacked") and method.adapter is None:
             raise ConfigError(
@@ -112,6 +116,19 @@ def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None
                 raise ConfigError(
                     f"method.{other} and method.{name} are both a {strategy.group}; choose one"
                 )
+
+
+def _check_order(strategies: dict[str, Strategy]) -> None:
+    """A penalty's gradient is masked or projected like that of the loss, of which it is a part."""
+    bounded = None
+    for name, strategy in strategies.items():
+        if bounded is not None and strategy.adds_gradient():
+            raise ConfigError(
+                f"method.{name}: its gradient would come after method.{bounded} has masked or "
+                f"projected the others; list it first, method=[{name},{bounded}]"
+            )
+        if strategy.bounds_gradient:
+            bounded = name
 
 
 def _has_history(config: HarnessConfig) -> bool:
@@ -152,6 +169,22 @@ def _check_checkpoints(config: HarnessConfig, folders: list[str]) -> None:
                 f"method.checkpoints: {folder} holds neither config.json nor {ADAPTER_CONFIG}; "
                 "give the folder of a model or of an adapter"
             )
+        weight_shapes(folder)
+        for path in filter(Path.is_file, files):
+            _check_description(path)
+
+
+def _check_description(path: Path) -> None:
+    """A model's or an adapter's JSON file, as far as loading it hangs on it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"method.checkpoints: {path} is not JSON ({error})") from error
+    needed = ["model_type"] if path.name == "config.json" else ["peft_type"]
+    needed += ["r", "lora_alpha"] if "LORA" in str(found) and "peft_type" in found else []
+    lacking = [name for name in needed if not isinstance(found, dict) or not found.get(name)]
+    if lacking:
+        raise ConfigError(f"method.checkpoints: {path} says no '{lacking[0]}'")
 
 
 def _check_joint(config: HarnessConfig) -> None:

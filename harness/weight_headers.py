@@ -27,6 +27,11 @@ def _shapes(path: Path) -> dict[str, list[int]]:
         with path.open("rb") as stream:
             size = int.from_bytes(stream.read(8), "little")
             header = json.loads(stream.read(min(size, path.stat().st_size)))
-        return {name: spec["shape"] for name, spec in header.items() if name != "__metadata__"}
+        specs = {name: spec for name, spec in header.items() if name != "__metadata__"}
+        needed = 8 + size + max((spec["data_offsets"][1] for spec in specs.values()), default=0)
+        if path.stat().st_size < needed:
+            held = path.stat().st_size
+            raise DataError(f"{path} is cut off: it holds {held:,} of {needed:,} bytes")
+        return {name: spec["shape"] for name, spec in specs.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path} is not a safetensors file") from error

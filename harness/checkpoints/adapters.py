@@ -82,6 +82,12 @@ def _require_plain_lora(folder: Path, adapter: dict[str, Any]) -> None:
     kind = adapter.get("peft_type")
     if kind != "LORA":
         raise DataError(f"{folder}: peft_type is {kind}; only LORA adapters are read")
+    for key in ("r", "lora_alpha"):
+        if not isinstance(adapter.get(key), int | float) or not adapter[key] > 0:
+            raise DataError(
+                f"{folder}: {ADAPTER_CONFIG} has {key}={adapter.get(key)}; a positive number is "
+                "needed"
+            )
     for key in _UNSUPPORTED:
         if adapter.get(key):
             raise DataError(

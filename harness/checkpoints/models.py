@@ -74,6 +74,13 @@ def _is_tied(model: Checkpoint | AdaptedCheckpoint, head: str) -> bool:
 def _require_same(models: list[Checkpoint | AdaptedCheckpoint], dropped: set[str]) -> None:
     """The same names and shapes in every model, else an error that names the first difference."""
     base = models[0]
+    for model in models[1:]:
+        for key in ("model_type", "num_hidden_layers"):
+            mine, theirs = model.config.get(key), base.config.get(key)
+            if mine != theirs:
+                raise DataError(
+                    f"{model.folder}: config.json has {key}={mine}, in {base.folder} it is {theirs}"
+                )
     names = [name for name in base.specs if name not in dropped]
     for model in models[1:]:
         for name in names:

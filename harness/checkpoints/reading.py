@@ -120,8 +120,8 @@ def _weight_files(folder: Path) -> list[Path]:
             "transformers' save_pretrained writes them"
         )
     shards = read_json(folder / INDEX).get("weight_map")
-    if not isinstance(shards, dict):
-        raise DataError(f"{folder / INDEX}: has no weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(n, str) for n in shards.values()):
+        raise DataError(f"{folder / INDEX}: has no weight_map of names to files")
     files = [folder / name for name in sorted(set(shards.values()))]
     for path in files:
         if not path.is_file():

@@ -106,6 +106,10 @@ def check_output(out: Path, inputs: list[Path], overwrite: bool) -> None:
         raise ConfigError(f"--out {out}: is a file; choose a folder")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise ConfigError(f"--out {out}: is not empty; choose another folder or add --overwrite")
+    if out.is_dir() and any(out.iterdir()) and not (out / CONFIG).is_file():
+        raise ConfigError(
+            f"--out {out}: holds no {CONFIG}; --overwrite replaces folders of models alone"
+        )
 
 
 @contextmanager

@@ -138,7 +138,8 @@ def find_sizes(archive: Archive, asked: str | None) -> dict[str, Tree]:
         size = _size_of(archive, tree)
         where = tree.folder or archive.path.name
         if size is None:
-            raise DataError(f"{archive.path}: which size is {where}? give --size")
+            hint = "it is one of several trees; keep one" if asked else "give --size"
+            raise DataError(f"{archive.path}: which size is {where}? {hint}")
         if size in found:
             twice = f"{found[size].folder or archive.path.name} and {where}"
             raise DataError(f"{archive.path}: size {size} is there twice: {twice}; keep one")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError
+from harness.errors import DataError, first_line
 
 Row = dict[str, Any]
 SPLITS = ("train", "eval", "test")
@@ -55,6 +55,8 @@ def parse_rows(content: bytes, where: str) -> list[Row]:
             f"{where}: malformed JSON in row {_row_of(text, error.pos)}: {error.msg} "
             f"(line {error.lineno})"
         ) from error
+    except (RecursionError, ValueError) as error:  # nested too deeply, a number of 5,000 digits
+        raise DataError(f"{where}: cannot be read as JSON: {first_line(error)}") from error
     if not isinstance(rows, list):
         raise DataError(f'{where}: expected a JSON list of {{"prompt", "answer"}} objects')
     if not rows:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.edits.base import Edit
-from harness.errors import ConfigError
+from harness.errors import ConfigError, DataError
 from harness.files import write_json
 from harness.keys import plain_identity
 
@@ -117,7 +117,13 @@ def _stream(
         if name not in models.sizes:
             return models.base.read(name)
         base, tuned = models.read(name)
-        return edit.merge(name, base, tuned)
+        result = edit.merge(name, base, tuned)
+        if not _finite(result):
+            inputs = zip([models.base, *models.tuned], [base, *tuned], strict=True)
+            bad = [model.folder for model, weight in inputs if not _finite(weight)]
+            whose = f"{bad[0]}: {name} holds" if bad else f"{name} of the edited model would hold"
+            raise DataError(f"{whose} values that are not finite numbers")
+        return result
 
     models.on_read = advance
     told = edit.prepare(models)
@@ -131,6 +137,11 @@ def _stream(
         "bytes": sum(map(byte_size, models.specs.values())),
         "warnings": models.warnings,
     }
+
+
+def _finite(weight: "Tensor") -> bool:
+    """Are all values numbers? Without a second tensor of its size."""
+    return weight.numel() == 0 or all(end.isfinite() for end in weight.aminmax())
 
 
 def _main_type(models: "ModelSet") -> str:

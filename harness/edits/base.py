@@ -7,7 +7,7 @@ Modules in this package import torch inside functions only.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -38,8 +38,8 @@ class Edit:
     file_parameters: ClassVar[tuple[str, ...]] = ()
     fewest: ClassVar[int] = 1
     most: ClassVar[int | None] = None
-
-    version: int = field(default=1, kw_only=True)
+    # Raised when what it computes changes, so that stored models of before are not taken for it.
+    version: ClassVar[int] = 1
 
     def chooses(self) -> bool:
         """Does it choose between models by a score on validation data? Then `score_by` comes before

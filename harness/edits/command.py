@@ -88,7 +88,7 @@ def _parser(name: str, kind: type[Edit]) -> Arguments:
         help="largest file, in 10^9 bytes (5)",
     )
     for spec in fields(kind):
-        if spec.init and spec.name != "version":
+        if spec.init:
             _add_parameter(parser, spec)
     return parser
 
@@ -128,11 +128,7 @@ def _bytes(text: str) -> int:
 
 def _as_text(edit: Edit, report: dict[str, Any], seconds: float) -> str:
     """What was done, a line each."""
-    parameters = {
-        spec.name: getattr(edit, spec.name)
-        for spec in fields(edit)
-        if spec.init and spec.name != "version"
-    }
+    parameters = {spec.name: getattr(edit, spec.name) for spec in fields(edit) if spec.init}
     lines = [f"{type(edit).__name__}: {_shown(parameters)}", f"base: {report['base']}"]
     lines += [f"tuned: {model}" for model in report["tuned"]]
     lines += [f"warning: {line}" for line in report["warnings"]]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.edits.base import Edit, Trial
-from harness.errors import ConfigError
+from harness.errors import ConfigError, first_line
 from harness.methods.loading import load_object
 
 if TYPE_CHECKING:
@@ -45,7 +45,14 @@ class GreedySoup(Edit):
 
         def measure(models: list[Path]) -> float:
             with trial(models) as folder:
-                return float(score(folder))
+                try:
+                    return float(score(folder))
+                except (TypeError, ValueError) as error:
+                    named = self.score or "the score"
+                    told = f"{type(error).__name__}: {first_line(error)}"
+                    raise ConfigError(
+                        f"score: {named} gives no number for a folder ({told})"
+                    ) from error
 
         return choose(tuned, measure)
 

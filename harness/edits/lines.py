@@ -51,7 +51,7 @@ class LiNeS(Edit):
         if self.merge_with is not None:
             self.inner = load_merge(self.merge_with)
         if self.alpha is None and self.inner is None:
-            raise ConfigError("alpha: missing; one tuned model has no default (0 to 1)")
+            raise ConfigError("alpha: missing; without merge_with it has no default (0 to 1)")
         if self.beta is None and self.inner is not None:
             raise ConfigError("beta: missing; with merge_with it has no default (0.1 to 1.0)")
         if self.alpha is not None:

@@ -17,6 +17,7 @@ from harness.evaluation.material import read_material, store_parts
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import write_material, write_task
 from harness.files import write_atomically, write_json
+from harness.keys import digest
 from harness.modeling import load_prompts, load_stage
 
 SCORES, PREDICTIONS, DETAILS = "scores.json", "predictions.jsonl", "details.json"
@@ -75,12 +76,16 @@ class Evaluator:
         if spec["what"].get("source"):
             what, data = spec["what"], Path(spec["data"])
             material = read_material(what["source"], data, what["shots"])
-            shared = Path(self.config.store.root).absolute() / "cache" / "suites"
-            write_material(folder, spec["benchmark"], material, store_parts(material, shared), what)
+            parts = store_parts(material, self._shared())
+            write_material(folder, spec["benchmark"], material, parts, what)
         else:
             self._write_rows(spec, folder)
         manager = TaskManager(include_path=str(folder), include_defaults=False)
         return manager.load([spec["benchmark"]])
+
+    def _shared(self) -> Path:
+        """Where the rows lie that nodes have in common."""
+        return Path(self.config.store.root).absolute() / "cache" / "suites"
 
     def _write_rows(self, spec: dict[str, Any], folder: Path) -> None:
         """The task of a TRACE-format file, solved rows put before every prompt."""
@@ -91,7 +96,7 @@ class Evaluator:
                 {**row, "prompt": shown.before(row["prompt"], self.lm.prompts)}
                 for row in read_rows(data)
             ]
-            data = write_json(folder / "test.json", rows)
+            data = write_json(self._shared() / f"{digest(rows)}.json", rows)
         write_task(folder, spec["benchmark"], data, spec["what"], spec.get("cut"))
 
 

@@ -1,5 +1,6 @@
 """Checks of a judge's settings before anything runs; imports no torch."""
 
+import math
 from pathlib import Path
 
 from harness.config import HarnessConfig, JudgeBackend, JudgeConfig, ModelConfig
@@ -24,14 +25,15 @@ def check_judge(judge: JudgeConfig) -> None:
         if getattr(judge, name) < 1:
             raise ConfigError(f"judge.{name}={getattr(judge, name)}: it must be at least 1")
     for name in ("timeout_seconds", "backoff_seconds"):
-        if getattr(judge, name) <= 0:
-            raise ConfigError(f"judge.{name}={getattr(judge, name)}: it must be positive")
+        if not 0 < getattr(judge, name) < 1e6:
+            raise ConfigError(f"judge.{name}={getattr(judge, name)}: give a number of seconds")
     if judge.requests_per_minute is not None and judge.requests_per_minute <= 0:
         raise ConfigError(
             f"judge.requests_per_minute={judge.requests_per_minute}: it must be positive"
         )
-    if judge.malformed_retries < 0 or judge.temperature < 0:
-        raise ConfigError("judge.malformed_retries and judge.temperature: they must be 0 or more")
+    for name in ("malformed_retries", "temperature"):
+        if not 0 <= getattr(judge, name) < math.inf:
+            raise ConfigError(f"judge.{name}={getattr(judge, name)}: it must be 0 or more")
     if judge.backend is JudgeBackend.local and judge.temperature > 0:
         raise ConfigError(f"judge.temperature={judge.temperature}: a local judge is greedy; use 0")
     if judge.backend is JudgeBackend.http:

@@ -38,6 +38,7 @@ class AGEM(Strategy):
     batch_size: int = 32
 
     group: ClassVar[str] = "gradient projection"
+    bounds_gradient: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_range("ratio", self.ratio, 0, 1)

@@ -8,8 +8,10 @@ this package import torch inside functions only, so that a configuration is chec
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from harness.config import AdapterConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,14 +65,24 @@ class Strategy:
     changes_trained: ClassVar[bool] = False
     # Does it train weights that it froze at an earlier task?
     thaws: ClassVar[bool] = False
+    # Does `edit_gradients` mask or project the gradient that it finds? What is added later escapes.
+    bounds_gradient: ClassVar[bool] = False
     # Of one group, a method takes one strategy: what the first does the next would undo.
     group: ClassVar[str | None] = None
+    # Raised when what it computes changes, so that stored stages of before are not taken for it.
+    version: ClassVar[int] = 1
 
-    version: int = field(default=1, kw_only=True)
+    def join_adapter(self, adapter: AdapterConfig | None) -> None:
+        """The method's adapter, or None: called once, first, and without torch. Raises ConfigError
+        where the parameters do not go with it."""
 
     def needs_history(self) -> bool:
         """Does it nothing at all where no task was trained before? Then models of one task each
         and of all tasks at once refuse it."""
+        return False
+
+    def adds_gradient(self) -> bool:
+        """Does `edit_gradients` add the gradient of a penalty?"""
         return False
 
     def carries_weights(self) -> bool:

@@ -6,8 +6,11 @@ optimizer step
 
     average <- decay average + (1 - decay) theta,
 
-beginning with the weights at the start of the task. At its end the average becomes the model: it is
-exported, and the next task starts from it. Training itself is not changed.
+beginning with the weights at the start of the task, of which decay^T is left after T steps: where T
+is not large beside 1 / (1 - decay), the method also pulls towards the previous stage. With `ramp`
+step s (from 1) decays by min(decay, 1 - 1 / s) as in I-LoRA, and nothing of the start is left. At
+the end the average becomes the model: it is exported, and the next task starts from it. Training
+itself is not changed. The factors of an adapter are averaged, not their product.
 """
 
 from dataclasses import dataclass
@@ -25,9 +28,11 @@ class EMA(Strategy):
     """Leave each task with the average of its trajectory.
 
     decay: in [0, 1]; 0 is sequential fine-tuning. Its memory is about 1 / (1 - decay) steps.
+    ramp: begin with shorter averages, so that the weights before the task do not count.
     """
 
     decay: float = 0.99
+    ramp: bool = False
 
     def __post_init__(self) -> None:
         require_range("decay", self.decay, 0, 1)
@@ -39,8 +44,9 @@ class EMA(Strategy):
 
     def after_step(self, view: "View", step: int, total_steps: int) -> None:
         if self.decay > 0:
+            share = 1 / (step + 1) if self.ramp else 0.0
             for shard in view.shards():
-                self.average[shard.name].lerp_(shard.weight, 1 - self.decay)
+                self.average[shard.name].lerp_(shard.weight, max(1 - self.decay, share))
 
     def finish_weights(self, view: "View", task: str) -> None:
         if self.decay > 0:

@@ -97,6 +97,9 @@ class EWC(Anchored):
         if self.variant is Variant.per_task:
             self.anchors = self.saved.sharded("centre", view)
 
+    def adds_gradient(self) -> bool:
+        return self.strength > 0
+
     def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
         if self.importance is not None:
             view.update_gradients(self._penalised)

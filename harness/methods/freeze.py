@@ -23,11 +23,12 @@ class FreezeBottom(Strategy):
     from_task: the first task with frozen layers, counted from 1.
     """
 
-    layers: int = 3
+    layers: int = 1
     embeddings: bool = True
     from_task: int = 2
 
     changes_trained: ClassVar[bool] = True
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         require_range("layers", self.layers, 0)

@@ -5,7 +5,8 @@ gradient and the rows of G those of earlier tasks' memories, the nearest g~ with
 
     g~ = G'v + g,   v = argmin 1/2 v'GG'v + (Gg)'v,  v >= 0,
 
-solved where any inner product G_k.g is negative; then a margin is added to every v. All are whole
+solved where any inner product G_k.g is negative; then a margin is added to every v (section 3; the
+authors' code asks for v >= margin instead, which is less where a constraint binds). All are whole
 gradients over the trained weights, not one problem a matrix: ranks exchange the t x t products
 alone. Costs a backward pass and an fp32 copy of the gradient's shards for each earlier task.
 """
@@ -42,6 +43,7 @@ class GEM(Strategy):
     margin: float = 0.5
 
     group: ClassVar[str] = "gradient projection"
+    bounds_gradient: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_range("ratio", self.ratio, 0, 1)

@@ -3,7 +3,8 @@
 "HFT: Half Fine-Tuning for Large Language Models" (arXiv 2404.18466), category level: in each block
 half of the attention matrices are frozen; of the feed-forward matrices the larger half in a random
 half of the blocks and the smaller half in the others (2 of 3, and 1 of 3); half of the norms.
-Embeddings and head are always trained. Every task draws anew. Frozen weights leave the optimizer.
+Embeddings and head are always trained, and so are biases; of fused matrices each counts as one.
+Every task draws anew. Frozen weights leave the optimizer.
 """
 
 import random

@@ -46,6 +46,9 @@ class L2(Anchored):
         super().__post_init__()
         require_range("strength", self.strength, 0)
 
+    def adds_gradient(self) -> bool:
+        return self.form is Form.loss and self.strength > 0
+
     def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
         if self.strength == 0:
             return

@@ -18,12 +18,17 @@ def load_strategies(method: MethodConfig) -> dict[str, Strategy]:
     """The method's stack by name, in the order in which its hooks run. Raises ConfigError for a
     wrong class or parameter."""
     order = method.order or sorted(method.strategies)
-    return {name: load_strategy(name, method.strategies[name]) for name in order}
+    return {name: _load_strategy(name, method) for name in order}
 
 
-def load_strategy(name: str, spec: dict[str, Any]) -> Strategy:
+def _load_strategy(name: str, method: MethodConfig) -> Strategy:
     """One strategy, its parameters checked against the types of its dataclass."""
-    return load_typed(spec, Strategy, f"method.{name}")
+    strategy = load_typed(method.strategies[name], Strategy, f"method.{name}")
+    try:
+        strategy.join_adapter(method.adapter)
+    except ConfigError as error:
+        raise ConfigError(f"method.{name}.{error}") from error
+    return strategy
 
 
 def load_typed(spec: dict[str, Any], base: type[Loaded], where: str) -> Loaded:

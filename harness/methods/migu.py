@@ -13,7 +13,7 @@ masked.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import StageFailed
 from harness.methods.base import Strategy
@@ -31,12 +31,14 @@ class MIGU(Strategy):
     """Mask gradient rows by output magnitude.
 
     threshold: part of the rows that is masked, in [0, 1); 0 is sequential fine-tuning. The paper:
-        0.7, with LoRA and replay 0.4.
+        0.7, with LoRA and replay 0.4, with O-LoRA 0.1.
     from_task: the first task with masks, counted from 1; the paper begins with the second.
     """
 
     threshold: float = 0.7
     from_task: int = 2
+
+    bounds_gradient: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_range("threshold", self.threshold, 0, 0.999999)

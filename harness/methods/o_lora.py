@@ -36,7 +36,8 @@ class Penalty(Enum):
 class OLoRA(Strategy):
     """Penalise overlap with the earlier adapters.
 
-    lambda_1: of the overlap, 0 or more; the released code takes 0.5.
+    lambda_1: of the overlap, 0 or more; the released code takes 0.5 for its penalty, and the two
+        forms are of different size.
     lambda_2: of the new adapter's norms, 0 or more.
     penalty: paper | upstream.
     """
@@ -63,6 +64,9 @@ class OLoRA(Strategy):
         if self.saved is not None:
             found = {name: self.saved.tensor(name) for name in self.names}
             self.earlier = {name: value.to(view.device) for name, value in found.items()}
+
+    def adds_gradient(self) -> bool:
+        return self.lambda_1 > 0 or self.lambda_2 > 0
 
     def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
         added = {}

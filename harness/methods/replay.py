@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class Replay(Strategy):
     """Train on D_t and on a memory of D_1 .. D_{t-1}, fixed by the seed.
 
+    A task that is visited again is among the earlier ones: rows of its own are in the memory too.
+
     ratio: share of each earlier task's training rows, in [0, 1]; the same rows at every stage.
     buffer: unless null, the memory holds so many rows in all instead of a share, and `fill` says
         which. per_task: the same number of every earlier task, the first ones one more where it

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @dataclass
 class ReplayPass(Strategy):
     """After D_t, train on the first int(ratio * |D_k|) rows of each D_k, k < t, and on `extra`.
+    A task that is visited again has rows of its own there. A schedule of the rate goes on through
+    the pass.
 
     ratio: share of each earlier task's training rows, in [0, 1], from the head of its file.
     extra: file of further rows in TRACE's format, all of them in every pass, the first included.
@@ -30,6 +32,7 @@ class ReplayPass(Strategy):
     epochs: int = 1
 
     file_parameters: ClassVar[tuple[str, ...]] = ("extra",)
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if not 0 <= self.ratio <= 1:

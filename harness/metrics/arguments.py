@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from harness.errors import ConfigError
 
 
 class Arguments(argparse.ArgumentParser):
-    """An argument parser that raises ConfigError instead of printing its usage and exiting."""
+    """An argument parser that raises ConfigError instead of printing its usage and exiting.
+
+    It refuses empty words: as a folder an unset variable would mean the current one.
+    """
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """As argparse's, which `parse_args` calls."""
+        for before, word in zip(["", *(args or [])], args or [], strict=False):
+            if not word.strip() or re.fullmatch(r"--[\w-]+=\s*", word):
+                name = word.rstrip("= ") or (before if before.startswith("--") else "")
+                self.error(f"{name or 'an argument'}: its value is empty")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Turn a parsing mistake into one line that names the command and its help."""

@@ -29,6 +29,7 @@ arXiv 1810.11910.
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -259,12 +260,14 @@ def _value(scores: ScoreMatrix, weights: Weights) -> float:
 
 
 def _item_error(scores: ScoreMatrix, weights: Weights) -> float | None:
-    spreads: dict[tuple[int, bool], float] = defaultdict(float)
+    spreads: dict[tuple[str, bool], float] = defaultdict(float)
     for cell, weight in weights.items():
         error = scores.error(cell)
         if error is None:
             return None
-        spreads[cell[1], weight > 0] += abs(weight) * error
+        # A task that is visited again (name#2) has one test set for all its columns.
+        items = re.sub(r"#\d+$", "", scores.tasks[cell[1]])
+        spreads[items, weight > 0] += abs(weight) * error
     return math.sqrt(math.fsum(spread**2 for spread in spreads.values()))
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError
+from harness.errors import DataError, first_line
 
 # What we call a list, and what the result files of TRACE's reference code call it.
 KEYS = {"predictions": "results", "answers": "labels", "prompts": "prompts"}
@@ -60,6 +60,8 @@ def _parse(place: str, raw: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise DataError(f"{place}: not JSON: {error.msg} ({where})") from None
+    except (RecursionError, ValueError) as error:  # nested too deeply, a number of 5,000 digits
+        raise DataError(f"{place}: cannot be read as JSON: {first_line(error)}") from None
     if not isinstance(content, dict):
         raise DataError(f"{place}: holds a JSON {type(content).__name__}, it must hold {SHAPE}")
     return content

@@ -81,13 +81,17 @@ def _score(scoring: Scoring, index: int, item: dict[str, Any], place: str) -> di
 
 def scoring_of(name: str) -> Scoring:
     """The scorer and headline of a task of the `task` group (conf/task/<name>.yaml)."""
-    folder = conf_dir() / "task"
-    files = {str(p.relative_to(folder).with_suffix("")): p for p in folder.rglob("*.yaml")}
+    files = _task_files()
     if name not in files:
         raise ConfigError(f"--task: unknown task '{name}'" + suggest(name, sorted(files)))
     [task] = OmegaConf.load(files[name]).values()
     found = _of_path(task.scorer, f"task.{name}.scorer")
     return found._replace(task=name, headline=task.headline)
+
+
+def _task_files() -> dict[str, Path]:
+    folder = conf_dir() / "task"
+    return {str(p.relative_to(folder).with_suffix("")): p for p in folder.rglob("*.yaml")}
 
 
 def _of_path(path: str, where: str) -> Scoring:
@@ -101,7 +105,7 @@ def _parser() -> Arguments:
     parser = Arguments(prog="harness score", description=_DESCRIPTION)
     parser.add_argument("predictions", metavar="FILE", help="JSON file; - reads standard input")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", help="a task of the task group, such as MeetingBank")
+    what.add_argument("--task", help=f"one of {', '.join(sorted(_task_files()))}")
     what.add_argument("--scorer", help="dotted path of a scorer; its first metric is the headline")
     parser.add_argument(
         "--item-values", type=Path, metavar="OUT", help="write {metric: [value of every item]}"

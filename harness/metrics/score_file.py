@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,13 +34,15 @@ class Score:
     past: str = ""
     method: str = ""
     setting: tuple[str, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True)
 class RunScores:
     """The scores of one run: its name and seed ("" if the file has none) and its matrix.
 
-    setting: what runs share whose scores compare, as far as the file tells: SETTING.
+    setting: what runs share whose scores compare, as far as the file tells: SETTING, without the
+    parameters of the method. group: what runs share that differ in their seed alone.
     """
 
     run: str
@@ -47,6 +50,7 @@ class RunScores:
     matrix: ScoreMatrix
     method: str = ""
     setting: tuple[str, ...] = ()
+    group: str = ""
 
 
 def read_runs(
@@ -74,6 +78,7 @@ def read_runs(
             _matrix(path, rows, order, schedule, past),
             method=rows[0].method,
             setting=rows[0].setting,
+            group=rows[0].group,
         )
         for (run, seed), rows in runs.items()
     ]
@@ -212,7 +217,8 @@ def _score(place: str, line: int, fields: dict[str, str], task: str) -> Score:
         schedule=fields.get("schedule", ""),
         past=fields.get("past", ""),
         method=fields.get("method", ""),
-        setting=tuple(fields.get(name, "") for name in SETTING),
+        setting=tuple(_without_method(fields.get(name, "")) for name in SETTING),
+        group=fields.get("group") or fields.get("run", ""),
     )
 
 
@@ -225,6 +231,12 @@ def _stderr(place: str, fields: dict[str, str], value: float) -> float | None:
     if fields.get("n"):
         return binomial_stderr(value, _whole(place, "n", fields["n"], 1))
     return None
+
+
+def _without_method(words: str) -> str:
+    """Overrides without those of the method, which the method's name stands for."""
+    overrides = re.split(r" (?=[+~]*[\w@/.-]+=)", words)
+    return " ".join(word for word in overrides if not word.lstrip("+~").startswith("method."))
 
 
 def _whole(place: str, name: str, text: str, least: int) -> int:

@@ -12,15 +12,19 @@ _REFERENCE, _METHOD = "#555555", "#b3342d"
 
 
 def frontier_png(
-    method: str, knob: str, points: Sequence[Point], curve: Sequence[Point], verdict: str
+    names: tuple[str, str, str], points: Sequence[Point], curve: Sequence[Point], verdict: str
 ) -> bytes:
-    """A PNG of both curves with their errors, in points, the same bytes each time."""
+    """A PNG of both curves with their errors, in points, the same bytes each time.
+
+    names: of the method, of its knob, and of what the curve shows over its learning rate.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 5.0), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    _draw(axes, curve, _REFERENCE, "seqft over its learning rate", "o", "--")
+    method, knob, rival = names
+    _draw(axes, curve, _REFERENCE, f"{rival} over its learning rate", "o", "--")
     _draw(axes, points, _METHOD, f"{method} over {knob}", "s", "-")
     axes.set_xlabel("learning accuracy x 100 (more is better)")
     axes.set_ylabel("backward transfer x 100 (more is better)")
@@ -37,13 +41,13 @@ def frontier_png(
 def _draw(
     axes: object, points: Sequence[Point], color: str, label: str, marker: str, line: str
 ) -> None:
-    across = [100 * item.learned for item in points]
-    up = [100 * item.kept for item in points]
+    across = [100 * item.learned.value for item in points]
+    up = [100 * item.kept.value for item in points]
     axes.errorbar(  # type: ignore[attr-defined]
         across,
         up,
-        xerr=[100 * item.learned_error for item in points],
-        yerr=[100 * item.kept_error for item in points],
+        xerr=[100 * (item.learned.error or 0.0) for item in points],
+        yerr=[100 * (item.kept.error or 0.0) for item in points],
         color=color,
         marker=marker,
         linestyle=line,

@@ -99,6 +99,7 @@ def read_scores(path: Path | str) -> DataFrame:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
+            columns = reader.fieldnames or ()
             rows = [_parsed(f"{path}, line {reader.line_num}", fields) for fields in reader]
     except FileNotFoundError:
         raise DataError(
@@ -106,7 +107,7 @@ def read_scores(path: Path | str) -> DataFrame:
         ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from None
-    check_rows(rows, reader.fieldnames or (), f"{path}: ")
+    check_rows(rows, columns, f"{path}: ")
     return to_frame(rows)
 
 

@@ -28,9 +28,10 @@ def show_outcome(outcome: Any) -> None:
     """Print what was done, the run's main table, its score matrix and where everything is."""
     run = outcome.plan.run["run"]
     minutes, seconds = divmod(round(outcome.seconds), 60)
+    found = f" ({outcome.found} more were in the store)" if outcome.found else ""
     print(
         f"trained {outcome.trained} stages, scored {outcome.scored} cells "
-        f"in {minutes}:{seconds:02d} (the rest was in the store)\n"
+        f"in {minutes}:{seconds:02d}{found}\n"
     )
     for task, shares in outcome.cut.items():
         if any(shares.values()):

@@ -29,12 +29,14 @@ _BUDGET = {
     "peak_memory": ("Peak GB", 1e9, "{:.2f}"),
 }
 _BUDGET_CAPTION = (
-    "Budget: optimizer steps, tokens and device hours of all stages; rows of earlier tasks kept, "
-    "values stored beside the model and the peak memory of a rank at their largest."
+    "Budget: optimizer steps, tokens in them and device hours of all stages (what a method reads "
+    "besides counts in the hours alone); rows of earlier tasks kept, values stored beside the "
+    "model and the peak memory of a rank at their largest."
 )
 _SPREAD = (
-    "Scores are times 100. ± is the standard deviation over seeds where there are several, else "
-    "the item error (finite test sets, propagated from per-score standard errors). "
+    "Scores are times 100. ± is the standard deviation over seeds where there are several (a note "
+    "gives their item error), else the item error (finite test sets, propagated from per-score "
+    "standard errors). "
     f"{DASH} is undefined."
 )
 # Sides of a suite -> title of their delta. Refusing everything raises one and lowers the other.
@@ -93,9 +95,25 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
         f"{_SPREAD} {_BUDGET_CAPTION}"
     )
     table = Table(
-        "Main results", headings, tuple(rows), caption, "main", digest, _incomplete_notes(groups)
+        "Main results", headings, tuple(rows), caption, "main", digest, _main_notes(groups)
     )
     return _without_empty_protocol(table)
+
+
+def _main_notes(groups: Sequence[Group]) -> tuple[str, ...]:
+    """What is not complete, and the item errors that the spread over seeds stands in for."""
+    return (*_incomplete_notes(groups), *(_item_errors(g) for g in groups if len(g.runs) > 1))
+
+
+def _item_errors(group: Group) -> str:
+    told = []
+    for name, title in _MAIN.items():
+        errors = [MEASURES[name].of(run.matrix).item_error for run in group.runs]
+        known = [error for error in errors if error is not None]
+        if len(known) == len(errors):
+            told.append(f"{title} {100 * statistics.fmean(known):.1f}")
+    listed = ", ".join(told) or "unknown"
+    return f"{group.method}, {len(group.runs)} seeds: item error of each {listed}"
 
 
 def matrix_table(group: Group, digest: str, label: str) -> Table:

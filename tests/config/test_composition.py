@@ -64,6 +64,22 @@ def test_a_task_may_be_revisited_when_asked_for() -> None:
     assert column_names(task_order(config)) == ["micro_units", "micro_stance", "micro_units#2"]
 
 
+def test_a_tasks_name_may_begin_with_a_digit() -> None:
+    """Hydra's own grammar refuses the key."""
+    tasks = ["sequence=trace", "data.root=anywhere"]
+    jobs = expand([*tasks, "task.20Minuten.epochs=1,2", "++task.20Minuten.folder=a._2b"], True)
+    assert jobs == [
+        [*tasks, f"task.20Minuten.epochs={epochs}", "++task.20Minuten.folder=a._2b"]
+        for epochs in (1, 2)
+    ]
+    chosen = load([*tasks, "task.20Minuten.epochs=2"]).task
+    assert (chosen["20Minuten"].epochs, chosen["FOMC"].epochs) == (
+        2,
+        load(tasks).task["FOMC"].epochs,
+    )
+    assert variant_of(["task.20Minuten.epochs=2"]) == "task.20Minuten.epochs=2"
+
+
 def test_sweeps_expand_in_hydras_order() -> None:
     assert expand(["seed=0,1", "engine=zero0,zero2"], multirun=True) == [
         ["seed=0", "engine=zero0"],

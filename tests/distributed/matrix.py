@@ -17,7 +17,7 @@ from references.lwf import LwF
 from references.migu import MIGU
 from references.replay import Replay, ReplayPass
 from references.sfa import SFA
-from references.stacked import OLoRA, Stacked
+from references.stacked import OLoRA, SFAStacked, Stacked
 
 ADAPTER = "method.adapter={kind: lora, rank: 4, alpha: 32, dropout: 0, targets: [q_proj, v_proj]}"
 ADAPTERS = {"full": [], "lora": [f"+{ADAPTER}"]}
@@ -134,6 +134,13 @@ MATRIX = {
         zero_stages=(0, 3),
     ),
     "ema": Row(("method=ema", "method.ema.decay=0.6"), lambda: EMA(0.6), ("method.ema.decay=0",)),
+    "ema_ramp": Row(
+        ("method=ema", "method.ema.decay=0.6", "method.ema.ramp=true"),
+        lambda: EMA(0.6, ramp=True),
+        ("method.ema.decay=0",),
+        adapters=("full",),
+        zero_stages=(1,),
+    ),
     "freeze": Row(("method=freeze",), Freeze, ("method.freeze.layers=0",)),
     "hft": Row(
         ("method=hft",),
@@ -158,6 +165,13 @@ MATRIX = {
     ),
     "lora_stack": Row(("method=seqft", STACK), Stacked, adapters=("lora",)),
     "lora_merge": Row(("method=seqft", MERGE), lambda: Stacked(merge=True), adapters=("lora",)),
+    "sfa_lora_merge": Row(
+        ("method=sfa", "method.p=0.4", "method.beta=0.3", MERGE),
+        lambda: SFAStacked(merge=True, period=2, beta=0.3),
+        ("method.beta=0",),
+        adapters=("lora",),
+        beside="lora_merge",
+    ),
     "o_lora_paper": Row(
         (*O_LORA, STACK),
         lambda: OLoRA(strength=20.0),

@@ -1,6 +1,7 @@
 """`harness edit` and `scripts/edit.py`: what they print, and one line for every mistake."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -200,7 +201,12 @@ def test_models_that_do_not_correspond(
     assert "has extra, which" in compare(larger)
     wider = other("wider", lambda stored: stored.update({"model.norm.weight": torch.zeros(65)}))
     assert "model.norm.weight has shape (65,), in " in compare(wider)
+    broken = other("broken", lambda stored: stored["model.norm.weight"].fill_(math.nan))
+    assert f"{broken}: model.norm.weight holds values that are not finite" in compare(broken)
+    assert not (tmp_path / "out").exists()
     config = json.loads((larger / "config.json").read_text())
+    (larger / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 9}))
+    assert "config.json has num_hidden_layers=9, in" in compare(larger)
     (larger / "config.json").write_text(json.dumps(config | {"quantization_config": {"bits": 4}}))
     assert "its weights are quantised" in compare(larger)
 
@@ -225,6 +231,9 @@ def test_output_folders(tiny_model: Path, tuned: list[Path], tmp_path: Path, wei
     assert "is a file; choose a folder" in told("wise_ft", *models, "--out", file)
     assert "cannot be written" in told("wise_ft", *models, "--out", file / "below")
     words = [str(word) for word in ("wise_ft", *models, "--out", full, "--overwrite")]
+    assert "holds no config.json; --overwrite replaces folders of models alone" in told(*words)
+    assert (full / "note.txt").read_text() == "mine"
+    (full / "config.json").write_text("{}")
     assert main(words) == 0
     assert not (full / "note.txt").exists()
     (tmp_path / "empty").mkdir()
@@ -235,6 +244,7 @@ def test_output_folders(tiny_model: Path, tuned: list[Path], tmp_path: Path, wei
     ("change", "expected"),
     [
         ({"peft_type": "IA3"}, "peft_type is IA3; only LORA adapters are read"),
+        ({"lora_alpha": None}, "has lora_alpha=None; a positive number is needed"),
         ({"use_dora": True}, "sets use_dora, which is more than W + scaling * B A"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights=pissa changed the base's weights"),
     ],

@@ -9,6 +9,8 @@ from conftest import refused, write_rows
 from safetensors.torch import load_file
 
 from harness.compose import load
+from harness.keys import FileHashes
+from harness.plan import make_plan
 from harness.report.schema import read_scores
 from harness.run import Outcome, execute
 
@@ -73,7 +75,13 @@ def test_merges_take_models_of_single_tasks(run_of, tiny_model: Path, tmp_path: 
     assert cells(merged) == TRIANGLE
     base = load_file(tiny_model / "model.safetensors")
     experts = [weights(store, node) for node in nodes(single, "train")]
-    last = weights(store, nodes(merged, "edit")[1])
+    # One expert is its own merge: stage 1 is the model of the first task alone.
+    [edit] = nodes(merged, "edit")
+    assert edit.stage == 2
+    assert {c.key for c in merged.plan.cells if c.stage == 1} == {
+        c.key for c in single.plan.cells if c.stage == 1
+    }
+    last = weights(store, edit)
     for name, value in last.items():
         wanted = base[name] + 0.7 * sum(expert[name] - base[name] for expert in experts)
         assert torch.allclose(value, wanted, atol=1e-6)
@@ -81,19 +89,24 @@ def test_merges_take_models_of_single_tasks(run_of, tiny_model: Path, tmp_path: 
     assert final.trained == 0
     assert cells(final) == [(0, "copy"), (0, "count"), (2, "copy"), (2, "count")]
     assert final.plan.run["schedule"] == "joint"
-    # At stage 1 one expert has no consensus: it is left as it is.
-    assert [node.stage for node in nodes(run_of("method=consensus"), "edit")] == [2]
 
 
 def test_stages_of_the_sequence_may_be_merged_too(run_of, tmp_path: Path) -> None:
     run_of("method=seqft")
     merged = run_of("method=soup", "method.edit.experts=sequential")
     assert merged.trained == 0
-    node = nodes(merged, "edit")[1]
+    [node] = nodes(merged, "edit")
     store = tmp_path / "store"
     stages = [weights(store, other) for other in nodes(merged, "train")]
     for name, value in weights(store, node).items():
         assert torch.allclose(value, (stages[0][name] + stages[1][name]) / 2, atol=1e-7)
+
+
+def test_a_task_that_is_visited_again_is_merged_once(tiny_run: list[str]) -> None:
+    again = ["sequence.tasks=[copy,count,copy]", "sequence.recurrence=true"]
+    plan = make_plan(load([*tiny_run, "method=soup", *again]), FileHashes())
+    experts = [node.spec["tuned"] for node in plan.nodes if node.kind == "edit"]
+    assert [len(models) for models in experts] == [2]  # stage 3 adds no expert to those of stage 2
 
 
 def test_edits_follow_any_method_and_each_other(run_of, tmp_path: Path) -> None:

@@ -49,5 +49,6 @@ def test_tokens_are_matched_to_half_a_step() -> None:
 
 def test_max_steps_still_holds() -> None:
     assert phase_steps([Phase(MIXED, 2)], OWN, 2, train(Match.steps, 3), 0) == [3]
-    assert phase_steps([Phase(OWN, 2), PASS], OWN, 2, train(Match.epochs, 11), 0) == [10, 1]
-    assert phase_steps([Phase(OWN, 2), PASS], OWN, 2, train(Match.epochs, 3), 0) == [3, 0]
+    assert phase_steps([Phase(OWN, 2), PASS], OWN, 2, train(Match.epochs, 11), 0) == [9, 2]
+    assert phase_steps([Phase(OWN, 2), PASS], OWN, 2, train(Match.epochs, 3), 0) == [2, 1]
+    assert phase_steps([Phase(OWN, 2), PASS], OWN, 2, train(Match.epochs, 1), 0) == [1, 0]

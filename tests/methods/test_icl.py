@@ -1,6 +1,7 @@
 """In-context learning: training rows before every prompt, T cells at stage 0, nothing trained."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,9 @@ def test_cells_and_prompts(done: Outcome, tiny_data: Path, tmp_path: Path) -> No
     training = {row["prompt"] for row in json.loads((tiny_data / "copy/train.json").read_text())}
     test = json.loads((tiny_data / "copy/test.json").read_text())
     node = next(node for node in done.plan.nodes if node.spec["benchmark"] == "copy")
-    asked = json.loads((tmp_path / "store/eval" / node.key / "test.json").read_text())
+    written = (tmp_path / "store/eval" / node.key / "task.yaml").read_text()
+    [rows] = re.findall(r"^ +test: (.+)$", written, re.MULTILINE)  # where lm-eval reads them
+    asked = json.loads(Path(rows).read_text())
     for row, original in zip(asked, test, strict=True):
         assert row["prompt"].endswith("\n\n" + original["prompt"])
         assert row["answer"] == original["answer"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import harness, refused
 from pandas import DataFrame
+from safetensors.torch import load_file, save_file
 
 from harness.compose import load
 from harness.keys import FileHashes
@@ -111,12 +112,28 @@ def test_checkpoints_from_elsewhere_score_as_their_own_run_did(
     assert "trained 0 stages" in done.stdout
 
 
-def test_refusals(tiny_run: list[str], tiny_model: Path) -> None:
+def test_weights_that_are_missing_are_not_drawn_at_random(
+    tiny_run: list[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "lacking")
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.layers.0.mlp.up_proj.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    done = harness("eval", *tiny_run, *FAST, f"checkpoints=[{tiny_model},{folder}]")
+    assert done.returncode == 1
+    assert "its files lack the weight model.layers.0.mlp.up_proj.weight" in done.stderr
+
+
+def test_refusals(tiny_run: list[str], tiny_model: Path, tmp_path: Path) -> None:
     line = refused("eval", *tiny_run, f"checkpoints=[{tiny_model}]")
     assert "1 folders for 2 tasks" in line
     line = refused("eval", *tiny_run, f"checkpoints=[{tiny_model},/nowhere]")
     assert "/nowhere holds neither config.json nor adapter_config.json" in line
     line = refused("eval", *tiny_run)
     assert "checkpoints=[a,b,...]" in line
+    cut = shutil.copytree(tiny_model, tmp_path / "cut") / "model.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-10])
+    line = refused("eval", *tiny_run, f"checkpoints=[{tiny_model},{cut.parent}]")
+    assert f"{cut} is cut off" in line
     line = refused(*tiny_run, "method=joint", "task.copy.learning_rate=1e-3")
     assert "joint training has one rate" in line

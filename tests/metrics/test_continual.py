@@ -143,6 +143,16 @@ def test_item_errors_by_hand():
     assert measures.MEASURES["op"].of(matrix()).item_error is None
 
 
+def test_a_task_that_is_visited_again_has_one_test_set():
+    """The last row scores one model twice on the items of `a`: these errors add up."""
+    rows = [[NO] * 3, [0.8, NO, NO], [0.6, 0.9, NO], [0.7, 0.8, 0.7]]
+    errors = [[NO] * 3, [0.04, NO, NO], [0.05, 0.06, NO], [0.07, 0.08, 0.07]]
+    scores = ScoreMatrix.from_rows(rows, tasks=["a", "b", "a#2"], stderr=errors)
+    assert measures.MEASURES["op"].of(scores).item_error == pytest.approx(
+        math.hypot(0.07 + 0.07, 0.08) / 3
+    )
+
+
 def test_clipped_gains_add_no_error():
     errors = [[0.01] * 3] * 4
     clipped = measures.MEASURES["bwt_clipped"].of(matrix(changed(3, 0, 1.0), stderr=errors))

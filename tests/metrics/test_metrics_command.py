@@ -126,6 +126,29 @@ def test_models_tuned_alone_give_intransigence_and_a_normalised_op(tmp_path, cap
     assert as_json(capsys, str(path))["runs"][0]["intransigence"] is None
 
 
+def test_parameters_of_the_method_are_no_other_setting(tmp_path, capsys):
+    rows = [
+        *(
+            f"{row},method.strength=3"
+            for row in ("1,a,0.8,seq,sequential", "2,a,0.4,seq,sequential")
+        ),
+        "2,b,0.6,seq,sequential,+method.replay={ratio: 0.1} method.strength=3",
+        "1,a,0.9,one,single,",
+        "2,b,0.7,one,single,",
+    ]
+    header = "stage,task,value,run,schedule,variant"
+    found = as_json(capsys, write(tmp_path, rows, header))["runs"][0]
+    assert found["intransigence"] == pytest.approx((0.1 + 0.1) / 2)
+    other = [row.replace("method.strength=3", "train.batch_size=3") for row in rows]
+    assert as_json(capsys, write(tmp_path, other, header))["runs"][0]["intransigence"] is None
+
+
+def test_runs_of_one_group_are_seeds(tmp_path, capsys):
+    rows = ["1,a,0.8,r1,1,g", "1,a,0.6,r2,2,g", "1,a,0.7,r3,3,g"]
+    found = as_json(capsys, write(tmp_path, rows, "stage,task,value,run,seed,group"))
+    assert (found["seeds"], found["op"]) == (3, pytest.approx(0.7))
+
+
 @pytest.mark.parametrize(
     ("floors", "message"),
     [

@@ -69,6 +69,17 @@ def test_main_table_gives_the_item_error_of_a_single_seed(rows):
     assert float(found["delta_general"]) == pytest.approx(10)
 
 
+def test_the_item_error_of_several_seeds_is_a_note(run_rows):
+    """sqrt(2) * 3 / 2 for OP and LA over two tasks, sqrt(2) * 3 for BWT."""
+    rows = [row for s in (1, 2) for row in run_rows(f"r{s}", SECOND, seed=s, stderr=0.03)]
+    (note,) = main_table(groups_of(rows), "d").notes
+    assert note == "seq_ft, 2 seeds: item error of each OP 2.1, LA 2.1, BWT 4.2, Forgetting 4.2"
+    assert (
+        "item error of each unknown"
+        in main_table(groups_of(run_rows("a", FIRST) + run_rows("b", SECOND, seed=2)), "d").notes[0]
+    )
+
+
 def test_main_table_in_print(rows):
     text = to_markdown(main_table(groups_of(rows), "0123456789ab"))
     assert cells_of(text, "seq_ft")[3:7] == [

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from harness.compose import load
+from harness.edits.wise_ft import WiSEFT
 from harness.keys import FileHashes, digest, identity
+from harness.methods.replay import Replay
 from harness.plan import Plan, make_plan
 
 
@@ -112,6 +114,19 @@ def test_stage_0_scores_are_shared_by_seeds_and_methods(plan_of) -> None:
 def test_a_scorer_changes_scores_but_no_training(plan_of, change: str) -> None:
     assert keys(plan_of(change), "train") == keys(plan_of(), "train")
     assert keys(plan_of(change), "eval") != keys(plan_of(), "eval")
+
+
+def test_the_version_of_a_strategy_and_of_an_edit_is_part_of_their_keys(
+    plan_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited, replayed = "method=[seqft,wise_ft]", "method=replay"
+    before = keys(plan_of(edited), "edit"), keys(plan_of(replayed), "train")
+    monkeypatch.setattr(WiSEFT, "version", 7)
+    monkeypatch.setattr(Replay, "version", 7)
+    after = keys(plan_of(edited), "edit"), keys(plan_of(replayed), "train")
+    for old, new in zip(before, after, strict=True):
+        assert old
+        assert not set(old) & set(new)
 
 
 def test_data_enters_by_content_not_by_place(plan_of, tiny_data: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from plain import Lora, Reference, Run
+from plain import STEPS, Lora, Reference, Run
 
 
 @dataclass
@@ -39,6 +39,19 @@ class Stacked(Reference):
         for name, layer in self.layers.items():
             found[f"{name}.weight"] += layer.scale * (layer.lora_B @ layer.lora_A).detach()
         return {n: p for n, p in found.items() if "lora_" not in n}
+
+
+@dataclass
+class SFAStacked(Stacked):
+    """SFA (arXiv 2501.05559) of W + scale B A with the anchor W: the update shrinks by 1 - beta."""
+
+    period: int = 1
+    beta: float = 0.0
+
+    def after_step(self, run: Run, step: int) -> None:
+        if (step + 1) % self.period == 0 or step + 1 == STEPS:
+            for layer in self.layers.values():
+                layer.lora_B *= 1 - self.beta
 
 
 @dataclass
