@@ -57,7 +57,8 @@ def _draw(
         capsize=2,
         label=label,
     )
+    offset = (5, 5 if color == _REFERENCE else -10)  # labels of both curves may stand close
     for item, x, y in zip(points, across, up, strict=True):
         axes.annotate(  # type: ignore[attr-defined]
-            item.label, (x, y), xytext=(5, 5), textcoords="offset points", fontsize=7, color=color
+            item.label, (x, y), xytext=offset, textcoords="offset points", fontsize=7, color=color
         )
