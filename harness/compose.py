@@ -25,7 +25,7 @@ from harness.conf import PACKAGE, conf_dir, option_names, parse
 from harness.config import HarnessConfig
 from harness.data.guess import tasks_from_folder
 from harness.errors import ConfigError, first_line, suggest
-from harness.method_config import check_aliases, check_stack, name_stack, split_method
+from harness.method_config import check_parts, check_stack, name_stack, split_method
 from harness.methods.loading import load_object
 
 OmegaConf.register_new_resolver("package", lambda path: str(PACKAGE / path), replace=True)
@@ -54,12 +54,12 @@ def compose_job(overrides: list[str]) -> DictConfig:
 def _refuse_odd_choices(overrides: list[str]) -> None:
     """The option of a group is a name, or a list of names."""
     for item in parse(overrides):
+        value = item.value()
         if item.key_or_group not in _groups() or item.is_delete():
             continue
-        value = item.value()
         names = value if isinstance(value, list) else [value]
         if not all(isinstance(name, str | int | float) and str(name).strip() for name in names):
-            raise ConfigError(f"{item.input_line}: give the name of an option, or [] of some")
+            raise ConfigError(f"{item.input_line}: give the name of an option")
 
 
 def _refuse_tasks_beside_a_folder(overrides: list[str]) -> None:
@@ -94,7 +94,7 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
     are those that were composed."""
     with flag_override(composed, ["struct", "readonly"], False):
         name_stack(composed, overrides)
-    check_aliases(composed.method, overrides)
+    check_parts(composed.method, overrides)
     try:
         missing = sorted(OmegaConf.missing_keys(composed))
         if missing:
@@ -159,23 +159,26 @@ def expand(overrides: list[str], multirun: bool) -> list[list[str]]:
 def sweep_parameters(overrides: list[str]) -> list[str]:
     """What the configuration itself sweeps over (`hydra.sweeper.params`), as overrides; what the
     command line sets is the command line's."""
-    # Which options are chosen decides it; keys may be those of an option that is swept over.
-    fixed = [
-        item
-        for item in parse(overrides)
-        if not item.is_sweep_override()
-        and ("." not in str(item.key_or_group) or str(item.key_or_group).startswith("hydra."))
-    ]
+    fixed = [item for item in parse(overrides) if not item.is_sweep_override()]
+    # A key may be one of an option that is swept over; then the options alone tell.
+    options = [item for item in fixed if "." not in str(item.key_or_group)]
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         try:
-            lines = [str(item.input_line) for item in fixed]
-            composed = compose("config", overrides=lines, return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(_explain(error, overrides)) from error
+            composed = _with_hydra(fixed)
+        except (HydraException, OmegaConfBaseException):
+            try:
+                composed = _with_hydra(options)
+            except (HydraException, OmegaConfBaseException) as error:
+                raise ConfigError(_explain(error, overrides)) from error
     given = {item.key_or_group for item in parse(overrides)}
     params = composed.hydra.sweeper.get("params") or {}
     return [f"{name}={values}" for name, values in params.items() if name not in given]
+
+
+def _with_hydra(overrides: list[Override]) -> DictConfig:
+    lines = [str(item.input_line) for item in overrides]
+    return compose("config", overrides=lines, return_hydra_config=True)
 
 
 def _explain(error: Exception, overrides: list[str]) -> str:

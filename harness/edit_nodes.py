@@ -13,7 +13,8 @@ class EditNodes:
     """Follows a run's stages and applies the method's edits, in the order of its file.
 
     The first edit may merge the models of all stages so far, each once (a task that is visited
-    again has no second expert), from the second on: one model is its own merge. Every further edit
+    again has no second expert), from the second on: what a lone model would be merged to is
+    left open, and it is taken as it is. Every further edit
     works on what the one before it made.
     """
 

@@ -1,11 +1,12 @@
 """`harness frontier`: a method over its strength beside sequential fine-tuning over its rate."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from harness.compose import load, parse
-from harness.config import BetweenTasks, HarnessConfig, MethodConfig
+from harness.config import BetweenTasks, HarnessConfig, MethodConfig, Schedule
 from harness.edits.loading import load_edit
 from harness.errors import ConfigError, suggest
 from harness.files import write_atomically
@@ -16,6 +17,7 @@ from harness.report.frontier_plot import frontier_png
 from harness.report.runs import load_runs
 from harness.report.schema import read_scores
 from harness.run import execute
+from harness.sequence import reported_schedule, task_order
 from harness.validate import validate
 
 USAGE = """\
@@ -23,7 +25,8 @@ usage: harness frontier method=METHOD knob=NAME [values=A,B] [rates=A,B] [seeds=
 
 Draw learning accuracy against backward transfer for METHOD over the values of one of its parameters
 beside sequential fine-tuning over its learning rate, with error bars, and say whether the method is
-beyond the learning rate. A method on an adapter is set beside the same adapter without it. Without
+beyond the learning rate. A method on an adapter is set beside the same adapter without it, an
+adapter alone beside the training of all weights. Without
 values or rates: steps around what is configured; without seeds: 0,1,2 (with fewer than three there
 are differences but no test). What the store holds is not run again. Writes
 <store.results>/frontier/METHOD_PARAMETER.{csv,png}.
@@ -61,21 +64,17 @@ def main(argv: list[str]) -> int:
     where = _knob(asked)
     values = asked.values or _around(_current(asked, where), asked, where)
     rates = asked.rates or [f"{step * _rate(asked):.3g}" for step in STEPS]
-    rates = sorted(rates, key=float)
-    rival = _rival(asked)
-    settings = {f"{float(rate):g}": [*rival, f"train.learning_rate={rate}"] for rate in rates}
-    settings |= {
-        f"{asked.knob}={value}": [f"method={asked.method}", f"{where}={value}"] for value in values
+    against = {
+        f"{rate:g}": _seeds(_rival(asked), [f"train.learning_rate={rate}"])
+        for rate in sorted({float(rate) for rate in rates})
     }
-    configs = {
-        label: [_config(asked, setting, seed) for seed in asked.seeds]
-        for label, setting in settings.items()
-    }
-    for members in configs.values():
-        for config in members:
-            validate(config)
-    found = [point(label, _runs(members)) for label, members in configs.items()]
-    return _report(asked, next(iter(configs.values()))[0], found[len(rates) :], found[: len(rates)])
+    settings = {f"{asked.knob}={value}": _seeds(asked, [f"{where}={value}"]) for value in values}
+    for config in chain(*against.values(), *settings.values()):
+        validate(config)
+        _require_transfer(config)
+    curve = [point(label, _runs(members)) for label, members in against.items()]
+    points = [point(label, _runs(members)) for label, members in settings.items()]
+    return _report(asked, next(iter(against.values()))[0], points, curve)
 
 
 def _report(asked: Request, rival: HarnessConfig, points: list[Point], curve: list[Point]) -> int:
@@ -156,18 +155,26 @@ def _parameters(part: Any) -> list[str]:
     return [spec.name for spec in fields(part) if spec.init]
 
 
-def _rival(asked: Request) -> list[str]:
-    """What the method is set beside: the same weights trained without its strategies."""
+def _rival(asked: Request) -> Request:
+    """What the method is set beside: the same weights trained without its strategies and edits;
+    all weights where the method is an adapter and nothing else."""
     method = load([*asked.overrides, f"method={asked.method}"]).method
+    others = [word for word in asked.overrides if not word.lstrip("+~").startswith("method.")]
     adapter = method.adapter
-    if adapter is None or not method.strategies:
-        return ["method=seqft"]
+    if adapter is None or not (method.strategies or method.edits):
+        return replace(asked, method="seqft", overrides=others)
     given = plain(adapter) | {"targets": f"[{','.join(adapter.targets)}]"}
-    return [
-        f"method={ADAPTERS[adapter.between_tasks]}",
-        *(f"method.adapter.{name}={value}" for name, value in given.items()),
-        f"method.learning_rate_factor={method.learning_rate_factor}",
-    ]
+    same = [f"method.adapter.{name}={value}" for name, value in given.items()]
+    same.append(f"method.learning_rate_factor={method.learning_rate_factor}")
+    return replace(asked, method=ADAPTERS[adapter.between_tasks], overrides=[*others, *same])
+
+
+def _require_transfer(config: HarnessConfig) -> None:
+    if reported_schedule(config) is not Schedule.sequential or len(task_order(config)) < 2:
+        raise ConfigError(
+            f"a frontier needs BWT, and {config.method.name} on {config.sequence.name} has none: "
+            "take a method that follows a sequence of two tasks or more (method.edit.at=all)"
+        )
 
 
 def _current(asked: Request, where: str) -> float:
@@ -187,7 +194,7 @@ def _around(current: float, asked: Request, where: str) -> list[str]:
     found = []
     for value in dict.fromkeys(f"{step:g}" for step in steps):
         try:
-            _parts(_config(asked, [f"method={asked.method}", f"{where}={value}"], "0").method)
+            _parts(_seeds(replace(asked, seeds=["0"]), [f"{where}={value}"])[0].method)
         except ConfigError:
             continue
         found.append(value)
@@ -195,11 +202,13 @@ def _around(current: float, asked: Request, where: str) -> list[str]:
 
 
 def _rate(asked: Request) -> float:
-    return load(asked.overrides).train.learning_rate
+    return load([f"method={asked.method}", *asked.overrides]).train.learning_rate
 
 
-def _config(asked: Request, setting: list[str], seed: str) -> HarnessConfig:
-    return load([*FEWEST_CELLS, *asked.overrides, *setting, f"seed={seed}"])
+def _seeds(asked: Request, setting: list[str]) -> list[HarnessConfig]:
+    """A configuration a seed."""
+    words = [*FEWEST_CELLS, f"method={asked.method}", *asked.overrides, *setting]
+    return [load([*words, f"seed={seed}"]) for seed in asked.seeds]
 
 
 def _runs(configs: list[HarnessConfig]) -> list[Any]:

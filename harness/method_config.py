@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from harness.conf import conf_dir, parse, search_path
 from harness.config import MethodConfig
@@ -67,24 +68,37 @@ def _order(wanted: list[str], listed: list[str]) -> list[str]:
     return [] if order == sorted(listed) else order
 
 
-def check_aliases(method: DictConfig, overrides: list[str]) -> None:
-    """Raise ConfigError for a plain value that nothing reads: a key that no preset has, one that
-    takes the place of a strategy, or one that was added."""
-    added = {str(item.key_or_group) for item in parse(overrides) if item.is_add()}
-    read = set(re.findall(r"\$\{method\.(\w+)\}", OmegaConf.to_yaml(method, resolve=False)))
-    presets = {alias for path in _preset_files(overrides) for alias in preset_aliases(_raw(path))}
-    known = presets - {name.removeprefix("method.") for name in added}
+def check_parts(method: DictConfig, overrides: list[str]) -> None:
+    """Raise ConfigError where overrides leave less of a method than its name says, or set what
+    nothing reads: a plain value that no preset has, that was added, or that is no mapping now."""
+    given = {str(item.key_or_group): item for item in parse(overrides)}
+    for key, item in given.items():
+        part = re.fullmatch(r"method\.(\w+)", key)
+        if part and item.is_delete() and part[1] not in _FRAME:
+            raise ConfigError(f"~{key}: choose a method without it, method=<name>")
+    text = OmegaConf.to_yaml(method, resolve=False)
+    read = set(re.findall(r"\$\{(?:method\.|\.+)(\w+)\}", text))
     for name in method:
-        if name in _FRAME or name in read or isinstance(method._get_node(name), DictConfig):
+        value = method._get_node(name)
+        if name in _FRAME or name in read or isinstance(value, DictConfig):
             continue
-        if name not in known or method._get_node(name) is None:
+        item = given.get(f"method.{name}")
+        added = item is not None and (item.is_add() or item.is_force_add())
+        if added or value is None or name not in _aliases(overrides):
             near = suggest(str(name), sorted(read - _FRAME)) if read - {*_FRAME, name} else ""
             raise ConfigError(f"method.{name}: no strategy or edit of this method reads it{near}")
-    for item in parse(overrides):
-        group, _, name = str(item.key_or_group).partition(".")
-        whole = group == "method" and name and "." not in name and name not in _FRAME
-        if whole and item.is_delete():
-            raise ConfigError(f"~method.{name}: choose a method without it, method=<name>")
+
+
+def _aliases(overrides: list[str]) -> set[str]:
+    """The aliases of all presets; a file that cannot be read has none here."""
+    found: set[str] = set()
+    for folder in (conf_dir(), *search_path(overrides)):
+        for path in (folder / "method").rglob("*.yaml"):
+            try:
+                found |= set(preset_aliases(_raw(path)))
+            except (AttributeError, OSError, YAMLError, OmegaConfBaseException):
+                continue
+    return found
 
 
 def name_stack(composed: DictConfig, overrides: list[str]) -> None:
@@ -125,19 +139,18 @@ def _stacked(overrides: list[str]) -> list[str]:
     return chosen
 
 
-def _preset_files(overrides: list[str]) -> list[Path]:
-    folders = [conf_dir(), *search_path(overrides)]
-    return [path for folder in folders for path in sorted((folder / "method").glob("*.yaml"))]
-
-
 def _raw(path: Path) -> dict[str, Any]:
     return OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[return-value]
 
 
 def _brought(option: str, overrides: list[str]) -> dict[str, str]:
     """Alias or frame key -> the preset that brings it, of a preset and of those it builds on."""
-    files = {path.stem: path for path in reversed(_preset_files(overrides))}
-    preset = _raw(files[option])
+    folders = [conf_dir() / "method", *(folder / "method" for folder in search_path(overrides))]
+    files = [folder / f"{option.removesuffix('.yaml')}.yaml" for folder in folders]
+    file = next((path for path in files if path.is_file()), None)
+    if file is None:
+        return {}
+    preset = _raw(file)
     found: dict[str, str] = {}
     for base in preset.get("defaults", []):
         if isinstance(base, str) and base != "_self_":

@@ -2,7 +2,7 @@
 
 A part of a dotted key is a name or a number to Hydra's grammar, so it has no place for a name that
 begins with a digit; all that comes after the grammar takes one. So the parser reads such a part
-with an underscore before it and hands on the key as it was written.
+with a mark before it and hands on the key as it was written.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 _NAME_WITH_DIGIT = re.compile(r"(?<=\.)(?=\d+[A-Za-z_])")
-_HIDDEN = re.compile(r"(?<=\.)_(?=\d+[A-Za-z_])")
+_MARK = "_digit_"
 _parse_rule = OverridesParser.parse_rule
 
 
@@ -22,10 +22,11 @@ def accept_leading_digits() -> None:
 
 def _parse(parser: OverridesParser, text: str, rule: str) -> Any:
     key, equals, value = text.partition("=")
-    readable = _NAME_WITH_DIGIT.sub("_", key)
+    readable = _NAME_WITH_DIGIT.sub(_MARK, key)
     if rule != "override" or readable == key:
         return _parse_rule(parser, text, rule)
     override = _parse_rule(parser, f"{readable}{equals}{value}", rule)
-    override.key_or_group = _HIDDEN.sub("", override.key_or_group)
+    override.key_or_group = override.key_or_group.replace(_MARK, "")
+    override.package = override.package and override.package.replace(_MARK, "")
     override.input_line = text
     return override

@@ -180,7 +180,8 @@ class _Loop:
             )
             examples = [phase.data.examples[i] for i in picked]
             self.tokens += sum(len(example) for example in examples)
-            loss, done = self._step(examples, len(self.log)), len(self.log)
+            loss = self._step(examples, len(self.log))
+            done = len(self.log)
             if not math.isfinite(loss):
                 raise StageFailed(
                     f"the loss of {self.job.task} is {loss} at step {done}; "

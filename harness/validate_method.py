@@ -180,7 +180,8 @@ def _check_description(path: Path) -> None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"method.checkpoints: {path} is not JSON ({error})") from error
-    needed = ["model_type"] if path.name == "config.json" else ["peft_type"]
+    needed = ["peft_type"] if path.name == ADAPTER_CONFIG else ["model_type"]
+    needed = [] if "auto_map" in found else needed
     needed += ["r", "lora_alpha"] if "LORA" in str(found) and "peft_type" in found else []
     lacking = [name for name in needed if not isinstance(found, dict) or not found.get(name)]
     if lacking:

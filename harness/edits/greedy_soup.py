@@ -45,13 +45,14 @@ class GreedySoup(Edit):
 
         def measure(models: list[Path]) -> float:
             with trial(models) as folder:
+                if self.given is not None:
+                    return self.given(folder)
                 try:
                     return float(score(folder))
-                except (TypeError, ValueError) as error:
-                    named = self.score or "the score"
+                except (TypeError, ValueError) as error:  # a user's own function
                     told = f"{type(error).__name__}: {first_line(error)}"
                     raise ConfigError(
-                        f"score: {named} gives no number for a folder ({told})"
+                        f"score: {self.score} gives no number for a folder ({told})"
                     ) from error
 
         return choose(tuned, measure)

@@ -65,7 +65,7 @@ class Strategy:
     changes_trained: ClassVar[bool] = False
     # Does it train weights that it froze at an earlier task?
     thaws: ClassVar[bool] = False
-    # Does `edit_gradients` mask or project the gradient that it finds? What is added later escapes.
+    # Does `edit_gradients` mask or project the gradient that it finds? A later penalty escapes it.
     bounds_gradient: ClassVar[bool] = False
     # Of one group, a method takes one strategy: what the first does the next would undo.
     group: ClassVar[str | None] = None

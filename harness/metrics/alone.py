@@ -39,7 +39,7 @@ def single_scores(run: RunScores, runs: Sequence[RunScores]) -> list[float] | No
     """The scores of models tuned on each of the run's tasks alone, mean over seeds, in its order.
 
     Null for such a run itself, and where the file has none of the same setting and tasks, or some
-    of more than one method (which of them would be a guess).
+    that differ in more than their seed (which of them would be a guess).
     """
     alone = [
         other
@@ -48,7 +48,10 @@ def single_scores(run: RunScores, runs: Sequence[RunScores]) -> list[float] | No
         and other.setting == run.setting
         and set(other.matrix.tasks) == set(run.matrix.tasks)
     ]
-    if run.matrix.schedule == "single" or len({other.method for other in alone}) != 1:
+    if (
+        run.matrix.schedule == "single"
+        or len({(other.method, other.group) for other in alone}) != 1
+    ):
         return None
     return [statistics.fmean(_score(other, task) for other in alone) for task in run.matrix.tasks]
 

@@ -126,7 +126,7 @@ def _record(run: RunScores) -> dict[str, Any]:
 def _over_seeds(runs: list[RunScores]) -> dict[str, Any]:
     """Return means and standard deviations over seeds; nothing if runs differ otherwise."""
     seeds = {run.seed for run in runs}
-    alike = {(run.group, run.matrix.tasks, run.matrix.schedule) for run in runs}
+    alike = {(run.group or run.run, run.matrix.tasks, run.matrix.schedule) for run in runs}
     if len(alike) > 1 or len(seeds) < len(runs):
         return {}
     means: dict[str, Any] = {"seeds": len(runs)}

@@ -42,7 +42,8 @@ class RunScores:
     """The scores of one run: its name and seed ("" if the file has none) and its matrix.
 
     setting: what runs share whose scores compare, as far as the file tells: SETTING, without the
-    parameters of the method. group: what runs share that differ in their seed alone.
+    parameters of the method. group: what runs share that differ in their seed alone, "" if the file
+    does not tell.
     """
 
     run: str
@@ -218,7 +219,7 @@ def _score(place: str, line: int, fields: dict[str, str], task: str) -> Score:
         past=fields.get("past", ""),
         method=fields.get("method", ""),
         setting=tuple(_without_method(fields.get(name, "")) for name in SETTING),
-        group=fields.get("group") or fields.get("run", ""),
+        group=fields.get("group", ""),
     )
 
 

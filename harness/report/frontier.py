@@ -32,8 +32,8 @@ class Mean:
     same for every seed; null where unknown), `spread` of the mean over seeds (0 for one seed)."""
 
     value: float
-    item: float | None = 0.0
-    spread: float = 0.0
+    item: float | None
+    spread: float
 
     @property
     def error(self) -> float | None:
@@ -48,7 +48,7 @@ class Point:
     label: str
     learned: Mean
     kept: Mean
-    seeds: int = FEWEST_SEEDS
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -89,21 +89,24 @@ def verdict(comparisons: Sequence[Comparison]) -> str:
 
 
 def _told(inside: Sequence[Comparison]) -> str:
-    best = max(inside, key=lambda item: (item.side or 0, item.difference or 0.0))
+    tested = [item for item in inside if item.side is not None]
+    best = max(tested or inside, key=lambda item: (item.side or 0, item.difference or 0.0))
     where = "above" if (best.difference or 0.0) >= 0 else "below"
     size = f"{100 * abs(best.difference or 0.0):.1f}"
     size += "" if best.error is None else f" ± {100 * best.error:.1f}"
     at = f"at {best.point.label} BWT is {size} points {where} what a rate with the same learning "
     at += "accuracy gives"
-    if any(item.side is None for item in inside):
+    if not tested:
         few = any(item.error is not None for item in inside)
         lacking = f"fewer than {FEWEST_SEEDS} seeds" if few else "unknown errors of the scores"
         return f"no test with {lacking}; {at}"
-    if best.side == 1:
-        return f"beyond the learning rate: {at}"
-    if best.side == -1:
-        return f"worse than a lower rate: even {at}"
-    return "not distinguishable from a lower rate"
+    told = {
+        1: f"beyond the learning rate: {at}",
+        0: "not distinguishable from a lower rate",
+        -1: f"worse than a lower rate: even {at}",
+    }[best.side or 0]
+    rest = [item.point.label for item in inside if item.side is None]
+    return told + (f"; not tested: {', '.join(rest)}" if rest else "")
 
 
 def _mean(runs: Sequence[Run], measure: str) -> Mean:
@@ -150,11 +153,17 @@ def _against(item: Point, curve: Sequence[Point], level: float) -> Comparison:
     total = math.hypot(*known)
     if min(place.seeds for _, place in parts) < FEWEST_SEEDS:
         return Comparison(item, difference, total)
-    wobble = math.fsum((w * mean.spread) ** 4 / (n - 1) for w, mean, n in means if w * mean.spread)
-    freedom = total**4 / wobble if wobble else math.inf
-    threshold = float(t.ppf(1 - level, freedom)) * total
+    spreads = [(weight * mean.spread, seeds - 1) for weight, mean, seeds in means if mean.spread]
+    threshold = float(t.ppf(1 - level, _freedom(total, spreads))) * total
     side = int(difference > threshold) - int(difference < -threshold)
     return Comparison(item, difference, total, side)
+
+
+def _freedom(total: float, spreads: Sequence[tuple[float, int]]) -> float:
+    """Welch and Satterthwaite's degrees of freedom of a standard error, of whose parts those over
+    seeds have few and all others infinitely many."""
+    parts = math.fsum(spread**4 / freedom for spread, freedom in spreads)
+    return total**4 / parts if parts else math.inf
 
 
 def _interpolate(learned: float, curve: Sequence[Point]) -> _Reference | None:
@@ -165,7 +174,11 @@ def _interpolate(learned: float, curve: Sequence[Point]) -> _Reference | None:
     for left, right in itertools.pairwise(curve):
         width = right.learned.value - left.learned.value
         low, high = sorted((left.learned.value, right.learned.value))
-        if not low <= learned <= high or width == 0:
+        if not low <= learned <= high:
+            continue
+        if width == 0:
+            best = max(left, right, key=lambda item: item.kept.value)
+            found.append(_Reference(best.kept.value, 0.0, ((1.0, best), (0.0, best))))
             continue
         share = (learned - left.learned.value) / width
         rise = right.kept.value - left.kept.value

@@ -112,3 +112,18 @@ def test_presets_with_one_alias_do_not_stack(tmp_path: Path) -> None:
     (tmp_path / "method" / "other.yaml").write_text("name: other\nratio: 3\n")
     with pytest.raises(ConfigError, match="replay and other both have the alias 'ratio'"):
         load([f"hydra.searchpath=[file://{tmp_path}]", "method=[replay,other]"])
+
+
+def test_presets_of_ones_own_may_lie_deeper_and_beside_broken_ones(tmp_path: Path) -> None:
+    (tmp_path / "method" / "sub").mkdir(parents=True)
+    (tmp_path / "method" / "broken.yaml").write_text(": : [")
+    (tmp_path / "method" / "list.yaml").write_text("[1, 2]")
+    (tmp_path / "method" / "sub" / "mine.yaml").write_text(
+        "# @package method\nname: mine\nshare: 0.3\n"
+        "replay:\n  _target_: harness.methods.replay.Replay\n  ratio: ${..share}\n"
+    )
+    own = f"hydra.searchpath=[file://{tmp_path}]"
+    assert load([own, "method=sub/mine"]).method.strategies["replay"]["ratio"] == 0.3
+    stacked = load([own, "method=[sub/mine,ewc]", "method.share=0.2"]).method.strategies
+    assert stacked["replay"]["ratio"] == 0.2
+    assert list(load([own, "method=ewc", "method.ewc.strength=4"]).method.strategies) == ["ewc"]

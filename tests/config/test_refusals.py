@@ -86,6 +86,8 @@ def test_one_bad_job_of_a_sweep_starts_none(tmp_path: Path) -> None:
         (["method=ewc", "method.ewc=3"], "method.ewc: no strategy or edit of this method reads"),
         (["method=ewc", "~method.ewc"], "choose a method without it"),
         (["method=ewc", "+method.strenght=1"], "did you mean 'strength'?"),
+        (["method=ewc", "++method.ratio=0.5"], "method.ratio: no strategy or edit"),
+        (["experiment=null"], "experiment=null: give the name of an option"),
         (["method=null"], "method=null: give the name of an option"),
         (["method=[[ewc]]"], "give the name of an option"),
         (["-m", "method=seqft,replay", "method.ratio=0.2"], "unknown key 'method.ratio'"),

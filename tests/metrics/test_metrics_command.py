@@ -139,6 +139,14 @@ def test_parameters_of_the_method_are_no_other_setting(tmp_path, capsys):
     header = "stage,task,value,run,schedule,variant"
     found = as_json(capsys, write(tmp_path, rows, header))["runs"][0]
     assert found["intransigence"] == pytest.approx((0.1 + 0.1) / 2)
+    # Models tuned alone in two ways: which of them would be a guess.
+    two = [
+        *(f"{row},g" for row in rows),
+        "1,a,0.5,low,single,method.rank=1,h",
+        "2,b,0.3,low,single,method.rank=1,h",
+    ]
+    found = as_json(capsys, write(tmp_path, two, f"{header},group"))["runs"][0]
+    assert found["intransigence"] is None
     other = [row.replace("method.strength=3", "train.batch_size=3") for row in rows]
     assert as_json(capsys, write(tmp_path, other, header))["runs"][0]["intransigence"] is None
 

@@ -6,9 +6,13 @@ from conftest import refused
 from harness.report.frontier import Mean, Point, compare, verdict
 
 
+def exactly(value: float, item: float | None = 0.0) -> Mean:
+    return Mean(value, item, 0.0)
+
+
 def place(label: str, learned: float, kept: float, error: float = 0.01, **more: float) -> Point:
     """Three seeds that agree, so that only the items' error counts; `more`: see Mean."""
-    return Point(label, Mean(learned, more.get("learned_error", 0.0)), Mean(kept, error))
+    return Point(label, exactly(learned, more.get("learned_error", 0.0)), exactly(kept, error), 3)
 
 
 # 10 points of BWT lost for 10 points learned, between rates that learn 0.5, 0.6 and 0.7.
@@ -64,13 +68,13 @@ def test_seeds_that_spread_make_the_quantile_one_of_few_degrees_of_freedom() -> 
 
     def at(difference: float) -> int | None:
         kept = Mean(-0.05 + difference, 0.0, 0.01)
-        return compare([Point("p", Mean(0.55), kept)], exact)[0].side
+        return compare([Point("p", exactly(0.55), kept, 3)], exact)[0].side
 
     assert (at(0.0291), at(0.0293)) == (0, 1)
 
 
 def test_fewer_than_three_seeds_make_no_test() -> None:
-    two = Point("beta=1", Mean(0.65), Mean(-0.05, 0.01), seeds=2)
+    two = Point("beta=1", exactly(0.65), exactly(-0.05, 0.01), seeds=2)
     (found,) = compare([two], CURVE)
     assert found.side is None
     told = "no test with fewer than 3 seeds; at beta=1 BWT is 10.0 ± 1.2 points above"
@@ -78,10 +82,16 @@ def test_fewer_than_three_seeds_make_no_test() -> None:
 
 
 def test_unknown_errors_make_no_test() -> None:
-    (found,) = compare([Point("beta=1", Mean(0.65), Mean(-0.05, None))], CURVE)
+    (found,) = compare([Point("beta=1", exactly(0.65), exactly(-0.05, None), 3)], CURVE)
     assert (found.error, found.side) == (None, None)
     told = "no test with unknown errors of the scores; at beta=1 BWT is 10.0 points above"
     assert verdict([found]).startswith(told)
+
+
+def test_what_can_be_tested_is() -> None:
+    unknown = Point("beta=2", exactly(0.65), exactly(-0.05, None), 3)
+    told = verdict(compare([unknown, method(0.55, -0.05)], CURVE))
+    assert told == "not distinguishable from a lower rate; not tested: beta=2"
 
 
 def test_nothing_is_extrapolated() -> None:
@@ -96,6 +106,10 @@ def test_where_the_curve_bends_back_the_best_rate_is_the_rival() -> None:
     bent = [*CURVE, place("3", 0.6, -0.6)]
     (found,) = compare([method(0.65, -0.05)], bent)
     assert found.difference == pytest.approx(0.10)
+    # Two rates that learn as much as the point: the one that keeps more.
+    flat = [place("0", 0.5, 0.0), place("1", 0.6, -0.3), place("2", 0.6, -0.1)]
+    (found,) = compare([method(0.6, -0.05)], flat)
+    assert found.difference == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +119,11 @@ def test_where_the_curve_bends_back_the_best_rate_is_the_rival() -> None:
         (["method=replay", "knob=ratoi"], "replay has no such parameter; did you mean 'ratio'?"),
         (["method=replay", "knob=ratio", "rates=a,b"], "rates=a: it must be numbers"),
         (["method=replay", "knob=extra"], "say which to try, values=a,b,c"),
+        (["method=soup", "knob=x"], "soup has no such parameter"),
+        (
+            ["method=ties", "knob=density", "values=0.2", "method.edit.at=final"],
+            "a frontier needs BWT, and ties on micro8 has none",
+        ),
         (["method=replay", "knob=ratio", "values=7"], "ratio=7.0: it must be in [0, 1]"),
     ],
 )
