@@ -145,6 +145,11 @@ def test_moments_carried_over(base: tuple, tmp_path: Path) -> None:
     assert not list((tmp_path / "store" / "train").glob("*/engine"))
 
 
+def _finished(store: Path, kind: str) -> list[Path]:
+    """Nodes in their place: one that is being written has its manifest before its name."""
+    return list(store.glob(f"{kind}/[!.]*/manifest.json"))
+
+
 def _ranks_of(folder: Path) -> list[int]:
     """Processes whose command line names a job below `folder`."""
     found = []
@@ -173,7 +178,7 @@ def test_killed_parent_leaves_no_rank_and_the_next_run_does_the_rest(
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
-    while not list(store.glob("train/*/manifest.json")):
+    while not _finished(store, "train"):
         assert time.monotonic() < deadline
         assert parent.poll() is None
         time.sleep(0.02)
@@ -184,7 +189,7 @@ def test_killed_parent_leaves_no_rank_and_the_next_run_does_the_rest(
     while _ranks_of(store):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    left_over = len(list(store.glob("*/*/manifest.json")))
+    left_over = len(_finished(store, "*"))
     assert left_over < 7
     again = run(common, *_store(tmp_path), "engine.ranks=2", "engine=zero2")
     assert again.trained + again.scored == 7 - left_over
@@ -204,7 +209,7 @@ def test_an_interrupted_run_says_that_it_goes_on(base: tuple, tmp_path: Path) ->
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "store").glob("*/*/manifest.json")):
+    while not _finished(tmp_path / "store", "*"):
         assert time.monotonic() < deadline
         assert parent.poll() is None
         time.sleep(0.02)
