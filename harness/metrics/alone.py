@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -18,20 +19,25 @@ FORMULAS = {
 def measures_against_single(
     run: RunScores, runs: Sequence[RunScores], floors: Mapping[str, float]
 ) -> dict[str, float | None]:
-    """Intransigence, and with floors the normalised OP, of one run of a file; null where the file
-    has no models tuned alone to compare it with.
+    """Intransigence and normalised OP of one run of a file; null where the file has no models tuned
+    alone to compare it with.
 
-    floors: task -> score in 0..1 without skill; empty = the normalised OP is null. Raises
-    ConfigError where a task has none.
+    floors: task -> score in 0..1 without skill; empty = those of the file, and no normalised OP
+    where it lacks one or a model tuned alone is not above it. Raises ConfigError where floors are
+    given but not for every task, DataError where they are not below the score tuned alone.
     """
     single = single_scores(run, runs)
     if single is None:
         return dict.fromkeys(FORMULAS)
     tasks = run.matrix.tasks
-    lacking = [task for task in tasks if task not in floors]
+    known = floors or run.floors
+    lacking = [task for task in tasks if task not in known]
     if floors and lacking:
         raise ConfigError(f"--floors: no floor for task {lacking[0]!r}; write {lacking[0]}=0.5")
-    normalised = op_normalised(run.matrix, single, [floors[t] for t in tasks]) if floors else None
+    if lacking or not (floors or all(map(operator.lt, map(known.get, tasks), single))):
+        normalised = None
+    else:
+        normalised = op_normalised(run.matrix, single, [known[task] for task in tasks])
     return {"intransigence": intransigence(run.matrix, single), "op_normalised": normalised}
 
 

@@ -17,10 +17,11 @@ from harness.metrics.score_file import RunScores, read_runs
 
 _DESCRIPTION = """\
 Compute OP, BWT, forgetting and their kin from a CSV file with the columns stage,task,value and
-optionally n,stderr,run,seed. Scores are 0..1; stage t is the model after t tasks, stage 0, which
-is optional, the initial model. The harness's own results/scores.csv is read as well. Where the file
-also has runs of schedule single (models tuned on one task each) of the same model, data, protocol
-and tasks, the others get their intransigence, and with --floors their normalised OP."""
+optionally n,stderr,floor,run,seed. Scores are 0..1; stage t is the model after t tasks, stage 0,
+which is optional, the initial model. The harness's own results/scores.csv is read as well. Where
+the file also has runs of schedule single (models tuned on one task each) of the same model, data,
+protocol and tasks, the others get their intransigence and, where the floors of the tasks are known
+(what a model without skill scores; the harness's table has them), their normalised OP."""
 
 Alone = dict[str, float | None]
 
@@ -50,8 +51,8 @@ def _parser() -> Arguments:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--schedule", choices=SCHEDULES, help="what was run (sequential)")
     parser.add_argument("--past", choices=PAST, help="ends: only row T and diagonal were scored")
-    told = "scores without skill, for op_normalised: a=0.33,b=0.5 (majority class, empty answer)"
-    parser.add_argument("--floors", help=told)
+    told = "scores without skill (majority class, empty answer), if not those of the file"
+    parser.add_argument("--floors", metavar="a=0.33,b=0.5", help=told)
     return parser
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Score:
     method: str = ""
     setting: tuple[str, ...] = ()
     group: str = ""
+    floor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class RunScores:
 
     setting: what runs share whose scores compare, as far as the file tells: SETTING, without the
     parameters of the method. group: what runs share that differ in their seed alone, "" if the file
-    does not tell.
+    does not tell. floors: task -> score without skill, of the tasks for which the file has it.
     """
 
     run: str
@@ -52,6 +53,7 @@ class RunScores:
     method: str = ""
     setting: tuple[str, ...] = ()
     group: str = ""
+    floors: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_runs(
@@ -59,8 +61,8 @@ def read_runs(
 ) -> list[RunScores]:
     """Read every (run, seed) of a CSV file.
 
-    path: columns stage, task, value (0..1) and optionally n, stderr, run, seed; or the tidy table
-        `results/scores.csv`, of which the headline scores of the target tasks are used.
+    path: columns stage, task, value (0..1) and optionally n, stderr, floor, run, seed; or the tidy
+        table `results/scores.csv`, of which the headline scores of the target tasks are used.
     order: task names in the order of training; without it, the table's own order, else the order
         of first appearance at a stage >= 1.
     schedule, past: what the runs promise (see ScoreMatrix); without them, the table's own values,
@@ -80,6 +82,7 @@ def read_runs(
             method=rows[0].method,
             setting=rows[0].setting,
             group=rows[0].group,
+            floors={row.task: row.floor for row in rows if row.floor is not None},
         )
         for (run, seed), rows in runs.items()
     ]
@@ -184,7 +187,7 @@ def _check_columns(path: Path, columns: list[str], needed: Iterable[str]) -> Non
     if lacking:
         raise DataError(
             f"{path}: lacks the column {lacking[0]!r}; needs {','.join(PLAIN_COLUMNS)} and may "
-            f"have n,stderr,run,seed; found {','.join(columns)}"
+            f"have n,stderr,floor,run,seed; found {','.join(columns)}"
         )
     twice = [name for name in columns if columns.count(name) > 1]
     if twice:
@@ -200,12 +203,7 @@ def _is_target(fields: dict[str, str]) -> bool:
 def _score(place: str, line: int, fields: dict[str, str], task: str) -> Score:
     if not task:
         raise DataError(f"{place}: the task has no name")
-    value = _number(place, "value", fields["value"])
-    if not 0.0 <= value <= 1.0:
-        raise DataError(
-            f"{place}: value {fields['value']} is outside 0..1; scores are fractions, divide "
-            f"percentages by 100"
-        )
+    value = _fraction(place, "value", fields["value"])
     return Score(
         line=line,
         run=fields.get("run", ""),
@@ -220,7 +218,18 @@ def _score(place: str, line: int, fields: dict[str, str], task: str) -> Score:
         method=fields.get("method", ""),
         setting=tuple(_without_method(fields.get(name, "")) for name in SETTING),
         group=fields.get("group", ""),
+        floor=_fraction(place, "floor", fields["floor"]) if fields.get("floor") else None,
     )
+
+
+def _fraction(place: str, name: str, text: str) -> float:
+    number = _number(place, name, text)
+    if not 0.0 <= number <= 1.0:
+        raise DataError(
+            f"{place}: {name} {text} is outside 0..1; scores are fractions, divide percentages by "
+            "100"
+        )
+    return number
 
 
 def _stderr(place: str, fields: dict[str, str], value: float) -> float | None:

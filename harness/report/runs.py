@@ -24,13 +24,15 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class Benchmark:
     """One headline benchmark of a suite; `sign` is -1 where lower scores are better. `side` is null
-    where the suite has one kind of score."""
+    where the suite has one kind of score; `floor` is what a model without skill scores, null if the
+    table does not tell."""
 
     suite: str
     name: str
     side: str | None
     metric: str
     sign: int
+    floor: float | None
     stages: dict[int, Estimate]
 
     def at(self, stage: int) -> Estimate:
@@ -78,11 +80,25 @@ class Run:
         error = math.hypot(first.item_error, last.item_error) if known else None
         return Estimate(benchmark.sign * (last.value - first.value), error)
 
-    def suite_delta(self, suite: str, sides: Collection[str | None] | None = None) -> Estimate:
-        """Return the mean of delta over the suite's benchmarks, of these sides only unless null;
-        null if there is none."""
+    def corrected_delta(self, benchmark: Benchmark) -> Estimate:
+        """Return delta / (1 - floor), the change as a share of the way from chance to perfection.
+
+        Null where delta or floor is, and for a side, which one answer to everything satisfies.
+        """
+        delta, floor = self.delta(benchmark), benchmark.floor
+        if delta.value is None or floor is None or floor >= 1.0 or benchmark.side is not None:
+            return Estimate(None, None)
+        share = 1.0 / (1.0 - floor)
+        error = delta.item_error
+        return Estimate(share * delta.value, None if error is None else share * error)
+
+    def suite_delta(
+        self, suite: str, sides: Collection[str | None] | None = None, corrected: bool = False
+    ) -> Estimate:
+        """Return the mean of delta, or of corrected_delta, over the suite's benchmarks, of these
+        sides only unless null; null if there is none."""
         deltas = [
-            self.delta(item)
+            self.corrected_delta(item) if corrected else self.delta(item)
             for item in self.benchmarks
             if item.suite == suite and (sides is None or item.side in sides)
         ]
@@ -268,6 +284,7 @@ def _benchmarks(name: str, rows: list[Row], protocol: str | None) -> Iterable[Be
             side=chosen[0]["side"],
             metric=chosen[0]["metric"],
             sign=-1 if chosen[0]["higher_is_better"] is False else 1,
+            floor=next((row["floor"] for row in chosen if row.get("floor") is not None), None),
             stages={row["stage"]: _estimate(row) for row in _unique(name, chosen)},
         )
 

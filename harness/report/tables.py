@@ -146,7 +146,8 @@ def matrix_table(group: Group, digest: str, label: str) -> Table:
 
 
 def suites_table(groups: Sequence[Group], digest: str) -> Table:
-    """Return one row per run-group and benchmark: stage 0, last stage, delta."""
+    """Return one row per run-group and benchmark: stage 0, last stage, delta, floor, corrected
+    delta; and one with the means of a suite of several."""
     headings = (
         *_group_headings(),
         Heading("Suite", "suite"),
@@ -155,17 +156,15 @@ def suites_table(groups: Sequence[Group], digest: str) -> Table:
         Heading("Stage 0", "stage_0", True, True),
         Heading("Stage T", "stage_T", True, True),
         Heading("Δ", "delta", True, True),
+        Heading("Floor", "floor", numeric=True),
+        Heading("Δ corrected", "delta_corrected", True, True),
         Heading("Seeds", "seeds", numeric=True),
     )
-    rows = tuple(
-        row
-        for group in groups
-        for key in _benchmark_names(group.runs)
-        for row in [_suite_row(group, key)]
-    )
+    rows = tuple(row for group in groups if group.runs for row in _suite_rows(group))
     caption = (
         f"Suites before training (stage 0) and after it (stage T); Δ = R[T,b] - R[0,b] in points, "
-        f"positive = better. {_SPREAD}"
+        "positive = better. Floor: the best score of one answer to every item (majority class, "
+        f"empty text); Δ corrected for it = Δ / (1 - floor). {_SPREAD}"
     )
     table = Table(
         "Suites by benchmark", headings, rows, caption, "suites", digest, _incomplete_notes(groups)
@@ -242,16 +241,38 @@ def _budget(group: Group) -> list[str]:
     return cells
 
 
-def _suite_row(group: Group, key: tuple[str, str]) -> tuple[str | int | Points, ...]:
+def _suite_rows(group: Group) -> Iterator[tuple[str | int | Points, ...]]:
+    """A row a benchmark, then one a suite whose benchmarks are several of one kind."""
+    names = _benchmark_names(group.runs)
+    yield from (_benchmark_row(group, key) for key in names)
+    for suite in dict.fromkeys(suite for suite, _ in names):
+        items = [b for run in group.runs for b in run.benchmarks if b.suite == suite]
+        if len({item.name for item in items}) > 1 and {item.side for item in items} == {None}:
+            changes = [run.suite_delta(suite) for run in group.runs]
+            corrected = [run.suite_delta(suite, corrected=True) for run in group.runs]
+            yield (
+                *_group_entries(group),
+                *(suite, "(mean)", ""),
+                *(Points(None), Points(None), estimate_over_seeds(changes)),
+                *(Points(None), estimate_over_seeds(corrected)),
+                len(group.runs),
+            )
+
+
+def _benchmark_row(group: Group, key: tuple[str, str]) -> tuple[str | int | Points, ...]:
     having = [run for run in group.runs if _benchmark(run, key)]
+    found = [_benchmark(run, key) for run in having]
     last = having[0].last_stage
+    pairs = list(zip(having, found, strict=True))
     return (
         *_group_entries(group),
         *key,
-        _benchmark(having[0], key).metric,
+        found[0].metric,
         estimate_over_seeds([_at(run, key, 0) for run in having]),
         estimate_over_seeds([] if last is None else [_at(run, key, last) for run in having]),
-        estimate_over_seeds([run.delta(_benchmark(run, key)) for run in having]),
+        estimate_over_seeds([run.delta(item) for run, item in pairs]),
+        _mean_points([item.floor for item in found]),
+        estimate_over_seeds([run.corrected_delta(item) for run, item in pairs]),
         len(having),
     )
 

@@ -5,10 +5,11 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import harness
+from conftest import MICRO_MODEL, harness
 
 from harness.report.schema import read_scores
 
@@ -78,6 +79,14 @@ def test_metrics_equal_the_matrix_by_hand(demo: tuple[Path, str], tmp_path: Path
     assert found["op"] == pytest.approx(sum(last) / 8)
     assert found["learning_accuracy"] == pytest.approx(sum(diagonal) / 8)
     assert found["bwt"] == pytest.approx(sum(changes) / 7)
+
+
+def test_floors_are_the_share_of_the_majority_class(demo: tuple[Path, str]) -> None:
+    frame = read_scores(demo[0] / "results" / "scores.csv")
+    rows = frame[frame["headline"] & (frame["benchmark"] == "micro_stance")]
+    items = json.loads((MICRO_MODEL.parent / "data" / "micro_stance" / "test.json").read_text())
+    largest = Counter(item["answer"] for item in items).most_common(1)[0][1] / len(items)
+    assert rows["floor"].tolist() == [pytest.approx(largest)] * 9
 
 
 def test_a_new_suite_scores_but_trains_nothing(demo: tuple[Path, str]) -> None:

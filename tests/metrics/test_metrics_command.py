@@ -126,6 +126,20 @@ def test_models_tuned_alone_give_intransigence_and_a_normalised_op(tmp_path, cap
     assert as_json(capsys, str(path))["runs"][0]["intransigence"] is None
 
 
+def test_floors_of_the_file(tmp_path, capsys):
+    """The table's own floors normalise OP; where a lone model is not above one, nothing does."""
+    header, *rows = ALONE.splitlines()
+    lowest = {"a": 0.2, "b": 0.4}
+    known = [f"{row},{lowest[row.split(',')[1]]}" for row in rows]
+    [first, *_] = as_json(capsys, write(tmp_path, known, f"{header},floor"))["runs"]
+    assert first["op_normalised"] == pytest.approx((0.2 / 0.6 + 0.2 / 0.4) / 2)
+    high = [row.replace("seqft,m,0.4", "seqft,m,0.8") for row in known]
+    [first, *_] = as_json(capsys, write(tmp_path, high, f"{header},floor"))["runs"]
+    assert first["op_normalised"] is None
+    with pytest.raises(DataError, match="line 2: floor 2 is outside"):
+        main([write(tmp_path, [f"{rows[0]},2"], f"{header},floor")])
+
+
 def test_parameters_of_the_method_are_no_other_setting(tmp_path, capsys):
     rows = [
         *(

@@ -9,7 +9,7 @@ def make_row(**changes):
         "model": "micro_1", "sequence": "micro", "data": None,
         "method": "seq_ft", "seed": 1, "schedule": "sequential", "past": None, "tasks": "a_1|b",
         "stage": 1, "trained_task": None, "suite": "target", "benchmark": "a_1", "side": None,
-        "subtask": None,
+        "subtask": None, "floor": None,
         "metric": "accuracy", "filter": None, "headline": True, "value": 0.5, "stderr": None,
         "n": 100, "split": "test", "shots": 0, "protocol": None, "unit": "score",
         "higher_is_better": True, "backend": "hf", "status": "done", "schema": 1,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 
 import pytest
 
@@ -254,6 +255,31 @@ def test_suites_table(rows):
     found = by_method(suites_table(groups_of(rows), "d"))["replay|10%"]
     assert (found["suite"], found["benchmark"], found["metric"]) == ("general", "m%_x", "accuracy")
     assert (found["stage_0"], found["stage_T"], found["delta"]) == ("60.0", "70.0", "10.0")
+
+
+def test_suites_table_corrects_for_chance(rows):
+    """A floor of .6 leaves .4 to gain: 10 points are 25 of what can be gained."""
+    runs = [row for row in rows if row["method"] == "replay|10%"]
+    known = [row | {"floor": 0.6} for row in runs]
+    second = [
+        row | {"benchmark": "n", "floor": 0.0, "value": row["value"] - 0.05 * row["stage"]}
+        for row in runs
+        if row["suite"] == "general"
+    ]
+    found = records(suites_table(groups_of([*known, *second]), "d"))
+    assert [row["benchmark"] for row in found] == ["m%_x", "n", "(mean)"]
+    assert [row["floor"] for row in found] == ["60.0", "0.0", ""]
+    assert [float(row["delta"]) for row in found] == pytest.approx([10.0, 0.0, 5.0])
+    assert [float(row["delta_corrected"]) for row in found] == pytest.approx([25.0, 0.0, 12.5])
+    error = 100 * math.hypot(0.03, 0.03)
+    assert float(found[0]["delta_corrected_spread"]) == pytest.approx(error / 0.4)
+    assert by_method(suites_table(groups_of(runs), "d"))["replay|10%"]["delta_corrected"] == ""
+
+
+def test_refusal_has_no_chance_to_correct_for(rows):
+    sided = [row | {"floor": 0.5, "side": "harmful"} for row in rows]
+    found = by_method(suites_table(groups_of(sided), "d"))["replay|10%"]
+    assert (found["delta"], found["delta_corrected"]) == ("10.0", "")
 
 
 def test_latex_is_escaped_and_booktabs(rows):
