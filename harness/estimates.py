@@ -8,13 +8,21 @@ from harness.weight_headers import stored_weights
 
 TRAINING_FLOPS, FORWARD_FLOPS = 6, 2  # a token and weight (arXiv 2001.08361, section 2.1)
 MASTER_BYTES = 4  # stages are written in the masters' precision
+BYTES_A_TOKEN = 3
+
+
+def rough_tokens(text: str) -> int:
+    """About how many tokens a text has, without a tokenizer."""
+    return len(text.encode()) // BYTES_A_TOKEN + 1
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Device hours of training, the most that generation can take, and bytes of checkpoints."""
+    """Device hours of training, of reading what is scored and the most that generation can take;
+    bytes of checkpoints."""
 
     training_hours: float
+    reading_hours: float
     generation_hours: float
     disk_bytes: float
 
@@ -32,15 +40,24 @@ def estimate(
     engine: EngineConfig,
     batch_size: int,
     trained_tokens: int,
+    read_tokens: int,
     generated_tokens: int,
     stages: int,
 ) -> Estimate:
-    """Training is bound by arithmetic (6 operations a weight and token), generation by reading
-    every weight for each token of a batch. `generated_tokens` counts every cap as reached.
+    """Training and reading are bound by arithmetic (6 and 2 operations a weight and token),
+    generation by reading every weight for each token of a batch. `generated_tokens` counts every
+    cap as reached.
     """
-    seconds = TRAINING_FLOPS * weights * trained_tokens / (engine.tflops * 1e12)
+    second = engine.tflops * 1e12
+    training = TRAINING_FLOPS * weights * trained_tokens / second
+    reading = FORWARD_FLOPS * weights * read_tokens / second
     width = 2 if engine.precision is Precision.bf16 else 4
     steps = generated_tokens / batch_size
-    reading = steps * width * weights / (engine.bandwidth * 1e12)
-    arithmetic = FORWARD_FLOPS * weights * generated_tokens / (engine.tflops * 1e12)
-    return Estimate(seconds / 3600, (reading + arithmetic) / 3600, stages * weights * MASTER_BYTES)
+    moving = steps * width * weights / (engine.bandwidth * 1e12)
+    arithmetic = FORWARD_FLOPS * weights * generated_tokens / second
+    return Estimate(
+        training_hours=training / 3600,
+        reading_hours=reading / 3600,
+        generation_hours=(moving + arithmetic) / 3600,
+        disk_bytes=stages * weights * MASTER_BYTES,
+    )

@@ -19,7 +19,8 @@ from harness.config import (
 )
 from harness.data.demonstrations import Shown, demonstration_split, draw_demonstrations
 from harness.data.files import read_rows, split_path
-from harness.evaluation.material import Amount, measure, rows_file, source_folder
+from harness.evaluation.amounts import UNKNOWN, Amount, measure, of_rows
+from harness.evaluation.material import rows_file, source_folder
 from harness.judge.judging import scoring_identity
 from harness.keys import FileHashes, digest, identity, plain
 from harness.nodes import Cell, Node, Plan, Spec
@@ -148,12 +149,13 @@ class _Planner:
                 **extra,
             }
         )
-        amount = _amount(name, what, path)
+        amount = _amount(name, what, path, shown)
         items = amount.within(limit)
         spec = {
             "benchmark": name,
             "data": None if path is None else str(path),
             "items": items,
+            "read_tokens": amount.tokens_within(limit),
             "by_likelihood": amount.by_likelihood,
             "limit": limit,
             "temperature": sampled,
@@ -271,10 +273,12 @@ class _Planner:
         return {"keys": [node.key for node in twin.nodes], "method": self.config.method.name}
 
 
-def _amount(name: str, what: TaskConfig | BenchmarkConfig, path: Path | None) -> Amount:
-    """How many items a benchmark has; of lm-eval's own tasks it is not known before they load."""
+def _amount(
+    name: str, what: TaskConfig | BenchmarkConfig, path: Path | None, shown: Shown | None
+) -> Amount:
+    """How much work a benchmark is; of lm-eval's own tasks it is not known before they load."""
     if path is None:
-        return Amount((0,), by_likelihood=False)
+        return UNKNOWN
     if isinstance(what, BenchmarkConfig) and what.source is not None:
         return measure(what, path, name)
-    return Amount((len(read_rows(path)),), by_likelihood=False)
+    return of_rows(path, what, shown.rows if shown else ())

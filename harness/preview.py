@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.config import HarnessConfig
 from harness.errors import ConfigError
-from harness.estimates import Estimate, estimate, weight_count
+from harness.estimates import BYTES_A_TOKEN, Estimate, estimate, weight_count
 from harness.nodes import Node, Plan
 from harness.offline.models import is_hub, missing_files
 from harness.offline.preflight import require_inputs
@@ -107,12 +107,14 @@ def _asked(left: Iterable[Work]) -> str:
 def _spent(left: Iterable[Work]) -> str:
     costs = [work.cost for work in left if work.cost is not None]
     training = sum(cost.training_hours for cost in costs)
+    reading = sum(cost.reading_hours for cost in costs)
     generation = sum(cost.generation_hours for cost in costs)
     disk = sum(cost.disk_bytes for cost in costs)
     return (
-        f"{training:.3g} device hours to train, {generation:.3g} to generate answers of full "
-        f"length, {disk / 1e9:.3g} GB of checkpoints (reading prompts, likelihoods and rows "
-        "that a method adds not counted)"
+        f"{training:.3g} device hours to train, {reading:.3g} to read what is scored (a token "
+        f"every {BYTES_A_TOKEN} bytes), {generation:.3g} to generate answers of full length, "
+        f"{disk / 1e9:.3g} GB of checkpoints (rows that a method adds and lm-eval's own tasks not "
+        "counted)"
     )
 
 
@@ -126,7 +128,13 @@ def _work(node: Node, amount: int, unit: str, config: HarnessConfig) -> Work:
     # Edits and adapters: an edit writes a whole model, an adapter is small beside one.
     whole = node.kind == "edit" or (node.kind == "train" and config.method.adapter is None)
     cost = estimate(
-        weights, config.engine, config.eval.batch_size, tokens, generations * longest, int(whole)
+        weights,
+        config.engine,
+        config.eval.batch_size,
+        trained_tokens=tokens,
+        read_tokens=node.spec.get("read_tokens", 0),
+        generated_tokens=generations * longest,
+        stages=int(whole),
     )
     return Work(tokens, generations, cost)
 

@@ -10,6 +10,7 @@ from harness.config import HarnessConfig
 from harness.data.files import read_rows
 from harness.data.order import steps_per_epoch
 from harness.errors import ConfigError, StageFailed
+from harness.estimates import rough_tokens
 from harness.files import write_json
 from harness.keys import digest, plain
 from harness.modeling import folder_description
@@ -19,7 +20,6 @@ from harness.store import Store
 
 Request = dict[str, Any]
 TokenCounts = dict[str, dict[str, int]]  # training file -> {"rows", "tokens"} of one epoch
-BYTES_A_TOKEN = 3
 
 
 def estimated_counts(config: HarnessConfig, plan: Plan) -> TokenCounts:
@@ -29,16 +29,12 @@ def estimated_counts(config: HarnessConfig, plan: Plan) -> TokenCounts:
     for part in (p for node in plan.nodes if node.kind == "train" for p in node.spec["parts"]):
         task, rows = config.task[part["task"]], read_rows(Path(part["data"]))
         tokens = sum(
-            min(_roughly(row["prompt"]), task.max_prompt_tokens)
-            + min(_roughly(row["answer"]) + 1, task.max_answer_tokens)
+            min(rough_tokens(row["prompt"]), task.max_prompt_tokens)
+            + min(rough_tokens(row["answer"]) + 1, task.max_answer_tokens)
             for row in rows
         )
         found[part["data"]] = {"rows": len(rows), "tokens": tokens}
     return found
-
-
-def _roughly(text: str) -> int:
-    return len(text.encode()) // BYTES_A_TOKEN + 1
 
 
 def training_counts(config: HarnessConfig, store: Store, plan: Plan) -> TokenCounts:

@@ -17,7 +17,8 @@ from harness.config import (
 from harness.data.files import read_rows, split_path
 from harness.devices import cpu_cores, gpu_count
 from harness.errors import ConfigError, HarnessError, first_line, require, suggest
-from harness.evaluation.material import measure, rows_file, source_folder
+from harness.evaluation.amounts import measure
+from harness.evaluation.material import rows_file, source_folder
 from harness.judge.settings import check_judging, require_cache
 from harness.methods.loading import load_object, load_strategies
 from harness.modeling import folder_description, require_causal, require_known_code

@@ -7,11 +7,9 @@ a reader loads neither torch nor lm-eval; the functions that score its rows may.
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.config import BenchmarkConfig
 from harness.data.files import split_path
 from harness.errors import ConfigError, DataError
 from harness.files import write_atomically
@@ -37,18 +35,6 @@ class Material:
 
     parts: dict[str, list[Row]]
     task: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Amount:
-    """Items of every part of a benchmark, and whether its choices are scored by likelihood."""
-
-    items: tuple[int, ...]
-    by_likelihood: bool
-
-    def within(self, limit: int | None) -> int:
-        """Number of items, no more than `limit` of every part."""
-        return sum(count if limit is None else min(count, limit) for count in self.items)
 
 
 def choice_task(metrics: tuple[str, ...] = ("acc",)) -> dict[str, Any]:
@@ -110,35 +96,6 @@ def read_material(source: str, folder: Path, shots: int) -> Material:
     """Run a reader. Raises DataError, or ConfigError led by the benchmark's key that is wrong."""
     read = load_object(source, "source")
     return read(folder, shots)  # type: ignore[operator]
-
-
-def measure(benchmark: BenchmarkConfig, folder: Path, where: str) -> Amount:
-    """Read a benchmark's files once a process and state, and tell how much work they hold.
-
-    Raises ConfigError or DataError; `where` is the benchmark's key.
-    """
-    stamps = [
-        (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    ]
-    try:
-        return _measure(str(benchmark.source), folder, benchmark.shots, digest(stamps))
-    except ConfigError as error:
-        raise ConfigError(f"{where}.{error}") from error
-
-
-@cache
-def _measure(source: str, folder: Path, shots: int, state: str) -> Amount:
-    del state  # part of the memory's key: changed files are read again
-    material = read_material(source, folder, shots)
-    for name, rows in material.parts.items():
-        if not rows:
-            raise DataError(f"{folder}: no item {f'of {name} ' if name else ''}is there")
-    return Amount(
-        items=tuple(len(rows) for rows in material.parts.values()),
-        by_likelihood=material.task["output_type"] != "generate_until",
-    )
 
 
 def store_parts(material: Material, cache_folder: Path) -> dict[str, Path]:

@@ -14,8 +14,9 @@ from stock import lm_eval, results
 from harness.compose import load
 from harness.config import BenchmarkConfig
 from harness.errors import ConfigError, DataError
+from harness.evaluation.amounts import measure
 from harness.evaluation.evaluate import Evaluator
-from harness.evaluation.material import measure, source_folder, store_parts
+from harness.evaluation.material import source_folder, store_parts
 from harness.evaluation.scores import collect
 from harness.evaluation.sources import boolq, mmlu
 from harness.keys import FileHashes, plain

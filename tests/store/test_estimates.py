@@ -12,9 +12,11 @@ from harness.estimates import estimate, weight_count
 
 def test_hand_computed() -> None:
     engine = EngineConfig(precision=Precision.bf16, tflops=100.0, bandwidth=2.0)
-    found = estimate(7e9, engine, 10, trained_tokens=10**9, generated_tokens=10**6, stages=8)
+    found = estimate(7e9, engine, 10, 10**9, read_tokens=10**8, generated_tokens=10**6, stages=8)
     # 6 * 7e9 * 1e9 = 4.2e19 operations at 1e14 a second = 4.2e5 s
     assert abs(found.training_hours - 4.2e5 / 3600) < 1e-6
+    # 2 * 7e9 * 1e8 operations: 14,000 s
+    assert abs(found.reading_hours - 1.4e4 / 3600) < 1e-9
     # 1e5 steps read 14 GB at 2 TB/s: 700 s; 2 * 7e9 * 1e6 operations: 140 s
     assert abs(found.generation_hours - 840 / 3600) < 1e-9
     assert found.disk_bytes == 8 * 28e9

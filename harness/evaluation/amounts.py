@@ -1,0 +1,97 @@
+"""How much work a benchmark is, before anything loads: its items and the tokens of its prompts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from harness.config import BenchmarkConfig, TaskConfig
+from harness.data.files import read_rows
+from harness.errors import ConfigError, DataError
+from harness.estimates import rough_tokens
+from harness.evaluation.material import Row, read_material
+from harness.keys import digest
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Items of every part of a benchmark, roughly the tokens that a model reads for each part, and
+    whether its choices are scored by likelihood."""
+
+    items: tuple[int, ...]
+    tokens: tuple[int, ...]
+    by_likelihood: bool
+
+    def within(self, limit: int | None) -> int:
+        """Number of items, no more than `limit` of every part."""
+        return sum(_within(count, limit) for count in self.items)
+
+    def tokens_within(self, limit: int | None) -> int:
+        """Tokens read for so many items, each taken as long as the mean of its part."""
+        parts = zip(self.items, self.tokens, strict=True)
+        return sum(tokens * _within(count, limit) // count for count, tokens in parts if count)
+
+
+UNKNOWN = Amount((0,), (0,), by_likelihood=False)
+
+
+def of_rows(path: Path, what: TaskConfig | BenchmarkConfig, shown: Sequence[Row] = ()) -> Amount:
+    """The amount of a file in TRACE's format, solved rows put before each of its prompts."""
+    rows = read_rows(path)
+    before = sum(rough_tokens(row["prompt"] + row["answer"]) for row in shown)
+    cap = None if shown else what.max_prompt_tokens
+    tokens = sum(before + _prompt(row, cap) for row in rows)
+    return Amount((len(rows),), (tokens,), by_likelihood=False)
+
+
+def measure(benchmark: BenchmarkConfig, folder: Path, where: str) -> Amount:
+    """Read a benchmark's files once a process and state, and tell how much work they hold.
+
+    Raises ConfigError or DataError; `where` is the benchmark's key.
+    """
+    stamps = [
+        (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    longest = benchmark.max_prompt_tokens
+    try:
+        return _measure(str(benchmark.source), folder, benchmark.shots, longest, digest(stamps))
+    except ConfigError as error:
+        raise ConfigError(f"{where}.{error}") from error
+
+
+@cache
+def _measure(source: str, folder: Path, shots: int, longest: int | None, state: str) -> Amount:
+    del state  # part of the memory's key: changed files are read again
+    material = read_material(source, folder, shots)
+    for name, rows in material.parts.items():
+        if not rows:
+            raise DataError(f"{folder}: no item {f'of {name} ' if name else ''}is there")
+    by_likelihood = material.task["output_type"] != "generate_until"
+    return Amount(
+        items=tuple(len(rows) for rows in material.parts.values()),
+        tokens=tuple(
+            sum(_choices(row) if by_likelihood else _prompt(row, longest) for row in rows)
+            for rows in material.parts.values()
+        ),
+        by_likelihood=by_likelihood,
+    )
+
+
+def _prompt(row: Row, longest: int | None) -> int:
+    tokens = rough_tokens(row["prompt"])
+    return tokens if longest is None else min(tokens, longest)
+
+
+def _choices(row: Row) -> int:
+    """Tokens read for likelihoods: the prompt with every choice, or once if each is one word, for
+    which lm-eval takes all of them from one pass."""
+    choices = row.get("choices", [row["answer"]])
+    if all(len(choice.split()) == 1 for choice in choices):
+        return rough_tokens(row["prompt"])
+    return sum(rough_tokens(row["prompt"] + choice) for choice in choices)
+
+
+def _within(count: int, limit: int | None) -> int:
+    return count if limit is None else min(count, limit)
