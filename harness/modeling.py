@@ -25,7 +25,7 @@ def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
         loaded, report = AutoModelForCausalLM.from_pretrained(
             source,
             dtype=model_dtype(precision),
-            attn_implementation=model.attention,
+            attn_implementation=model.attention.value,
             trust_remote_code=model.trust_remote_code,
             output_loading_info=True,
             **_revision(model, source),

@@ -4,10 +4,12 @@ Each check raises ConfigError or DataError with one line: what is wrong, where, 
 """
 
 import math
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from harness.config import (
+    Attention,
     BenchmarkConfig,
     Device,
     HarnessConfig,
@@ -28,6 +30,10 @@ from harness.store import require_writable
 from harness.validate_method import check_method
 from harness.validate_split import check_validation
 
+FLASH_PACKAGES = {
+    Attention.flash_attention_2: "flash_attn",
+    Attention.flash_attention_3: "flash_attn_interface",
+}
 LARGEST = 1e6  # of what is given in minutes, TFLOP/s, TB/s or billions: no such number is larger
 
 
@@ -122,6 +128,19 @@ def _check_engine(config: HarnessConfig) -> None:
         raise ConfigError(
             f"engine.ranks={engine.ranks}, but there are {limit} {what}; use {limit} at most"
         )
+    _check_attention(config, on_cpu)
+
+
+def _check_attention(config: HarnessConfig, on_cpu: bool) -> None:
+    attention = config.model.attention
+    package = FLASH_PACKAGES.get(attention)
+    if package is None:
+        return
+    place = f"model.attention={attention.value}"
+    fast = not on_cpu and config.engine.precision is Precision.bf16
+    require(fast, f"{place} needs a GPU and engine.precision=bf16; use model.attention=sdpa")
+    there = find_spec(package) is not None
+    require(there, f"{place} needs the package {package}; install it or use model.attention=sdpa")
 
 
 def _check_model(config: HarnessConfig) -> None:

@@ -8,6 +8,7 @@ A key that changes numbers is marked with the kinds of work it changes (`identit
 """
 
 from harness.config.choices import (
+    Attention,
     BetweenTasks,
     DemonstrationSource,
     Device,
@@ -37,6 +38,7 @@ from harness.config.training import EngineConfig, TrainConfig
 
 __all__ = [
     "AdapterConfig",
+    "Attention",
     "BenchmarkConfig",
     "BetweenTasks",
     "DataConfig",

@@ -21,6 +21,14 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class Attention(StrEnum):
+    sdpa = "sdpa"
+    eager = "eager"
+    flex_attention = "flex_attention"
+    flash_attention_2 = "flash_attention_2"
+    flash_attention_3 = "flash_attention_3"
+
+
 class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"

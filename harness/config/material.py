@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.config.choices import DemonstrationSource, Order, Precision
+from harness.config.choices import Attention, DemonstrationSource, Order, Precision
 from harness.config.fields import BOTH, EVAL, key
 
 
@@ -22,7 +22,11 @@ class ModelConfig:
         "put prompts into the tokenizer's chat template (TRACE does not)", False, identity=BOTH
     )
     trust_remote_code: bool = key("run code that ships with the model", False, identity=BOTH)
-    attention: str = key("attention implementation of transformers", "sdpa", identity=BOTH)
+    attention: Attention = key(
+        "sdpa | eager | flex_attention | flash_attention_2 | flash_attention_3 (flash: GPU, bf16)",
+        Attention.sdpa,
+        identity=BOTH,
+    )
 
 
 @dataclass

@@ -47,6 +47,8 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("task.micro_units.headline=acuracy", "no such metric; did you mean 'accuracy'?"),
         ("experiment=trace500_micro", "TRACE_DATA is not set; set it, or data.root="),
         ("engine.precision=bf16", "engine.precision=bf16 needs ZeRO 1-3"),
+        ("model.attention=flesh", "model.attention: Invalid value 'flesh', expected one of [sdpa,"),
+        ("model.attention=flash_attention_2", "needs a GPU and engine.precision=bf16"),
         ("engine.zero_stage=4", "engine.zero_stage=4: use 0 to 3"),
         ("engine.ranks=999", "engine.ranks=999, but there are"),
         ("seed=0,1", "several values need -m"),
