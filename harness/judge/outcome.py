@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.report.schema import JUDGE_POINTS
+
 WIN, TIE, LOSE = "win", "tie", "lose"
 _POINTS = {WIN: 1.0, TIE: 0.5, LOSE: 0.0}
 _RIDGE = 1e-6  # keeps the length slope finite where length decides every pair
@@ -61,7 +63,7 @@ def rates(judged: Sequence[Judged]) -> list[dict[str, object]]:
     for name, higher in ((WIN, True), (TIE, True), (LOSE, False)):
         rows.append(_rate(name, [item.result == name for item in valid], higher))
     points = [100 * (_POINTS[item.result] - 0.5) for item in valid]
-    rows.append(_row("net_win", _mean(points), _error(points), len(valid), "judge_points", True))
+    rows.append(_row("net_win", _mean(points), _error(points), len(valid), JUDGE_POINTS, True))
     rows.append(_rate("inconsistency", [item.inconsistent for item in compared], False))
     rows.append(_rate("malformed", [item.malformed for item in judged], False))
     rows.append(_rate("judge_refused", [item.refused for item in judged], False))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import DataError
 from harness.metrics.continual import Estimate
 from harness.metrics.matrix import ScoreMatrix
-from harness.report.schema import DONE, frame_rows, is_score
+from harness.report.schema import DONE, JUDGE_POINTS, frame_rows, is_score
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,7 +42,7 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Run:
-    """One run under one protocol."""
+    """One run under one protocol; `judged` holds a judge's net wins, in -0.5..0.5."""
 
     name: str
     model: str
@@ -56,6 +56,7 @@ class Run:
     variant: str | None
     matrix: ScoreMatrix
     benchmarks: tuple[Benchmark, ...]
+    judged: tuple[Benchmark, ...]
     costs: dict[str, float]
 
     @property
@@ -102,12 +103,13 @@ class Run:
             for item in self.benchmarks
             if item.suite == suite and (sides is None or item.side in sides)
         ]
-        values = [delta.value for delta in deltas]
-        if not deltas or None in values:
-            return Estimate(None, None)
-        errors = [delta.item_error for delta in deltas]
-        error = None if None in errors else math.hypot(*errors) / len(errors)
-        return Estimate(math.fsum(values) / len(values), error)
+        return _mean_estimate(deltas)
+
+    def net_win(self, suite: str) -> Estimate:
+        """Return the mean over the suite's judged benchmarks of (win - lose) / 2 of the last stage
+        against the initial model, in -0.5..0.5; null where one is missing."""
+        items = [item for item in self.judged if item.suite == suite]
+        return _mean_estimate([item.at(self.last_stage) for item in items])
 
     def missing(self) -> list[tuple[int, str]]:
         """Return (stage, task or benchmark) of every promised score that is not there.
@@ -144,17 +146,25 @@ def load_runs(frame: DataFrame) -> list[Run]:
     headline scores for one cell.
     """
     by_run: dict[str, list[Row]] = defaultdict(list)
+    judged: dict[str, list[Row]] = defaultdict(list)
     spent: dict[str, list[Row]] = defaultdict(list)
     for row in frame_rows(frame):
         if row["suite"] == "cost":
             spent[row["run"]].append(row)
+        elif row["headline"] and row["unit"] == JUDGE_POINTS:
+            judged[row["run"]].append(_as_share(row))
         elif row["headline"] and row["subtask"] is None and is_score(row["unit"]):
             by_run[row["run"]].append(row)
     return [
         run
         for name, rows in by_run.items()
-        for run in _protocol_runs(name, rows, _costs(spent[name]))
+        for run in _protocol_runs(name, rows, judged[name], _costs(spent[name]))
     ]
+
+
+def _as_share(row: Row) -> Row:
+    """A row in points as one in shares, as scores are."""
+    return row | {n: None if row[n] is None else row[n] / 100 for n in ("value", "stderr")}
 
 
 def _costs(rows: Iterable[Row]) -> dict[str, float]:
@@ -222,11 +232,13 @@ def _group(members: Sequence[Run], method: str) -> Group:
     return Group(first.model, first.sequence, method, first.protocol, complete, incomplete)
 
 
-def _protocol_runs(name: str, rows: list[Row], costs: dict[str, float]) -> list[Run]:
+def _protocol_runs(
+    name: str, rows: list[Row], judged: list[Row], costs: dict[str, float]
+) -> list[Run]:
     targets = _preferred([row for row in rows if row["suite"] == "target"], "split", "test")
     protocols = list(dict.fromkeys(row["protocol"] for row in targets))
     return [
-        _run(name, [row for row in targets if row["protocol"] == protocol], rows, protocol, costs)
+        _run(name, [r for r in targets if r["protocol"] == protocol], rows, judged, protocol, costs)
         for protocol in protocols
     ]
 
@@ -235,6 +247,7 @@ def _run(
     name: str,
     targets: list[Row],
     rows: list[Row],
+    judged: list[Row],
     protocol: str | None,
     costs: dict[str, float],
 ) -> Run:
@@ -267,6 +280,7 @@ def _run(
         variant=first["variant"],
         matrix=matrix,
         benchmarks=tuple(_benchmarks(name, rows, protocol)),
+        judged=tuple(_benchmarks(name, judged, protocol)),
         costs=costs,
     )
 
@@ -287,6 +301,16 @@ def _benchmarks(name: str, rows: list[Row], protocol: str | None) -> Iterable[Be
             floor=next((row["floor"] for row in chosen if row.get("floor") is not None), None),
             stages={row["stage"]: _estimate(row) for row in _unique(name, chosen)},
         )
+
+
+def _mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean, its error for independent parts; null if there is none or one is null."""
+    values = [estimate.value for estimate in estimates]
+    if not values or None in values:
+        return Estimate(None, None)
+    errors = [estimate.item_error for estimate in estimates]
+    error = None if None in errors else math.hypot(*errors) / len(errors)
+    return Estimate(math.fsum(values) / len(values), error)
 
 
 def _estimate(row: Row) -> Estimate:

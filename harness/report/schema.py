@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 SCORE_UNIT = "score"
+JUDGE_POINTS = "judge_points"  # unit of a judge's net win, -50..50
 DONE = "done"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.errors import DataError
@@ -45,53 +46,63 @@ _DELTA = (
     "Δ suite = mean over its headline benchmarks b of R[T,b] - R[0,b], in points, positive = better"
 )
 _SIDED = "; Δ refusal: of harmful requests refused, Δ compliance: of benign ones complied with"
+_JUDGED = "; net win = (win - lose) / 2 of a judge's pairs of stage T and stage 0, -50 to 50"
 
 
 @dataclass(frozen=True)
-class _Delta:
-    """A column of suite deltas: over benchmarks of these sides, or of all."""
+class _Column:
+    """A column of the main table that a suite gives."""
 
     heading: Heading
-    suite: str
-    sides: tuple[str | None, ...] | None = None
+    of: Callable[[Run], Estimate]
 
     def points(self, group: Group) -> Points:
         """The group's entry."""
-        return estimate_over_seeds([run.suite_delta(self.suite, self.sides) for run in group.runs])
+        return estimate_over_seeds([self.of(run) for run in group.runs])
 
 
-def _deltas(groups: Sequence[Group]) -> Iterator[_Delta]:
-    """A column a suite; where its benchmarks have two sides, one a side, and one for benchmarks
-    without a side if there are such."""
+def _suite_columns(groups: Sequence[Group]) -> Iterator[_Column]:
+    """A delta a suite; where its benchmarks have two sides, one a side, and one for benchmarks
+    without a side if there are such. Then a judge's net win a suite that has one."""
+    runs = [run for group in groups for run in group.runs]
     for suite in SUITES:
-        items = [b for g in groups for run in g.runs for b in run.benchmarks if b.suite == suite]
-        sides = {item.side for item in items}
-        whole = Heading(f"Δ {suite}", f"delta_{suite}", True, True)
+        sides = {item.side for run in runs for item in run.benchmarks if item.suite == suite}
         if not set(_SIDES) <= sides:
-            yield _Delta(whole, suite)
+            yield _column(f"Δ {suite}", f"delta_{suite}", partial(Run.suite_delta, suite=suite))
             continue
         for side, title in _SIDES.items():
-            yield _Delta(Heading(title, f"delta_{suite}_{side}", True, True), suite, (side,))
+            change = partial(Run.suite_delta, suite=suite, sides=(side,))
+            yield _column(title, f"delta_{suite}_{side}", change)
         if None in sides:
-            yield _Delta(whole, suite, (None,))
+            change = partial(Run.suite_delta, suite=suite, sides=(None,))
+            yield _column(f"Δ {suite}", f"delta_{suite}", change)
+    for suite in SUITES:
+        if any(item.suite == suite for run in runs for item in run.judged):
+            yield _column(f"Net win {suite}", f"net_win_{suite}", partial(Run.net_win, suite=suite))
+
+
+def _column(title: str, name: str, of: Callable[[Run], Estimate]) -> _Column:
+    return _Column(Heading(title, name, True, True), of)
 
 
 def main_table(groups: Sequence[Group], digest: str) -> Table:
     """Return one row per run-group: OP, LA, BWT, forgetting and suite deltas, with spreads."""
-    deltas = list(_deltas(groups))
+    columns = list(_suite_columns(groups))
     headings = (
         *_group_headings(),
         *(Heading(title, name, True, True) for name, title in _MAIN.items()),
-        *(delta.heading for delta in deltas),
+        *(column.heading for column in columns),
         Heading("Seeds", "seeds", numeric=True),
         *(Heading(title, name, numeric=True) for name, (title, _, _) in _BUDGET.items()),
     )
-    rows = [_main_row(group, deltas) for group in groups if group.runs]
+    rows = [_main_row(group, columns) for group in groups if group.runs]
     formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in _MAIN.items())
-    sided = _SIDED if any(delta.sides for delta in deltas) else ""
+    titles = {column.heading.title for column in columns}
+    sided = _SIDED if titles & set(_SIDES.values()) else ""
+    judged = _JUDGED if any(title.startswith("Net win") for title in titles) else ""
     caption = (
-        f"{formulas}; {_DELTA}{sided}. R[t,i] is the score on task i after t of T tasks. For joint "
-        "training OP is row T, for separate models the diagonal, without training row 0. "
+        f"{formulas}; {_DELTA}{sided}{judged}. R[t,i] is the score on task i after t of T tasks. "
+        "For joint training OP is row T, for separate models the diagonal, without training row 0. "
         f"{_SPREAD} {_BUDGET_CAPTION}"
     )
     table = Table(
@@ -224,12 +235,12 @@ def estimate_over_seeds(estimates: Sequence[Estimate]) -> Points:
     return Points(100 * statistics.fmean(values), 100 * statistics.stdev(values))
 
 
-def _main_row(group: Group, deltas: Sequence[_Delta]) -> tuple[str | int | Points, ...]:
+def _main_row(group: Group, columns: Sequence[_Column]) -> tuple[str | int | Points, ...]:
     measures = [
         estimate_over_seeds([MEASURES[name].of(run.matrix) for run in group.runs]) for name in _MAIN
     ]
-    changes = [delta.points(group) for delta in deltas]
-    return (*_group_entries(group), *measures, *changes, len(group.runs), *_budget(group))
+    suites = [column.points(group) for column in columns]
+    return (*_group_entries(group), *measures, *suites, len(group.runs), *_budget(group))
 
 
 def _budget(group: Group) -> list[str]:

@@ -1,5 +1,6 @@
 """The judge inside a run: a node for every stage, stage 0 against itself, resumed after trouble."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -81,6 +82,9 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
         "tables", "--scores", str(tmp_path / "results/scores.csv"), "--out", str(tmp_path / "out")
     )
     assert tables.returncode == 0, tables.stderr
+    [row] = csv.DictReader((tmp_path / "out" / "tables" / "main.csv").open())
+    assert float(row["net_win_instruction"]) == pytest.approx(mine["value"].iloc[-1])
+    assert float(row["net_win_instruction_spread"]) == pytest.approx(mine["stderr"].iloc[-1])
 
 
 def _check_costs(frame: DataFrame, nodes: list[Path]) -> None:
