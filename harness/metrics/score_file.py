@@ -16,6 +16,7 @@ from harness.metrics.matrix import ScoreMatrix, binomial_stderr
 PLAIN_COLUMNS = ("stage", "task", "value")
 TIDY_COLUMNS = ("stage", "benchmark", "value", "suite", "headline", "subtask", "tasks", "schedule")
 SETTING = ("model", "data", "protocol", "variant")
+_BESIDE = re.compile(r"[+~]*(method\.|(suite|judge)[.=@])")
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class RunScores:
     """The scores of one run: its name and seed ("" if the file has none) and its matrix.
 
     setting: what runs share whose scores compare, as far as the file tells: SETTING, without the
-    parameters of the method. group: what runs share that differ in their seed alone, "" if the file
-    does not tell. floors: task -> score without skill, of the tasks for which the file has it.
+    parameters of the method and the suites. group: what runs share that differ in their seed alone,
+    "" if the file does not tell. floors: task -> score without skill, of tasks whose file has it.
     """
 
     run: str
@@ -216,7 +217,7 @@ def _score(place: str, line: int, fields: dict[str, str], task: str) -> Score:
         schedule=fields.get("schedule", ""),
         past=fields.get("past", ""),
         method=fields.get("method", ""),
-        setting=tuple(_without_method(fields.get(name, "")) for name in SETTING),
+        setting=tuple(_target_settings(fields.get(name, "")) for name in SETTING),
         group=fields.get("group", ""),
         floor=_fraction(place, "floor", fields["floor"]) if fields.get("floor") else None,
     )
@@ -243,10 +244,11 @@ def _stderr(place: str, fields: dict[str, str], value: float) -> float | None:
     return None
 
 
-def _without_method(words: str) -> str:
-    """Overrides without those of the method, which the method's name stands for."""
+def _target_settings(words: str) -> str:
+    """Overrides without those of the method, which its name stands for, and of what is measured
+    beside the tasks."""
     overrides = re.split(r" (?=[+~]*[\w@/.-]+=)", words)
-    return " ".join(word for word in overrides if not word.lstrip("+~").startswith("method."))
+    return " ".join(word for word in overrides if not _BESIDE.match(word))
 
 
 def _whole(place: str, name: str, text: str, least: int) -> int:

@@ -140,15 +140,15 @@ def test_floors_of_the_file(tmp_path, capsys):
         main([write(tmp_path, [f"{rows[0]},2"], f"{header},floor")])
 
 
-def test_parameters_of_the_method_are_no_other_setting(tmp_path, capsys):
+def test_method_and_suites_are_no_other_setting(tmp_path, capsys):
     rows = [
         *(
             f"{row},method.strength=3"
             for row in ("1,a,0.8,seq,sequential", "2,a,0.4,seq,sequential")
         ),
         "2,b,0.6,seq,sequential,+method.replay={ratio: 0.1} method.strength=3",
-        "1,a,0.9,one,single,",
-        "2,b,0.7,one,single,",
+        "1,a,0.9,one,single,suite=[]",
+        "2,b,0.7,one,single,suite=[]",
     ]
     header = "stage,task,value,run,schedule,variant"
     found = as_json(capsys, write(tmp_path, rows, header))["runs"][0]
