@@ -57,17 +57,32 @@ def run(argv: list[str]) -> int:
     ordered = [*(word for word in argv if word not in overrides), *swept, *overrides]
     if swept:
         ordered.append("hydra.sweeper.params=null")  # they are on the command line now
-    _through_hydra(ordered, str(conf_dir()))
+    _through_hydra(ordered, str(conf_dir()), _job if len(configs) == 1 else _one_of(len(configs)))
     if any(flag in HYDRA_ONLY for flag in flags):
         return 0
     return _report_unfinished(configs)
 
 
-def _through_hydra(argv: list[str], conf: str) -> None:
+def _through_hydra(argv: list[str], conf: str, job: Callable[[Any], None]) -> None:
     import hydra
 
     with _arguments(argv):
-        hydra.main(version_base="1.3", config_path=conf, config_name="config")(_job)()
+        hydra.main(version_base="1.3", config_path=conf, config_name="config")(job)()
+
+
+def _one_of(count: int) -> Callable[[Any], None]:
+    """A job of a sweep, which says where the sweep is."""
+    from harness.progress import Jobs
+
+    jobs = Jobs(count)
+
+    def job(composed: Any) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        jobs.begin(HydraConfig.get().job.num, _named(composed))
+        _job(composed)
+
+    return job
 
 
 def _job(composed: Any) -> None:
@@ -105,12 +120,16 @@ def _report_unfinished(configs: list[HarnessConfig]) -> int:
         if len(configs) > 1:
             first = f"{len(missing)} nodes missing, first: {missing[0].label}" if missing else ""
             state = first or "complete"
-            print(f"{config.method.name} seed={config.seed} on {config.sequence.name}: {state}")
+            print(f"{_named(config)}: {state}")
     if len(configs) > 1:
         print(f"{len(configs) - unfinished} of {len(configs)} jobs complete")
         if unfinished:
             print("the same command does what is missing")
     return 1 if unfinished else 0
+
+
+def _named(config: Any) -> str:
+    return f"{config.method.name} seed={config.seed} on {config.sequence.name}"
 
 
 def plan(argv: list[str]) -> int:

@@ -12,9 +12,10 @@ from harness.errors import ConfigError, suggest
 from harness.files import write_atomically
 from harness.keys import plain
 from harness.methods.loading import load_strategies
+from harness.progress import Jobs
 from harness.report.frontier import Comparison, Point, compare, point, verdict
 from harness.report.frontier_plot import frontier_png
-from harness.report.runs import load_runs
+from harness.report.runs import Run, load_runs
 from harness.report.schema import read_scores
 from harness.run import execute
 from harness.sequence import reported_schedule, task_order
@@ -72,8 +73,9 @@ def main(argv: list[str]) -> int:
     for config in chain(*against.values(), *settings.values()):
         validate(config)
         _require_transfer(config)
-    curve = [point(label, _runs(members)) for label, members in against.items()]
-    points = [point(label, _runs(members)) for label, members in settings.items()]
+    run = _Runner(sum(map(len, (*against.values(), *settings.values()))))
+    curve = [point(label, run.all_of(label, members)) for label, members in against.items()]
+    points = [point(label, run.all_of(label, members)) for label, members in settings.items()]
     return _report(asked, next(iter(against.values()))[0], points, curve)
 
 
@@ -211,7 +213,18 @@ def _seeds(asked: Request, setting: list[str]) -> list[HarnessConfig]:
     return [load([*words, f"seed={seed}"]) for seed in asked.seeds]
 
 
-def _runs(configs: list[HarnessConfig]) -> list[Any]:
-    outcomes = [execute(config) for config in configs]
-    wanted = {outcome.plan.run["run"] for outcome in outcomes}
-    return [run for run in load_runs(read_scores(outcomes[-1].table)) if run.name in wanted]
+class _Runner:
+    """Does what the store lacks and says how far it is."""
+
+    def __init__(self, total: int) -> None:
+        self.jobs, self.begun = Jobs(total), 0
+
+    def all_of(self, label: str, configs: list[HarnessConfig]) -> list[Run]:
+        """The runs of one setting, one a seed."""
+        outcomes = []
+        for config in configs:
+            self.jobs.begin(self.begun, f"{config.method.name} {label} seed={config.seed}")
+            self.begun += 1
+            outcomes.append(execute(config))
+        wanted = {outcome.plan.run["run"] for outcome in outcomes}
+        return [run for run in load_runs(read_scores(outcomes[-1].table)) if run.name in wanted]

@@ -134,6 +134,24 @@ class Meter:
             )
 
 
+class Jobs:
+    """Which of several jobs begins, a line each, and how long the rest takes at the pace so far.
+
+    It counts wall-clock time, on which the processes of a sweep agree.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total, self.started = total, time.time()
+
+    def begin(self, number: int, label: str) -> None:
+        """Job `number`, from 0, begins; `number` jobs were begun before it."""
+        left = "?"
+        if number:
+            left = minutes((time.time() - self.started) * (self.total - number) / number)
+        line = f"job {number + 1}/{self.total} · {label} · left {left}"
+        print(line, file=sys.stderr, flush=True)
+
+
 def minutes(seconds: float) -> str:
     """Minutes and seconds, as 3:07."""
     whole, rest = divmod(round(seconds), 60)

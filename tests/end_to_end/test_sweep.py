@@ -29,8 +29,13 @@ def test_a_failing_job_leaves_the_others_running(tiny_run: list[str], tmp_path: 
 def test_the_same_command_does_the_rest(tiny_run: list[str]) -> None:
     code, printed, _ = sweep(tiny_run, "seed=0")
     assert code == 0
-    code, printed, _ = sweep(tiny_run, "seed=0,1")
+    code, printed, errors = sweep(tiny_run, "seed=0,1")
     assert code == 0
+    begun = [line for line in errors.splitlines() if line.startswith("job ")]
+    assert [line.split(" · ")[:2] for line in begun] == [
+        ["job 1/2", "seqft seed=0 on micro8"],
+        ["job 2/2", "seqft seed=1 on micro8"],
+    ]
     assert [line.split(",")[0] for line in printed.splitlines() if line.startswith("trained")] == [
         "trained 0 stages",
         "trained 2 stages",
@@ -43,6 +48,7 @@ def test_jobs_side_by_side(tiny_run: list[str], tmp_path: Path) -> None:
     code, printed, errors = sweep(tiny_run, "method=seqft,replay,lora_seqft", *launcher)
     assert code == 0, errors
     assert "3 of 3 jobs complete" in printed
+    assert "job 3/3 · " in errors
     frame = read_scores(tmp_path / "results" / "scores.csv")
     assert frame["run"].nunique() == 3
     first = frame[(frame["stage"] == 0) & frame["headline"]]
