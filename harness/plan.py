@@ -281,4 +281,4 @@ def _amount(
         return UNKNOWN
     if isinstance(what, BenchmarkConfig) and what.source is not None:
         return measure(what, path, name)
-    return of_rows(path, what, shown.rows if shown else ())
+    return of_rows(path, what, shown)

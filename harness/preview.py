@@ -113,8 +113,8 @@ def _spent(left: Iterable[Work]) -> str:
     return (
         f"{training:.3g} device hours to train, {reading:.3g} to read what is scored (a token "
         f"every {BYTES_A_TOKEN} bytes), {generation:.3g} to generate answers of full length, "
-        f"{disk / 1e9:.3g} GB of checkpoints (rows that a method adds and lm-eval's own tasks not "
-        "counted)"
+        f"{disk / 1e9:.3g} GB of checkpoints (not counted: rows that a method adds, lm-eval's own "
+        "tasks, the validation of edits, a local judge)"
     )
 
 

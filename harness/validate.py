@@ -133,10 +133,12 @@ def _check_engine(config: HarnessConfig) -> None:
 
 def _check_attention(config: HarnessConfig, on_cpu: bool) -> None:
     attention = config.model.attention
+    place = f"model.attention={attention.value}"
+    flexible = on_cpu and attention is Attention.flex_attention
+    require(not flexible, f"{place} trains on a GPU only; use model.attention=sdpa")
     package = FLASH_PACKAGES.get(attention)
     if package is None:
         return
-    place = f"model.attention={attention.value}"
     fast = not on_cpu and config.engine.precision is Precision.bf16
     require(fast, f"{place} needs a GPU and engine.precision=bf16; use model.attention=sdpa")
     there = find_spec(package) is not None

@@ -23,7 +23,7 @@ class ModelConfig:
     )
     trust_remote_code: bool = key("run code that ships with the model", False, identity=BOTH)
     attention: Attention = key(
-        "sdpa | eager | flex_attention | flash_attention_2 | flash_attention_3 (flash: GPU, bf16)",
+        "sdpa | eager | flex_attention | flash_attention_2 | flash_attention_3 (the last 3: GPU)",
         Attention.sdpa,
         identity=BOTH,
     )

@@ -1,11 +1,11 @@
 """How much work a benchmark is, before anything loads: its items and the tokens of its prompts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from harness.config import BenchmarkConfig, TaskConfig
+from harness.data.demonstrations import Shown
 from harness.data.files import read_rows
 from harness.errors import ConfigError, DataError
 from harness.estimates import rough_tokens
@@ -24,23 +24,23 @@ class Amount:
 
     def within(self, limit: int | None) -> int:
         """Number of items, no more than `limit` of every part."""
-        return sum(_within(count, limit) for count in self.items)
+        return sum(_capped(count, limit) for count in self.items)
 
     def tokens_within(self, limit: int | None) -> int:
         """Tokens read for so many items, each taken as long as the mean of its part."""
         parts = zip(self.items, self.tokens, strict=True)
-        return sum(tokens * _within(count, limit) // count for count, tokens in parts if count)
+        return sum(tokens * _capped(count, limit) // count for count, tokens in parts if count)
 
 
 UNKNOWN = Amount((0,), (0,), by_likelihood=False)
 
 
-def of_rows(path: Path, what: TaskConfig | BenchmarkConfig, shown: Sequence[Row] = ()) -> Amount:
-    """The amount of a file in TRACE's format, solved rows put before each of its prompts."""
+def of_rows(path: Path, what: TaskConfig | BenchmarkConfig, shown: Shown | None = None) -> Amount:
+    """The amount of a file in TRACE's format, `shown` put before each of its prompts."""
     rows = read_rows(path)
-    before = sum(rough_tokens(row["prompt"] + row["answer"]) for row in shown)
-    cap = None if shown else what.max_prompt_tokens
-    tokens = sum(before + _prompt(row, cap) for row in rows)
+    before = sum(rough_tokens(row["prompt"] + row["answer"]) for row in shown.rows) if shown else 0
+    longest = shown.max_prompt_tokens if shown else what.max_prompt_tokens
+    tokens = sum(_capped(before + rough_tokens(row["prompt"]), longest) for row in rows)
     return Amount((len(rows),), (tokens,), by_likelihood=False)
 
 
@@ -72,16 +72,18 @@ def _measure(source: str, folder: Path, shots: int, longest: int | None, state: 
     return Amount(
         items=tuple(len(rows) for rows in material.parts.values()),
         tokens=tuple(
-            sum(_choices(row) if by_likelihood else _prompt(row, longest) for row in rows)
+            sum(
+                _choices(row) if by_likelihood else _capped(rough_tokens(row["prompt"]), longest)
+                for row in rows
+            )
             for rows in material.parts.values()
         ),
         by_likelihood=by_likelihood,
     )
 
 
-def _prompt(row: Row, longest: int | None) -> int:
-    tokens = rough_tokens(row["prompt"])
-    return tokens if longest is None else min(tokens, longest)
+def _capped(number: int, most: int | None) -> int:
+    return number if most is None else min(number, most)
 
 
 def _choices(row: Row) -> int:
@@ -91,7 +93,3 @@ def _choices(row: Row) -> int:
     if all(len(choice.split()) == 1 for choice in choices):
         return rough_tokens(row["prompt"])
     return sum(rough_tokens(row["prompt"] + choice) for choice in choices)
-
-
-def _within(count: int, limit: int | None) -> int:
-    return count if limit is None else min(count, limit)

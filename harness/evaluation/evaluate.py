@@ -13,7 +13,7 @@ from harness.config import HarnessConfig
 from harness.data.demonstrations import Shown
 from harness.data.files import read_rows
 from harness.engine.ranks import seed_everything
-from harness.evaluation.floors import task_floors
+from harness.evaluation.floors import floors
 from harness.evaluation.material import read_material, store_parts
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import write_material, write_task
@@ -54,9 +54,8 @@ class Evaluator:
                 self.lm, tasks, limit=spec["limit"], bootstrap_iters=0, log_samples=True
             )
         average = spec["what"].get("average", "subtasks")
-        rows, predictions = collect(
-            results, spec["benchmark"], average, task_floors(tasks["tasks"], results["samples"])
-        )
+        lowest = floors(tasks["tasks"], results["samples"], by_items=average == "items")
+        rows, predictions = collect(results, spec["benchmark"], average, lowest)
         write_json(folder / SCORES, rows)
         write_json(folder / DETAILS, self.lm.counted())
         lines = (json.dumps(item, ensure_ascii=False, sort_keys=True) for item in predictions)

@@ -7,18 +7,17 @@ from typing import Any
 from harness.evaluation.task_yaml import subtask_name
 
 Row = dict[str, Any]
-Floors = Mapping[str, Mapping[str, float]]
 
 
 def collect(
     results: dict[str, Any],
     benchmark: str,
     average: str = "subtasks",
-    floors: Floors | None = None,
+    floors: Mapping[str, float] | None = None,
 ) -> tuple[list[Row], list[Row]]:
     """Rows {subtask, metric, filter, value, stderr, floor, n, higher_is_better} and predictions.
 
-    floors: task -> metric -> what a model without skill scores; null in the rows where not given.
+    floors: metric -> what a model without skill scores on the benchmark; null in other rows.
 
     The standard error of a task comes from its per-item values where its score is their mean, else
     it is null. One task alone is the benchmark itself (subtask null). Of several, each is a subtask
@@ -30,16 +29,16 @@ def collect(
     predictions: list[Row] = []
     for name in names:
         subtask = None if len(names) == 1 else subtask_name(name, benchmark)
-        rows += _task_rows(results, name, subtask, (floors or {}).get(name, {}))
+        rows += _task_rows(results, name, subtask)
         predictions += [_prediction(sample, subtask) for sample in results["samples"][name]]
     if len(names) > 1:
         rows += _averages(rows, len(names), by_items=average == "items")
+    for row in rows:
+        row["floor"] = (floors or {}).get(row["metric"]) if row["subtask"] is None else None
     return rows, predictions
 
 
-def _task_rows(
-    results: dict[str, Any], name: str, subtask: str | None, floors: Mapping[str, float]
-) -> Iterator[Row]:
+def _task_rows(results: dict[str, Any], name: str, subtask: str | None) -> Iterator[Row]:
     samples = results["samples"][name]
     for label, value in _metrics(results["results"][name]):
         metric, _, chosen = label.partition(",")
@@ -51,7 +50,6 @@ def _task_rows(
             "filter": chosen,
             "value": value,
             "stderr": _standard_error(value, items),
-            "floor": floors.get(metric),
             "n": len(items) or None,
             "higher_is_better": bool(higher),
         }
@@ -89,25 +87,19 @@ def _averages(rows: list[Row], tasks: int, by_items: bool) -> Iterator[Row]:
 
 def weighted_mean(parts: Sequence[Row], weights: Sequence[float]) -> Row:
     """The whole's row from its parts' rows of one metric, with the error for independent parts;
-    null where a part's is, as is its floor. Its n is the sum of theirs."""
+    null where a part's is. Its n is the sum of theirs."""
     errors = [row["stderr"] for row in parts]
     sizes = [row["n"] for row in parts]
-    lowest = [row.get("floor") for row in parts]
     known = None not in errors
     return {
         **parts[0],
         "subtask": None,
-        "value": _weighted([row["value"] for row in parts], weights),
-        "floor": None if None in lowest else _weighted(lowest, weights),
+        "value": math.fsum(w * row["value"] for w, row in zip(weights, parts, strict=True)),
         "stderr": math.hypot(*(w * e for w, e in zip(weights, errors, strict=True)))
         if known
         else None,
         "n": None if None in sizes else sum(sizes),
     }
-
-
-def _weighted(numbers: Sequence[float], weights: Sequence[float]) -> float:
-    return math.fsum(w * x for w, x in zip(weights, numbers, strict=True))
 
 
 def _prediction(sample: dict[str, Any], subtask: str | None) -> Row:

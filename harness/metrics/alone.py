@@ -22,15 +22,15 @@ def measures_against_single(
     """Intransigence and normalised OP of one run of a file; null where the file has no models tuned
     alone to compare it with.
 
-    floors: task -> score in 0..1 without skill; empty = those of the file, and no normalised OP
-    where it lacks one or a model tuned alone is not above it. Raises ConfigError where floors are
-    given but not for every task, DataError where they are not below the score tuned alone.
+    floors: task -> score in 0..1 without skill, before those of the file. Raises ConfigError where
+    some are given and others lacking, DataError where the models tuned alone are not above them;
+    with those of the file alone the normalised OP is null then.
     """
     single = single_scores(run, runs)
     if single is None:
         return dict.fromkeys(FORMULAS)
     tasks = run.matrix.tasks
-    known = floors or run.floors
+    known = {**run.floors, **floors}
     lacking = [task for task in tasks if task not in known]
     if floors and lacking:
         raise ConfigError(f"--floors: no floor for task {lacking[0]!r}; write {lacking[0]}=0.5")

@@ -107,8 +107,9 @@ class Run:
 
     def net_win(self, suite: str) -> Estimate:
         """Return the mean over the suite's judged benchmarks of (win - lose) / 2 of the last stage
-        against the initial model, in -0.5..0.5; null where one is missing."""
-        items = [item for item in self.judged if item.suite == suite]
+        against the initial model, in -0.5..0.5; null where one is missing or nothing was trained.
+        """
+        items = [item for item in self.judged if item.suite == suite and self.last_stage]
         return _mean_estimate([item.at(self.last_stage) for item in items])
 
     def missing(self) -> list[tuple[int, str]]:

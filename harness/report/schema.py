@@ -64,7 +64,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("headline", bool, "true for the one metric that OP, BWT and deltas use"),
     Column("value", float, "the score in 0..1, or a measure in `unit`; null = not done", True),
     Column("stderr", float, "standard error over items; null = undefined", nullable=True),
-    Column("floor", float, "score of the best answer blind to the item; null = unknown", True),
+    Column("floor", float, "what a model without skill scores (floors.py); null = unknown", True),
     Column("n", int, "number of items", nullable=True),
     Column("split", str, "evaluation data split", nullable=True),
     Column("shots", int, "number of demonstrations in the prompt", nullable=True),

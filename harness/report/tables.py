@@ -174,8 +174,9 @@ def suites_table(groups: Sequence[Group], digest: str) -> Table:
     rows = tuple(row for group in groups if group.runs for row in _suite_rows(group))
     caption = (
         f"Suites before training (stage 0) and after it (stage T); Δ = R[T,b] - R[0,b] in points, "
-        "positive = better. Floor: the best score of one answer to every item (majority class, "
-        f"empty text); Δ corrected for it = Δ / (1 - floor). {_SPREAD}"
+        "positive = better. Floor: what a model without skill scores, by guessing among choices or "
+        "by one answer to every item (majority class, empty text); Δ corrected for it = "
+        f"Δ / (1 - floor). {_SPREAD}"
     )
     table = Table(
         "Suites by benchmark", headings, rows, caption, "suites", digest, _incomplete_notes(groups)

@@ -48,6 +48,7 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("experiment=trace500_micro", "TRACE_DATA is not set; set it, or data.root="),
         ("engine.precision=bf16", "engine.precision=bf16 needs ZeRO 1-3"),
         ("model.attention=flesh", "model.attention: Invalid value 'flesh', expected one of [sdpa,"),
+        ("model.attention=flex_attention", "flex_attention trains on a GPU only"),
         ("model.attention=flash_attention_2", "needs a GPU and engine.precision=bf16"),
         ("engine.zero_stage=4", "engine.zero_stage=4: use 0 to 3"),
         ("engine.ranks=999", "engine.ranks=999, but there are"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from raw_files import write_mmlu
 
 from harness.config import BenchmarkConfig, TaskConfig
+from harness.data.demonstrations import Shown
 from harness.evaluation.amounts import measure, of_rows
 from harness.evaluation.material import WHOLE, read_material
 
@@ -17,7 +18,8 @@ def test_tokens_to_read_by_hand(tmp_path: Path) -> None:
     task = TaskConfig(max_prompt_tokens=8)
     assert of_rows(data, task).tokens == (2 * 8,)
     shown = [{"prompt": "x" * 8, "answer": "y"}]
-    assert of_rows(data, task, shown).tokens == (2 * (4 + 11),)
+    assert of_rows(data, task, Shown(shown)).tokens == (2 * (4 + 11),)
+    assert of_rows(data, task, Shown(shown, max_prompt_tokens=12)).tokens == (2 * 12,)
     folder = tmp_path / "mmlu"
     write_mmlu(folder, {"law": 3})
     rows = read_material("harness.evaluation.sources.mmlu.read", folder, 0).parts["law"]

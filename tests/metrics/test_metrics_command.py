@@ -133,6 +133,10 @@ def test_floors_of_the_file(tmp_path, capsys):
     known = [f"{row},{lowest[row.split(',')[1]]}" for row in rows]
     [first, *_] = as_json(capsys, write(tmp_path, known, f"{header},floor"))["runs"]
     assert first["op_normalised"] == pytest.approx((0.2 / 0.6 + 0.2 / 0.4) / 2)
+    [first, *_] = as_json(capsys, write(tmp_path, known, f"{header},floor"), "--floors", "a=0.6")[
+        "runs"
+    ]
+    assert first["op_normalised"] == pytest.approx((-0.2 / 0.2 + 0.2 / 0.4) / 2)
     high = [row.replace("seqft,m,0.4", "seqft,m,0.8") for row in known]
     [first, *_] = as_json(capsys, write(tmp_path, high, f"{header},floor"))["runs"]
     assert first["op_normalised"] is None
