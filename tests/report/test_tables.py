@@ -276,6 +276,24 @@ def test_suites_table_corrects_for_chance(rows):
     assert by_method(suites_table(groups_of(runs), "d"))["replay|10%"]["delta_corrected"] == ""
 
 
+@pytest.mark.parametrize(("schedule", "shown"), [("sequential", "-12.5"), ("none", "")])
+def test_net_win_is_that_of_a_trained_model(score_row, rows, schedule, shown):
+    """Without training the judge compared stage 0 with itself: no column's business."""
+    place = {
+        "run": "replay-1",
+        "method": "replay|10%",
+        "schedule": schedule,
+        "suite": "instruction",
+    }
+    judged = {"benchmark": "asked", "metric": "net_win", "unit": "judge_points"}
+    wins = [score_row(stage=t, value=v, **place, **judged) for t, v in ((0, 3.5), (2, -12.5))]
+    kept = [row | {"schedule": schedule} for row in rows if row["run"] == "replay-1"]
+    if schedule == "none":
+        kept = [row | {"stage": 0} for row in kept[1:3]]
+    found = by_method(main_table(groups_of([*kept, *wins]), "d"))["replay|10%"]
+    assert found["net_win_instruction"] == shown
+
+
 def test_refusal_has_no_chance_to_correct_for(rows):
     sided = [row | {"floor": 0.5, "side": "harmful"} for row in rows]
     found = by_method(suites_table(groups_of(sided), "d"))["replay|10%"]
