@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 from harness.config import SequenceConfig, TaskConfig
-from harness.data.files import Row, read_rows
+from harness.data.rows import Row, read_rows
 from harness.errors import DataError, suggest
 
-SCORERS = "harness.metrics.scorers"
+SCORERS = "harness.scorers.tasks"
 HEADLINES = {
     "letter": "accuracy",
     "choice_with_reason": "accuracy",

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.data.files import split_path
+from harness.config.objects import load_object
+from harness.data.rows import split_path
 from harness.errors import ConfigError, DataError
-from harness.files import write_atomically
-from harness.keys import digest
-from harness.methods.loading import load_object
+from harness.store.files import write_atomically
+from harness.store.keys import digest
 
 Row = dict[str, Any]
 WHOLE = ""  # the one part of a benchmark without subtasks

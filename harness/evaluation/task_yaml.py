@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from harness.data.files import read_rows
+from harness.config.objects import load_object
+from harness.data.rows import read_rows
 from harness.errors import DataError
 from harness.evaluation.material import WHOLE, Function, Material
-from harness.files import write_atomically
-from harness.methods.loading import load_object
+from harness.store.files import write_atomically
 
 
 class _Dumper(yaml.SafeDumper):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from harness.methods.base import Strategy
 
 if TYPE_CHECKING:
-    from harness.engine.sharded_file import SavedState
-    from harness.engine.view import Sharded, View
+    from harness.train.engine.sharded_file import SavedState
+    from harness.train.engine.view import Sharded, View
 
 
 class Anchor(Enum):

@@ -3,8 +3,9 @@
 A method's stack is a list of strategies; the empty stack is sequential fine-tuning. A subclass
 overrides the hooks it needs and nothing else; it never calls backward or step and never touches
 `param.grad`, `param.data` or DeepSpeed: weights and gradients go through the `View`
-(harness/engine/view.py). The hooks of a stack run in the order of the configuration. Modules in
-this package import torch inside functions only, so that a configuration is checked without it.
+(harness/train/engine/view.py). The hooks of a stack run in the order of the configuration.
+Modules in this package import torch inside functions only, so that a configuration is checked
+without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,10 @@ from harness.config import AdapterConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.data.packing import MicroBatch
+    from harness.data.batches import MicroBatch
     from harness.data.task_data import TaskData
-    from harness.engine.sharded_file import SavedState
-    from harness.engine.view import Sharded, View
+    from harness.train.engine.sharded_file import SavedState
+    from harness.train.engine.view import Sharded, View
 
 
 @dataclass

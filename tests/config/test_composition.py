@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from harness import config as schema
-from harness.compose import conf_dir, expand, load, variant_of
 from harness.config import HarnessConfig, from_plain
+from harness.config.compose.compose import load
+from harness.config.compose.settings import variant_of
+from harness.config.compose.sweep import expand
+from harness.config.places import conf_dir
+from harness.config.plain import plain
+from harness.config.sequence import column_names, task_order
 from harness.errors import ConfigError
-from harness.keys import plain
-from harness.sequence import column_names, task_order
 
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 

@@ -13,18 +13,19 @@ from conftest import MICRO_MODEL
 from omegaconf import OmegaConf
 from stock import lm_eval, results
 
-from harness.compose import conf_dir, load
-from harness.evaluation.evaluate import Evaluator
+from harness.config.compose.compose import load
+from harness.config.objects import load_object
+from harness.config.places import conf_dir
+from harness.config.plain import plain
+from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import task_yaml
-from harness.keys import plain
-from harness.methods.loading import load_object
 
 CONFIG = load([])
 _FORMATS = ("letter", "number", "summary", "code_line", "simplification")
 SCORERS = [
-    *(f"harness.metrics.scorers.{name}" for name in (*_FORMATS, "choice_with_reason", "exact")),
-    *(f"harness.metrics.reasoned.{name}" for name in _FORMATS),
+    *(f"harness.scorers.tasks.{name}" for name in (*_FORMATS, "choice_with_reason", "exact")),
+    *(f"harness.scorers.reasoned.{name}" for name in _FORMATS),
 ]
 
 
@@ -187,7 +188,7 @@ def test_a_score_that_is_no_mean_has_no_standard_error() -> None:
 def test_nothing_stands_between_prompt_and_answer(tmp_path: Path) -> None:
     data = tmp_path / "test.json"
     data.write_text('[{"prompt": "Stance:", "answer": "C"}]')
-    text = task_yaml("t", data, "harness.metrics.scorers.letter", 8, 1)
+    text = task_yaml("t", data, "harness.scorers.tasks.letter", 8, 1)
     assert "target_delimiter: ''" in text
     assert "until: []" in text
     assert "doc_to_text: prompt" in text

@@ -13,7 +13,7 @@ from harness.evaluation.floors import floors
 from harness.evaluation.material import Material, choice_task, store_parts, text_task
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import write_material, write_task
-from harness.metrics.sari import sari
+from harness.scorers.sari import sari
 
 DATA = Path(os.environ.get("HARNESS_TEST_DATA", "/nowhere"))
 
@@ -40,7 +40,7 @@ def _of_answers(
 ) -> dict[str, float]:
     data = tmp_path / "test.json"
     data.write_text(json.dumps([{"prompt": f"{a} is asked.", "answer": a} for a in answers]))
-    what = {"scorer": f"harness.metrics.{scorer}", "max_answer_tokens": 4, "version": 1}
+    what = {"scorer": f"harness.scorers.{scorer}", "max_answer_tokens": 4, "version": 1}
     write_task(tmp_path, "blind", data, what)
     tasks = _load(tmp_path, "blind")
     return floors(tasks, _samples(tasks, *filters))

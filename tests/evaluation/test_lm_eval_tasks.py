@@ -9,10 +9,10 @@ import yaml
 from conftest import MICRO_MODEL, REPOSITORY, write_rows
 from stock import lm_eval, results
 
-from harness.compose import load
-from harness.evaluation.evaluate import Evaluator
-from harness.keys import plain
-from harness.methods.loading import load_object
+from harness.config.compose.compose import load
+from harness.config.objects import load_object
+from harness.config.plain import plain
+from harness.evaluation.evaluator import Evaluator
 
 FOLDER = REPOSITORY / "harness/evaluation/lm_eval_tasks"
 TASKS = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"]).task

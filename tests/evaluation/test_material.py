@@ -11,16 +11,17 @@ from conftest import MICRO_MODEL, refused
 from raw_files import write_boolq, write_mmlu, write_text, write_xstest
 from stock import lm_eval, results
 
-from harness.compose import load
 from harness.config import BenchmarkConfig
+from harness.config.compose.compose import load
+from harness.config.plain import plain
 from harness.errors import ConfigError, DataError
 from harness.evaluation.amounts import measure
-from harness.evaluation.evaluate import Evaluator
+from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.material import source_folder, store_parts
 from harness.evaluation.scores import collect
 from harness.evaluation.sources import boolq, mmlu
-from harness.keys import FileHashes, plain
-from harness.plan import make_plan
+from harness.plan.planner import make_plan
+from harness.store.keys import FileHashes
 
 SOURCES = "harness.evaluation.sources"
 STORY = "The council met on day {} and"
@@ -255,7 +256,7 @@ def test_what_is_missing_is_one_line(suite: list[str], tmp_path: Path) -> None:
     assert f"{where}.boolq.shots=3: the files of BoolQ hold no examples; use shots=0" in line
     line = refused(*suite, f"{where}.boolq.source=harness.evaluation.sources.boolq.reed")
     assert f"{where}.boolq.source: harness.evaluation.sources.boolq has no 'reed'" in line
-    line = refused(*suite, f"{where}.boolq.scorer=harness.metrics.scorers.exact")
+    line = refused(*suite, f"{where}.boolq.scorer=harness.scorers.tasks.exact")
     assert f"{where}.boolq: a local benchmark needs either a scorer or a source" in line
     line = refused(*suite, f"{where}.boolq.limit=0")
     assert f"{where}.boolq.limit=0: it must be at least 1" in line

@@ -3,13 +3,13 @@
 import pytest
 from conftest import refused
 
-from harness.compose import load
 from harness.config import Schedule
+from harness.config.compose.compose import load
 from harness.errors import ConfigError
-from harness.keys import FileHashes
 from harness.methods.loading import load_strategies
-from harness.plan import make_plan
-from harness.validate import validate
+from harness.plan.checks.run import validate
+from harness.plan.planner import make_plan
+from harness.store.keys import FileHashes
 
 AGEM = "+method.agem={_target_: harness.methods.agem.AGEM}"
 
