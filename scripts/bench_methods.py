@@ -100,7 +100,7 @@ def prepare(place: Path) -> None:
     (place / "conf" / "task").mkdir(parents=True)
     for task in ("first", "second"):
         (place / "conf" / "task" / f"{task}.yaml").write_text(
-            f"{task}:\n  folder: {task}\n  scorer: harness.scorers.tasks.exact\n"
+            f"{task}:\n  folder: {task}\n  scorer: exact\n"
             f"  headline: accuracy\n  max_prompt_tokens: {LENGTH}\n  max_answer_tokens: 48\n"
         )
 

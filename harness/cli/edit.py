@@ -10,11 +10,12 @@ from typing import Any
 
 from harness.cli.arguments import Arguments
 from harness.cli.display import Meter
-from harness.config.objects import load_class, load_object
+from harness.config.objects import load_class
+from harness.config.parts import Kind, load_part, names
 from harness.errors import ConfigError
 from harness.methods.edits.apply import SHARD_BYTES, TYPES, apply_edit
 from harness.methods.edits.base import Edit
-from harness.methods.edits.loading import edit_names, edit_path, load_edit
+from harness.methods.edits.loading import load_edit
 
 _FRAME = ("name", "base", "tuned", "out", "dtype", "shard_bytes", "overwrite")
 
@@ -25,11 +26,10 @@ def main(argv: list[str]) -> int:
         print(_overview())
         return 0
     name, rest = argv[0], argv[1:]
-    target = edit_path(name)
-    kind = load_class({"_target_": target}, Edit, "edit")
+    kind = load_class({"_target_": name}, Edit, "edit")
     options = vars(_parser(name, kind).parse_args(rest))
     given = {key: value for key, value in options.items() if key not in _FRAME}
-    edit = _load({"_target_": target} | given)
+    edit = _load({"_target_": name} | given)
     started = time.monotonic()
     with Meter(name) as meter:
         report = apply_edit(
@@ -60,8 +60,8 @@ def _load(spec: dict[str, Any]) -> Edit:
 
 def _overview() -> str:
     lines = ["usage: harness edit EDIT --base A --tuned B [C ...] --out D [parameters]", ""]
-    for name in edit_names():
-        module = inspect.getmodule(load_object(edit_path(name), "edit"))
+    for name in names(Kind.edit):
+        module = inspect.getmodule(load_part(name, "edit", Kind.edit))
         lines.append(f"  {name:<16} {(inspect.getdoc(module) or '').splitlines()[0]}")
     lines += ["", "`harness edit EDIT --help` explains its parameters; EDIT may be a dotted path."]
     return "\n".join(lines)
@@ -110,7 +110,7 @@ def _add_parameter(parser: Arguments, spec: Field) -> None:
 def _inner_edit(text: str) -> dict[str, str]:
     """An edit inside another one, written as ties,density=0.3."""
     name, *parameters = text.split(",")
-    spec = {"_target_": edit_path(name)}
+    spec = {"_target_": name}
     for parameter in parameters:
         key, equals, value = parameter.partition("=")
         if not (key and equals):

@@ -54,6 +54,7 @@ def run(argv: list[str]) -> int:
         for check in (validate, check_outputs, prepare):
             for config in configs:
                 check(config)
+        _tell_of_before(configs)
     # Hydra's own parser wants the flags before the overrides.
     ordered = [*(word for word in argv if word not in overrides), *swept, *overrides]
     if swept:
@@ -130,6 +131,16 @@ def _report_unfinished(configs: list[HarnessConfig]) -> int:
     return 1 if unfinished else 0
 
 
+def _tell_of_before(configs: list[HarnessConfig]) -> None:
+    """A line per store that holds nodes of an earlier version."""
+    from harness.store.store import Store
+
+    for root in dict.fromkeys(config.store.root for config in configs):
+        line = Store(root).of_before()
+        if line:
+            print(line)
+
+
 def _named(config: Any) -> str:
     return f"{config.method.name} seed={config.seed} on {config.sequence.name}"
 
@@ -147,6 +158,7 @@ def plan(argv: list[str]) -> int:
     configs = [load(job) for job in jobs]
     # All of them before the first is printed, so that a mistake in one is all that is said.
     plans = [planned(config, variant_of(job)) for config, job in zip(configs, jobs, strict=True)]
+    _tell_of_before(configs)
     left: dict[str, Work] = {}
     told: set[str] = set()
     for config, (store, plan) in zip(configs, plans, strict=True):

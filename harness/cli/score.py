@@ -41,7 +41,7 @@ def _parser() -> Arguments:
     parser.add_argument("predictions", metavar="FILE", help="JSON file; - reads standard input")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", help=f"one of {', '.join(sorted(_task_files()))}")
-    what.add_argument("--scorer", help="dotted path of a scorer; its first metric is the headline")
+    what.add_argument("--scorer", help="name or path of a scorer; its first metric is the headline")
     parser.add_argument(
         "--item-values", type=Path, metavar="OUT", help="write {metric: [value of every item]}"
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.config.choices import Attention, DemonstrationSource, Order, Precision
 from harness.config.fields import BOTH, EVAL, key
+from harness.config.parts import Kind
 
 
 @dataclass
@@ -54,7 +55,10 @@ class SequenceConfig:
 class TaskConfig:
     folder: str = key("folder below data.root with train.json, eval.json and test.json", "???")
     scorer: str = key(
-        "dotted path of scorer(doc, prediction) -> {metric: value}", "???", identity=EVAL
+        "a name, or the dotted path of scorer(doc, prediction) -> {metric: value}",
+        "???",
+        identity=EVAL,
+        part=Kind.scorer,
     )
     headline: str = key("the metric that OP and BWT use", "???")
     max_prompt_tokens: int = key("longest prompt; cut on the left, BOS kept", 512, identity=BOTH)

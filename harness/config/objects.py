@@ -1,19 +1,19 @@
 """From a mapping with `_target_` to a typed object; imports no torch."""
 
-import importlib
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.errors import ConfigError, first_line, suggest
+from harness.config.parts import load_part
+from harness.errors import ConfigError, suggest
 
 Loaded = TypeVar("Loaded")
 
 
 def load_typed(spec: dict[str, Any], base: type[Loaded], where: str) -> Loaded:
-    """An object of a subclass of `base` from {"_target_": dotted path, parameter: value}.
+    """An object of a subclass of `base` from {"_target_": name or path, parameter: value}.
 
     Raises ConfigError, beginning with `where` (the key that holds the mapping), for another class,
     an unknown parameter or a value of a wrong type.
@@ -40,7 +40,7 @@ def load_class(spec: dict[str, Any], base: type[Loaded], where: str) -> type[Loa
     Raises ConfigError, beginning with `where`.
     """
     target = str(spec["_target_"])
-    kind = load_object(target, f"{where}._target_")
+    kind = load_part(target, f"{where}._target_", base.part_kind)  # type: ignore[attr-defined]
     if not (isinstance(kind, type) and issubclass(kind, base)):
         raise ConfigError(f"{where}._target_: {target} is not a subclass of {base.__name__}")
     if not is_dataclass(kind):
@@ -55,17 +55,3 @@ def load_class(spec: dict[str, Any], base: type[Loaded], where: str) -> type[Loa
 
 def _unwrapped(value: Any) -> Any:
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-
-
-def load_object(path: str, where: str) -> object:
-    """Import what a dotted path names. Raises ConfigError naming the key that holds it."""
-    module, _, name = path.rpartition(".")
-    try:
-        loaded = importlib.import_module(module)
-    except Exception as error:  # a user's own module may fail with anything
-        told = f"{type(error).__name__}: {first_line(error)}"
-        raise ConfigError(f"{where}: cannot import '{module}' ({told})") from error
-    if not hasattr(loaded, name):
-        public = [item for item in dir(loaded) if not item.startswith("_")]
-        raise ConfigError(f"{where}: {module} has no '{name}'" + suggest(name, public))
-    return getattr(loaded, name)

@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.config import is_neutral
 from harness.config.method import MethodConfig
+from harness.config.parts import named_identity, part_identity
 from harness.config.root import HarnessConfig
 
 
@@ -43,19 +44,31 @@ def identity(config: Any, kind: str) -> dict[str, Any]:
     for spec in fields(config):
         value = getattr(config, spec.name)
         if kind in spec.metadata["identity"] and not is_neutral(spec, value):
-            found[spec.name] = plain(value)
+            part = spec.metadata["part"]
+            found[spec.name] = named_identity(value, spec.name, part) if part else plain(value)
     return found
 
 
 def plain_identity(strategy: Any) -> dict[str, Any]:
-    """The class of a strategy or an edit, its version unless it is the first, and its parameters
-    that differ from their defaults, places of files left out (a plan adds their content)."""
-    found: dict[str, Any] = {"class": f"{type(strategy).__module__}.{type(strategy).__qualname__}"}
+    """What a strategy, an edit or an objective is, its version unless it is the first, and its
+    parameters that differ from their defaults, places of files left out (a plan adds their
+    content).
+
+    A parameter that names another part or a function of the user's enters as that part.
+    """
+    kind = strategy.part_kind
+    found: dict[str, Any] = {"class": part_identity(type(strategy), kind)}
     if strategy.version > 1:
         found["version"] = strategy.version
     for spec in fields(strategy):
         value = getattr(strategy, spec.name)
         hidden = not spec.init or spec.name in strategy.file_parameters
-        if not hidden and not is_neutral(spec, value):
-            found[spec.name] = plain(value)
+        if hidden or is_neutral(spec, value):
+            continue
+        found[spec.name] = plain(value)
+        if spec.name in strategy.code_parameters:
+            found[spec.name] = named_identity(value, spec.name, kind)
+        elif isinstance(value, dict) and "_target_" in value:
+            inner = named_identity(str(value["_target_"]), spec.name, kind)
+            found[spec.name] |= {"_target_": inner}
     return found

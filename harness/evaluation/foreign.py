@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from harness.config.objects import load_object
+from harness.config.parts import Kind, load_part
 from harness.config.places import conf_dir
 from harness.errors import ConfigError, DataError, suggest
 
 
 class Scoring(NamedTuple):
-    """A scorer with the dotted path that found it, the task's name and headline metric if any."""
+    """A scorer, the name or path that found it, the task's name and headline metric if any."""
 
     scorer: Callable[[dict[str, Any], str], dict[str, float]]
     path: str
@@ -64,7 +64,7 @@ def _task_files() -> dict[str, Path]:
 
 
 def _of_path(path: str, where: str) -> Scoring:
-    scorer = load_object(path, where)
+    scorer = load_part(path, where, Kind.scorer)
     if not callable(scorer):
         raise ConfigError(f"{where}: {path} is no function scorer(doc, prediction)")
     return Scoring(scorer, path)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.methods.base import Strategy
 
@@ -24,6 +24,7 @@ class Anchored(Strategy):
     initial ones); initial = the weights before the first task, carried through the sequence.
     """
 
+    abstract: ClassVar[bool] = True
     anchor: Anchor = Anchor.previous
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from harness.config import AdapterConfig
+from harness.config.parts import Kind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +58,11 @@ class History(Protocol):
 class Strategy:
     """Base of all strategies: every hook does nothing. Parameters are the dataclass's fields."""
 
+    part_kind: ClassVar[Kind] = Kind.strategy
+    abstract: ClassVar[bool] = True  # a base of strategies, itself none; not inherited
     file_parameters: ClassVar[tuple[str, ...]] = ()
+    # Parameters that hold the dotted path of a user's own function.
+    code_parameters: ClassVar[tuple[str, ...]] = ()
     supports_packing: ClassVar[bool] = True
     # Is it defined with an adapter: any (with and without), required, stacked (one that is fresh
     # at every task beside the earlier ones), refused?

@@ -1,9 +1,10 @@
 """From the `method` group to strategy objects; imports no torch."""
 
-from harness.config import MethodConfig
+from harness.config import MethodConfig, TrainConfig
 from harness.config.objects import load_typed
 from harness.errors import ConfigError
 from harness.methods.base import Strategy
+from harness.train.objectives import Objective
 
 
 def load_strategies(method: MethodConfig) -> dict[str, Strategy]:
@@ -21,3 +22,8 @@ def _load_strategy(name: str, method: MethodConfig) -> Strategy:
     except ConfigError as error:
         raise ConfigError(f"method.{name}.{error}") from error
     return strategy
+
+
+def load_objective(train: TrainConfig) -> Objective:
+    """What training minimises. Raises ConfigError for a wrong class or parameter."""
+    return load_typed(train.objective, Objective, "train.objective")

@@ -7,7 +7,7 @@ from harness.data.rows import split_path
 from harness.methods.edits.base import Edit
 from harness.methods.edits.loading import load_edit
 from harness.plan.cells import merges_experts
-from harness.store.keys import FileHashes, digest
+from harness.store.keys import FileHashes, node_key
 from harness.store.work import Node, Spec
 
 
@@ -59,7 +59,7 @@ class EditNodes:
     ) -> Node:
         validation = self._validation(stage) if edit.chooses() else []
         chosen_on = {"validation": [item.pop("key") for item in validation]} if validation else {}
-        key = digest(
+        key = node_key(
             {
                 "kind": "edit",
                 "inputs": [initial["key"], *(model["key"] for model in tuned)],

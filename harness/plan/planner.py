@@ -20,7 +20,7 @@ from harness.evaluation.judge.judging import scoring_identity
 from harness.evaluation.material import rows_file, source_folder
 from harness.plan.cells import reported_schedule, suite_stages, target_cells
 from harness.plan.training import TrainingNodes
-from harness.store.keys import FileHashes, digest
+from harness.store.keys import FileHashes, digest, node_key
 from harness.store.work import Cell, Node, Plan, Spec
 
 
@@ -127,7 +127,7 @@ class _Planner:
             extra["lm_eval"] = version("lm_eval")
         rules = identity(config.eval, "eval") | {"limit": limit}
         rules.pop("temperature", None)  # the benchmark's own stands beside
-        key = digest(
+        key = node_key(
             {
                 "kind": "eval",
                 "inputs": [model["key"]],
@@ -168,7 +168,7 @@ class _Planner:
         """The node that compares a benchmark's answers with stage 0's. Judge nodes come last in a
         plan: what fails at an endpoint holds up nothing else."""
         baseline = self.baselines[suite, name]
-        key = digest(
+        key = node_key(
             {
                 "kind": "judge",
                 "inputs": [candidate, baseline],

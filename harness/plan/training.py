@@ -7,11 +7,11 @@ from harness.config import HarnessConfig, LossNorm, Schedule
 from harness.config.plain import identity, plain_identity
 from harness.config.sequence import widest_limits
 from harness.data.rows import read_rows, split_path
-from harness.methods.loading import load_strategies
+from harness.methods.loading import load_objective, load_strategies
 from harness.models.folders import ADAPTER_CONFIG
 from harness.plan.cells import merges_experts
 from harness.plan.editing import EditNodes
-from harness.store.keys import FileHashes, digest
+from harness.store.keys import FileHashes, digest, node_key
 from harness.store.work import Node, Spec
 
 # What a schedule's model is trained from and on; also the label of one model for all tasks.
@@ -107,10 +107,11 @@ class TrainingNodes:
         rate = self._rate(names)
         train = identity(config.train, "train")
         train |= {"epochs": _one(budgets), "learning_rate": rate}
+        train["objective"] = plain_identity(load_objective(config.train))
         if config.train.loss_norm is LossNorm.micro_batch:
             train["micro_batch_size"] = config.train.micro_batch_size
         tasks = [{"name": name, **identity(config.task[name], "train")} for name in names]
-        key = digest(
+        key = node_key(
             {
                 "kind": "train",
                 "inputs": [parent["key"]],

@@ -19,27 +19,27 @@ _SUMMARY = re.compile(r"Therefore, the summary of the meeting transcripts is:\n"
 _REASONING = "\nReasoning:"
 
 
-def letter(doc: dict[str, Any], prediction: str) -> dict[str, float]:
+def reasoned_letter(doc: dict[str, Any], prediction: str) -> dict[str, float]:
     """Score the letter behind "Answer:" (Chinese: 回答) at the start of a line."""
     return _scored(scorers.letter, doc, prediction, _behind(_ANSWER, prediction))
 
 
-def number(doc: dict[str, Any], prediction: str) -> dict[str, float]:
+def reasoned_number(doc: dict[str, Any], prediction: str) -> dict[str, float]:
     """Score the number behind "Answer:" at the start of a line."""
     return _scored(scorers.number, doc, prediction, _behind(_ANSWER, prediction))
 
 
-def simplification(doc: dict[str, Any], prediction: str) -> dict[str, float]:
+def reasoned_simplification(doc: dict[str, Any], prediction: str) -> dict[str, float]:
     """Score the simplification behind "Answer:" at the start of a line."""
     return _scored(scorers.simplification, doc, prediction, _behind(_ANSWER, prediction))
 
 
-def summary(doc: dict[str, Any], prediction: str) -> dict[str, float]:
+def reasoned_summary(doc: dict[str, Any], prediction: str) -> dict[str, float]:
     """Score the summary behind the sentence that announces it."""
     return _scored(scorers.summary, doc, prediction, _behind(_SUMMARY, prediction))
 
 
-def code_line(doc: dict[str, Any], prediction: str) -> dict[str, float]:
+def reasoned_code_line(doc: dict[str, Any], prediction: str) -> dict[str, float]:
     """Score the code before "Reasoning:" at the start of a line, all of it where there is none."""
     return _scored(scorers.code_line, doc, prediction, prediction.partition(_REASONING)[0])
 

@@ -9,6 +9,14 @@ from harness.config.plain import plain
 from harness.store.files import write_json
 
 KEY_LENGTH = 20
+# What keys are made of; part of every key, so that another number is another set of keys. 2: parts
+# have names instead of places of files, and how many prompts are generated at once is no identity.
+KEY_SCHEME = 2
+
+
+def node_key(content: dict[str, Any]) -> str:
+    """The content key of a node, from all that can change its result."""
+    return digest({"scheme": KEY_SCHEME, **content})
 
 
 def digest(value: Any) -> str:

@@ -17,9 +17,10 @@ from typing import IO, Any
 from harness import __version__
 from harness.store.files import write_json
 from harness.store.folders import process_alive, require_writable, sync_files
-from harness.store.keys import FileHashes
+from harness.store.keys import KEY_SCHEME, FileHashes
 
 MANIFEST = "manifest.json"
+FORMAT = "format.json"  # which keys a store has; one of version 0.1 has no such file
 TRANSIENT = "engine"  # optimizer state kept for the next stage only; not part of a node
 
 
@@ -33,6 +34,37 @@ class Store:
     def prepare(self) -> None:
         """Create the root. Raises ConfigError where it cannot be written."""
         require_writable(self.root, "store.root")
+
+    def of_before(self) -> str:
+        """One line on the nodes of version 0.1 that are still there, empty where none is.
+
+        Their keys are of another scheme. They are looked for once, when a store is first opened.
+        """
+        path = self.root / FORMAT
+        if not path.is_file():
+            write_json(path, {"key_scheme": KEY_SCHEME, "version_0.1": self._nodes_of_0_1()})
+        listed = json.loads(path.read_text())["version_0.1"]
+        there = sum((self.root / name / MANIFEST).is_file() for name in listed)
+        if not there:
+            return ""
+        return (
+            f"store.root={self.root}: {there} nodes are of version 0.1, whose content keys differ: "
+            "none is used again, their runs stay in the tables; to be rid of both, delete what "
+            f"{FORMAT} lists"
+        )
+
+    def _nodes_of_0_1(self) -> list[str]:
+        """<kind>/<key> of nodes with keys of version 0.1; what was imported has its keys still."""
+        found = []
+        for path in sorted(self.root.glob(f"*/*/{MANIFEST}")):
+            try:
+                about = json.loads(path.read_text())
+            except (OSError, json.JSONDecodeError):
+                continue
+            old = str(about.get("harness_version", "")).startswith("0.1.")
+            if old and about.get("model", {}).get("kind") != "imported":
+                found.append(path.parent.relative_to(self.root).as_posix())
+        return found
 
     def path(self, kind: str, key: str) -> Path:
         """Folder of a node, whether it exists or not."""

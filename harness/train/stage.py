@@ -5,14 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
-
 from harness.config import LossNorm, Packing, ResetOptimizer, TrainConfig
 from harness.data.encoding import PromptFormat
 from harness.data.randomness import derive_seed, seed_everything
 from harness.data.task_data import TaskData, load_task_data
 from harness.methods.base import Phase, Strategy
-from harness.methods.loading import load_strategies
+from harness.methods.loading import load_objective, load_strategies
 from harness.models.adapters import finish_stage, start_model
 from harness.models.loading import load_prompts, save_tokenizer
 from harness.store.files import write_json
@@ -50,7 +48,7 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     try:
         if config.train.reset_optimizer is ResetOptimizer.never and job.stage > 1:
             engine.load_optimizer(Path(job.parent) / TRANSIENT)
-        objective = instantiate(config.train.objective)
+        objective = load_objective(config.train)
         passes = Passes(engine, config.train, objective, packed, prompts.eos_token_id)
         by_token = replace(passes, train=replace(config.train, loss_norm=LossNorm.tokens))
         view = View(engine, by_token.backward, config.seed, by_token.observe)

@@ -53,7 +53,7 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("engine.zero_stage=4", "engine.zero_stage=4: use 0 to 3"),
         ("engine.ranks=999", "engine.ranks=999, but there are"),
         ("seed=0,1", "several values need -m"),
-        ("task.micro_stance.scorer=harness.scorers.tasks.leter", "did you mean 'letter'?"),
+        ("task.micro_stance.scorer=leter", "did you mean 'letter'?"),
         ("task.micro_stance.max_prompt_tokens=5000", "task.micro_stance: prompt + answer may take"),
         ("model.path=/nowhere/at/all", "model.path: there is no folder /nowhere/at/all"),
         ("data.root=/nowhere", "data folder /nowhere does not exist"),

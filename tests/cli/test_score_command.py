@@ -42,7 +42,7 @@ def test_letters(write) -> None:
     found = json.loads(done.stdout)
     assert found == {
         "task": "FOMC",
-        "scorer": "harness.scorers.tasks.letter",
+        "scorer": "letter",
         "n": 3,
         "headline": "accuracy",
         "accuracy": pytest.approx(1 / 3),
@@ -100,7 +100,7 @@ def test_every_item_in_a_file(write, tmp_path: Path, capsys) -> None:
 
 
 def test_a_foreign_task_by_its_scorer(write, capsys) -> None:
-    found = scores(capsys, "--scorer", "harness.scorers.tasks.exact", write(ROWS))
+    found = scores(capsys, "--scorer", "exact", write(ROWS))
     assert (found["task"], found["headline"], found["n"]) == (None, "accuracy", 3)
 
 
@@ -157,11 +157,11 @@ def test_files_that_cannot_be_scored(write, content, parts) -> None:
         (["--task", "MeetingBnk", "FILE"], "unknown task 'MeetingBnk'; did you mean 'MeetingBank'"),
         (["--task", "../task/FOMC", "FILE"], "unknown task"),
         (["--scorer", "no.such.scorer", "FILE"], "cannot import 'no.such'"),
-        (["--scorer", "harness.scorers.tasks.lettr", "FILE"], "did you mean 'letter'"),
+        (["--scorer", "lettr", "FILE"], "did you mean 'letter'"),
         (["--scorer", "harness.scorers.tasks.LENIENT", "FILE"], "no function"),
         (["--scorer", "os.path.join", "FILE"], "is no scorer(doc, prediction)"),
         (["--scorer", "builtins.print", "FILE"], "gives None for item 0"),
-        (["--scorer", "harness.data.micro.scorers.constraints", "FILE"], "needs 'checks'"),
+        (["--scorer", "micro_constraints", "FILE"], "needs 'checks'"),
         (["--task", "FOMC", "missing.json"], "missing.json: no such file"),
         (["--task", "FOMC", "/"], "cannot be read"),
         (["--task", "FOMC", "FILE", "--item-values", "FILE/below.json"], "cannot be written"),

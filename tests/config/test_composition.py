@@ -123,7 +123,7 @@ def test_presets_of_ones_own_may_lie_deeper_and_beside_broken_ones(tmp_path: Pat
     (tmp_path / "method" / "list.yaml").write_text("[1, 2]")
     (tmp_path / "method" / "sub" / "mine.yaml").write_text(
         "# @package method\nname: mine\nshare: 0.3\n"
-        "replay:\n  _target_: harness.methods.replay.Replay\n  ratio: ${..share}\n"
+        "replay:\n  _target_: replay\n  ratio: ${..share}\n"
     )
     own = f"hydra.searchpath=[file://{tmp_path}]"
     assert load([own, "method=sub/mine"]).method.strategies["replay"]["ratio"] == 0.3

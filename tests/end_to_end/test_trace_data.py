@@ -86,7 +86,7 @@ def test_a_folder_becomes_a_sequence(tiny_data: Path) -> None:
 
 def test_a_guess_can_be_overridden(tiny_data: Path) -> None:
     config = load([f"sequence.from_folder={tiny_data}", "+sequence.scorers.copy=exact"])
-    assert config.task["copy"].scorer == "harness.scorers.tasks.exact"
+    assert config.task["copy"].scorer == "exact"
     line = refused(f"sequence.from_folder={tiny_data}", "+sequence.scorers.cop=exact")
     assert "no task 'cop'" in line
     assert "did you mean 'copy'?" in line

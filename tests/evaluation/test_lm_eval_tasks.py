@@ -10,7 +10,7 @@ from conftest import MICRO_MODEL, REPOSITORY, write_rows
 from stock import lm_eval, results
 
 from harness.config.compose.compose import load
-from harness.config.objects import load_object
+from harness.config.parts import Kind, load_part
 from harness.config.plain import plain
 from harness.evaluation.evaluator import Evaluator
 
@@ -39,9 +39,9 @@ def test_it_is_the_configured_task(name: str) -> None:
     assert found["dataset_kwargs"] == {"task": task.folder}
     assert found["generation_kwargs"]["max_gen_toks"] == task.max_answer_tokens
     assert found["metadata"]["version"] == task.version
-    function = task.scorer.rpartition(".")[2]
+    function = task.scorer
     assert found["process_results"] == f"scoring.{function}"
-    scores = load_object(task.scorer, "scorer")({"prompt": "p", "answer": "C"}, "")
+    scores = load_part(task.scorer, "scorer", Kind.scorer)({"prompt": "p", "answer": "C"}, "")
     assert [entry["metric"] for entry in found["metric_list"]] == list(scores)
 
 

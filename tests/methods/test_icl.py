@@ -72,7 +72,7 @@ def test_what_a_model_goes_on_to_write_is_cut(
 ) -> None:
     config = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"])
     write_rows(tmp_path / "test.json", [{"prompt": "p", "answer": kept}])
-    what = plain(config.task[task]) | {"scorer": "harness.scorers.tasks.exact"}
+    what = plain(config.task[task]) | {"scorer": "exact"}
     write_task(tmp_path, task, tmp_path / "test.json", what, config.task[task].demonstration_end)
     scope: dict = {}
     exec((tmp_path / "scoring.py").read_text(), scope)

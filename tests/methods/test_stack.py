@@ -13,8 +13,8 @@ from harness.errors import ConfigError
 from harness.methods.loading import load_strategies
 from harness.results.schema import read_scores
 
-L2 = "+method.l2={_target_: harness.methods.l2.L2}"
-AGEM = "+method.agem={_target_: harness.methods.agem.AGEM}"
+L2 = "+method.l2={_target_: l2}"
+AGEM = "+method.agem={_target_: agem}"
 
 
 def order(overrides: list[str]) -> list[str]:

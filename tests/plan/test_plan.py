@@ -110,9 +110,7 @@ def test_stage_0_scores_are_shared_by_seeds_and_methods(plan_of) -> None:
     assert not later[0] & later[1]
 
 
-@pytest.mark.parametrize(
-    "change", ["task.copy.scorer=harness.scorers.tasks.number", "task.copy.version=2"]
-)
+@pytest.mark.parametrize("change", ["task.copy.scorer=number", "task.copy.version=2"])
 def test_a_scorer_changes_scores_but_no_training(plan_of, change: str) -> None:
     assert keys(plan_of(change), "train") == keys(plan_of(), "train")
     assert keys(plan_of(change), "eval") != keys(plan_of(), "eval")

@@ -22,7 +22,7 @@ from nltk.translate.bleu_score import sentence_bleu
 from omegaconf import OmegaConf
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from harness.config.objects import load_object
+from harness.config.parts import Kind, load_part
 
 rouge = pytest.importorskip("rouge", reason="the package that TRACE scores with")
 
@@ -188,7 +188,7 @@ def predictions(answer: str, prompt: str, others: list[str], draw: random.Random
 
 def check(task: str, rows: list[dict], others: list[str]) -> None:
     [what] = OmegaConf.load(REPOSITORY / "conf" / "task" / f"{task}.yaml").values()
-    scorer = load_object(what.scorer, "scorer")
+    scorer = load_part(what.scorer, "scorer", Kind.scorer)
     draw = random.Random(task)
     for place, row in enumerate(rows):
         tried = predictions(row["answer"], row["prompt"], others, draw)
@@ -247,7 +247,7 @@ CUES = {
 def test_reasoned_training_answers_score_as_their_answer(task: str) -> None:
     """Every training answer of the reasoning data, whose cue is where its scorer looks for it."""
     [what] = OmegaConf.load(REPOSITORY / "conf/task/reasoning" / f"{task}.yaml").values()
-    scorer = load_object(what.scorer, "scorer")
+    scorer = load_part(what.scorer, "scorer", Kind.scorer)
     path = REAL / "trace-reasoning" / task / "train.json"
     for row in json.loads(path.read_text(encoding="utf-8"))[::5]:
         parts = row["answer"].split(CUES.get(task, "Answer:"))

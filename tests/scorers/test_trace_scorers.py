@@ -165,18 +165,18 @@ def test_summary_and_exact():
 @pytest.mark.parametrize(
     ("scorer", "answer", "prediction", "strict", "lenient"),
     [
-        (reasoned.letter, "B", "Prices rise.\nAnswer:B", 1, 1),
-        (reasoned.letter, "B", "价格上涨。\n回答：B", 1, 1),  # noqa: RUF001
-        (reasoned.letter, "B", "Prices rise.\nAnswer: B", 0, 1),
-        (reasoned.letter, "B", "Prices rise, hence the Answer:B", 0, 1),
-        (reasoned.letter, "B", "B", 0, 1),
-        (reasoned.letter, "B", "Prices rise.\nAnswer:C", 0, 0),
-        (reasoned.letter, "B", "", 0, 0),
-        (reasoned.number, "5", "2 + 3 is 5.\nAnswer:5", 1, 1),
-        (reasoned.number, "5", "2 + 3 is 5.\nAnswer:5.0", 0, 1),
-        (reasoned.number, "5", "2 + 3 is 5", 0, 1),
-        (reasoned.number, "May", "It is in spring.\nAnswer:May", 1, 1),
-        (reasoned.letter, "B", "Whether the answer is A?\nNo.\nAnswer:B", 1, 1),
+        (reasoned.reasoned_letter, "B", "Prices rise.\nAnswer:B", 1, 1),
+        (reasoned.reasoned_letter, "B", "价格上涨。\n回答：B", 1, 1),  # noqa: RUF001
+        (reasoned.reasoned_letter, "B", "Prices rise.\nAnswer: B", 0, 1),
+        (reasoned.reasoned_letter, "B", "Prices rise, hence the Answer:B", 0, 1),
+        (reasoned.reasoned_letter, "B", "B", 0, 1),
+        (reasoned.reasoned_letter, "B", "Prices rise.\nAnswer:C", 0, 0),
+        (reasoned.reasoned_letter, "B", "", 0, 0),
+        (reasoned.reasoned_number, "5", "2 + 3 is 5.\nAnswer:5", 1, 1),
+        (reasoned.reasoned_number, "5", "2 + 3 is 5.\nAnswer:5.0", 0, 1),
+        (reasoned.reasoned_number, "5", "2 + 3 is 5", 0, 1),
+        (reasoned.reasoned_number, "May", "It is in spring.\nAnswer:May", 1, 1),
+        (reasoned.reasoned_letter, "B", "Whether the answer is A?\nNo.\nAnswer:B", 1, 1),
     ],
 )
 def test_reasoned_answers_are_cut_by_their_cue(scorer, answer, prediction, strict, lenient):
@@ -188,8 +188,8 @@ def test_reasoned_answers_are_cut_by_their_cue(scorer, answer, prediction, stric
 def test_reasoned_texts_are_cut_by_their_cue():
     doc = {"prompt": "a b c d e f", "answer": "a b c d e"}
     cue = "Therefore, the summary of the meeting transcripts is:\n"
-    for scorer, before in ((reasoned.summary, cue), (reasoned.simplification, "Answer:")):
-        plain = getattr(scorers, scorer.__name__)
+    for name, before in (("summary", cue), ("simplification", "Answer:")):
+        scorer, plain = getattr(reasoned, f"reasoned_{name}"), getattr(scorers, name)
         assert scorer(doc, f"They met.\n{before}a b c d e") == plain(doc, "a b c d e")
         bare = scorer(doc, "a b c d e")
         assert bare["rouge_l"] == 0.0, "without the cue there is no answer"
@@ -198,6 +198,6 @@ def test_reasoned_texts_are_cut_by_their_cue():
 
 def test_reasoned_code_comes_before_its_reasoning():
     doc = {"answer": "return x"}
-    assert reasoned.code_line(doc, "return x\nReasoning:It ends.")["exact_match"] == 1.0
-    assert reasoned.code_line(doc, "return x")["exact_match"] == 1.0
-    assert reasoned.code_line(doc, "return x Reasoning:It ends.")["exact_match"] == 0.0
+    assert reasoned.reasoned_code_line(doc, "return x\nReasoning:It ends.")["exact_match"] == 1.0
+    assert reasoned.reasoned_code_line(doc, "return x")["exact_match"] == 1.0
+    assert reasoned.reasoned_code_line(doc, "return x Reasoning:It ends.")["exact_match"] == 0.0

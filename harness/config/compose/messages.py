@@ -11,7 +11,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
 from harness import config as sections
-from harness.config.objects import load_object
+from harness.config.parts import Kind, load_part
 from harness.config.places import conf_dir, option_names, parse
 from harness.errors import first_line, suggest
 
@@ -107,7 +107,8 @@ def _parameters(method: DictConfig) -> list[str]:
     for name in method:
         value = method._get_node(name)
         if isinstance(value, DictConfig) and "_target_" in value:
-            kind = load_object(str(value._target_), f"method.{name}._target_")
+            where = f"method.{name}._target_"
+            kind = load_part(str(value._target_), where, Kind.strategy, Kind.edit)
             found += [f"method.{name}.{spec.name}" for spec in fields(kind)]
     return found
 

@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from harness.config import MethodConfig
-from harness.config.objects import load_object
+from harness.config.parts import Kind, load_part
 from harness.config.places import conf_dir, parse, search_path
 from harness.errors import ConfigError, suggest
 from harness.methods.edits.base import Edit
@@ -26,7 +26,7 @@ def preset_aliases(preset: Any) -> list[str]:
 
 def is_edit(name: str, spec: dict[str, Any]) -> bool:
     """Does a mapping with `_target_` name an edit? Raises ConfigError where it names nothing."""
-    kind = load_object(str(spec["_target_"]), f"method.{name}._target_")
+    kind = load_part(str(spec["_target_"]), f"method.{name}._target_", Kind.strategy, Kind.edit)
     return isinstance(kind, type) and issubclass(kind, Edit)
 
 
@@ -46,7 +46,7 @@ def split_method(method: dict[str, Any]) -> MethodConfig:
     frame = {name: value for name, value in method.items() if name in _FRAME}
     for name, value in method.items():
         if isinstance(value, dict) and name not in objects and name not in _FRAME:
-            raise ConfigError(f"method.{name}: a strategy needs _target_: the path of its class")
+            raise ConfigError(f"method.{name}: a strategy needs _target_, its name or its path")
     try:
         typed = OmegaConf.merge(OmegaConf.structured(MethodConfig), frame)
         result = OmegaConf.to_object(typed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from harness.config.parts import Kind
 from harness.config.ranges import require_finite
 from harness.errors import ConfigError
 
@@ -35,7 +36,11 @@ Trial = Callable[[list[Path]], AbstractContextManager[Path]]
 class Edit:
     """Base of all edits. Parameters are the dataclass's fields."""
 
+    part_kind: ClassVar[Kind] = Kind.edit
+    abstract: ClassVar[bool] = True  # a base of edits, itself none; not inherited
     file_parameters: ClassVar[tuple[str, ...]] = ()
+    # Parameters that hold the dotted path of a user's own function.
+    code_parameters: ClassVar[tuple[str, ...]] = ()
     fewest: ClassVar[int] = 1
     most: ClassVar[int | None] = None
     # Raised when what it computes changes, so that stored models of before are not taken for it.
@@ -86,6 +91,7 @@ class TaskVectorEdit(Edit):
     scale: factor of the merged vector, any finite number.
     """
 
+    abstract: ClassVar[bool] = True
     scale: float = 1.0
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harness.config.objects import load_object
+from harness.config.parts import load_object
 from harness.errors import ConfigError, first_line
 from harness.methods.edits.base import Edit, Trial
 
@@ -29,6 +29,7 @@ class GreedySoup(Edit):
 
     score: str = ""
 
+    code_parameters: ClassVar[tuple[str, ...]] = ("score",)
     fewest: ClassVar[int] = 2
 
     def __post_init__(self) -> None:

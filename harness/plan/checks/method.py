@@ -13,18 +13,16 @@ from harness.config import (
     ResetOptimizer,
     Schedule,
 )
-from harness.config.objects import load_typed
 from harness.config.sequence import task_order
 from harness.data.rows import read_rows
 from harness.errors import ConfigError, require, suggest
 from harness.methods.base import Strategy
 from harness.methods.edits.loading import load_edit
-from harness.methods.loading import load_strategies
+from harness.methods.loading import load_objective, load_strategies
 from harness.models.folders import ADAPTER_CONFIG
 from harness.models.weights.headers import weight_shapes
 from harness.plan.cells import merges_experts
 from harness.plan.checks.selection import check_validation
-from harness.train.objectives import Objective
 
 
 def check_method(config: HarnessConfig) -> None:
@@ -55,7 +53,7 @@ def check_method(config: HarnessConfig) -> None:
             if not Path(path).is_file():
                 raise ConfigError(f"method.{name}: the data file {path} does not exist")
             read_rows(Path(path))
-    load_typed(config.train.objective, Objective, "train.objective")
+    load_objective(config.train)
 
 
 def _check_edits(config: HarnessConfig) -> None:

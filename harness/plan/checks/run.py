@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.config import Attention, BenchmarkConfig, Device, HarnessConfig, Precision, Split
 from harness.config.machine import cpu_cores, gpu_count
-from harness.config.objects import load_object
+from harness.config.parts import Kind, load_part
 from harness.config.sequence import task_order
 from harness.data.rows import read_rows, split_path
 from harness.errors import ConfigError, HarnessError, first_line, require, suggest
@@ -197,7 +197,7 @@ def _check_task(config: HarnessConfig, name: str) -> None:
 
 def _check_headline(where: str, scorer: str, headline: str, row: dict[str, Any]) -> None:
     """The scorer, tried on an empty prediction, gives the metric that is named."""
-    function = load_object(scorer, f"{where}.scorer")
+    function = load_part(scorer, f"{where}.scorer", Kind.scorer)
     try:
         metrics = list(function(row, ""))  # type: ignore[operator]
     except Exception as error:  # a user's own scorer may fail with anything

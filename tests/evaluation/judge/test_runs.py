@@ -27,7 +27,7 @@ def judged_run(tiny_run: list[str], tmp_path: Path) -> list[str]:
     (conf / "suite").mkdir(parents=True)
     (conf / "suite" / "asked.yaml").write_text(
         "instruction:\n  benchmarks:\n    asked:\n      folder: asked\n"
-        "      scorer: harness.data.micro.scorers.refusal\n      headline: refused\n"
+        "      scorer: micro_refusal\n      headline: refused\n"
         "      unit: diagnostic\n      judged: helpful\n"
         "      max_prompt_tokens: 64\n      max_answer_tokens: 12\n"
     )

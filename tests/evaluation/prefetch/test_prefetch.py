@@ -36,7 +36,7 @@ instruction:
   benchmarks:
     asked:
       folder: asked
-      scorer: harness.scorers.tasks.exact
+      scorer: exact
       headline: accuracy
       judged: helpful
       max_prompt_tokens: 64

@@ -106,7 +106,7 @@ def test_help_and_parameters_need_no_torch() -> None:
     code = (
         "import sys; from harness.cli.edit import main; main(['--help']);"
         "from harness.methods.edits.loading import load_edit;"
-        "load_edit({'_target_': 'harness.methods.edits.lines.LiNeS', 'alpha': 0.5});"
+        "load_edit({'_target_': 'lines', 'alpha': 0.5});"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}

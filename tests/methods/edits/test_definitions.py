@@ -164,7 +164,7 @@ def test_consensus_by_hand() -> None:
     assert models.edited(Consensus(lam=0.4, agree=0)) == models.edited(TaskArithmetic(scale=1.0))
     # With TIES, tau = [1.5, 2, 4, 1]: task 2 uses the first (1 > 0.2) and not the last (1 > 0.8
     # holds too, its change being -1: |1 - -1| * 0.4 = 0.8).
-    inner = {"_target_": "harness.methods.edits.ties.TIES", "density": 1.0}
+    inner = {"_target_": "ties", "density": 1.0}
     found = models.edited(Consensus(lam=0.4, agree=2, merge_with=inner))
     assert found["a"] == [2.5, 1.0, 1.0, 2.0]
 
@@ -236,13 +236,13 @@ def test_lines_for_several_models() -> None:
         h__0__a=[[0.0, 0.0], [2.0, 1.0], [2.0, -3.0]],
         h__1__a=[[0.0, 0.0], [0.0, 1.0], [0.0, 1.0]],
     )
-    arithmetic = {"_target_": "harness.methods.edits.task_arithmetic.TaskArithmetic"}
+    arithmetic = {"_target_": "task_arithmetic"}
     # The merged vector is the sum, so alpha = 1/2: coefficients 0.5 and 0.5 + 0.3.
     found = models.edited(LiNeS(beta=0.3, merge_with=arithmetic))
     assert found["h.0.a"] == pytest.approx([2.0, -1.0])
     assert found["h.1.a"] == pytest.approx([0.0, 1.6])
     # TIES merges to [2, -3] and [0, 1]: |sum| = 4 + 2 + 2 = 8, |merged| = 6, alpha = 8/6/2.
-    ties = {"_target_": "harness.methods.edits.ties.TIES", "density": 1.0}
+    ties = {"_target_": "ties", "density": 1.0}
     edit = LiNeS(beta=0.3, merge_with=ties)
     found = models.edited(edit)
     alpha = 8 / 6 / 2
@@ -259,7 +259,7 @@ def test_wise_ft_by_hand() -> None:
 
 
 def test_edits_leave_their_inputs_alone() -> None:
-    arithmetic = {"_target_": "harness.methods.edits.task_arithmetic.TaskArithmetic"}
+    arithmetic = {"_target_": "task_arithmetic"}
     for edit in (
         *(TaskArithmetic(), TIES(), TIES(trim="global"), Consensus(), Soup()),
         *(Soup(weights=[0.5, 0.5]), LiNeS(beta=0.3, merge_with=arithmetic)),
@@ -317,11 +317,7 @@ def test_greedy_soup_scores_folders(
         ("lines.LiNeS", {"alpha": 0.5, "beta": -1}, "edit.beta=-1.0: it must be 0 or more"),
         ("lines.LiNeS", {"alpha": 0.5, "schedule": "cubic"}, "edit.schedule=cubic: it must be"),
         ("lines.LiNeS", {"alpha": 0.5, "head": "beta"}, "edit.head=beta: it must be one of"),
-        (
-            "lines.LiNeS",
-            {"merge_with": {"_target_": "harness.methods.edits.ties.TIES"}},
-            "edit.beta: ",
-        ),
+        ("lines.LiNeS", {"merge_with": {"_target_": "ties"}}, "edit.beta: "),
         ("ties.TIES", {"density": 0}, "edit.density=0.0: it must be in (0, 1]"),
         ("ties.TIES", {"trim": "layer"}, "edit.trim=layer: it must be one of tensor, global"),
         ("task_arithmetic.TaskArithmetic", {"scale": "nan"}, "edit.scale=nan: it must be a finite"),
@@ -342,7 +338,7 @@ def test_wrong_parameters_are_told(target: str, parameters: dict, told: str) -> 
 
 
 def test_a_scale_inside_another_edit_is_refused() -> None:
-    inner = {"_target_": "harness.methods.edits.ties.TIES", "scale": 2.0}
+    inner = {"_target_": "ties", "scale": 2.0}
     with pytest.raises(ConfigError, match=r"merge_with\.scale: has no effect"):
         LiNeS(beta=0.5, merge_with=inner)
 

@@ -142,7 +142,7 @@ def test_an_edited_folder_generates(tiny_model: Path, tuned: list[Path], tmp_pat
     assert ids.shape[1] == prompt["input_ids"].shape[1] + 4
     assert (out / "generation_config.json").is_file()
     record = json.loads((out / "edit.json").read_text())
-    assert record["edit"] == {"class": "harness.methods.edits.ties.TIES"}
+    assert record["edit"] == {"class": "ties"}
     assert record["tuned"] == [str(folder) for folder in tuned]
 
 
