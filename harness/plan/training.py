@@ -7,12 +7,13 @@ from harness.config import HarnessConfig, LossNorm, Schedule
 from harness.config.plain import identity, plain_identity
 from harness.config.sequence import widest_limits
 from harness.data.rows import read_rows, split_path
-from harness.methods.loading import load_objective, load_strategies
+from harness.methods.loading import load_strategies
 from harness.models.folders import ADAPTER_CONFIG
 from harness.plan.cells import merges_experts
 from harness.plan.editing import EditNodes
 from harness.store.keys import FileHashes, digest, node_key
 from harness.store.work import Node, Spec
+from harness.train.objectives import load_objective
 
 # What a schedule's model is trained from and on; also the label of one model for all tasks.
 ALL_TASKS = "all tasks"
