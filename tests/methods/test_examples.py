@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import harness
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 EXAMPLES = Path(__file__).parent / "examples"
 QUICK = ("train.max_steps=4", "eval.limit=1", "eval.stage0=false", "eval.past=ends")
@@ -30,9 +32,16 @@ def same(left: Path, right: Path) -> bool:
     return all(bool((first[name] == second[name]).all()) for name in first)
 
 
-def distance(left: Path, right: Path) -> float:
-    first, second = weights(left), weights(right)
-    return float(sum(((first[name] - second[name]) ** 2).sum() for name in first))
+def states(folder: Path, data: Path) -> torch.Tensor:
+    """Hidden states behind block 1 at the last token of the second task's training prompts."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    found = []
+    for row in json.loads((data / "count" / "train.json").read_text()):
+        ids = torch.tensor([tokenizer(row["prompt"])["input_ids"]])
+        with torch.no_grad():
+            found.append(model(ids, output_hidden_states=True).hidden_states[1][0, -1])
+    return torch.stack(found)
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +55,19 @@ def plain(
     return run, stages(place / "store", run)
 
 
-def test_hidden_distance(plain: tuple[list[str], list[Path]], tmp_path: Path) -> None:
-    """The second task stays nearer to where it began."""
+def test_hidden_distance(
+    plain: tuple[list[str], list[Path]], tiny_data: Path, tmp_path: Path
+) -> None:
+    """In the second task hidden states stay nearer to where they began."""
     run, (first, second) = plain
     chosen = "+method.near={_target_: hidden_distance.HiddenDistance, strength: 1000, layer: 1}"
     ours = stages(tmp_path, run, chosen)
     assert same(ours[0], first)
-    assert distance(ours[1], ours[0]) < 0.9 * distance(second, first)
+    before = states(first, tiny_data)
+    moved = [
+        float((states(after, tiny_data) - before).pow(2).mean()) for after in (ours[1], second)
+    ]
+    assert moved[0] < 0.5 * moved[1]
 
 
 def test_latest_rows(plain: tuple[list[str], list[Path]], tmp_path: Path) -> None:

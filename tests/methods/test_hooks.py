@@ -9,10 +9,12 @@ from typing import ClassVar
 import pytest
 from conftest import harness
 
+from harness.config.compose.compose import load
 from harness.config.parts import Kind, load_part, names
 from harness.errors import ConfigError
 from harness.methods import Needs, Strategy
 from harness.methods.hooks import HOOKS, OTHER_NAMES, check_hooks
+from harness.plan.checks.run import validate
 
 
 def told(kind: type[Strategy]) -> str:
@@ -150,11 +152,9 @@ class Mine(Strategy):
 """
 
 
-@pytest.mark.parametrize("verb", ["run", "plan"])
-def test_the_command_line_tells_it(verb: str, tiny_run: list[str], tmp_path: Path) -> None:
+def test_the_command_line_tells_it(tiny_run: list[str], tmp_path: Path) -> None:
     (tmp_path / "my_strategies.py").write_text(STRATEGY)
-    chosen = [*tiny_run, "+method.mine={_target_: my_strategies.Mine}"]
-    done = harness(*([] if verb == "run" else [verb]), *chosen, cwd=tmp_path)
+    done = harness(*tiny_run, "+method.mine={_target_: my_strategies.Mine}", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.strip() == (
         "error: method.mine: Mine.edit_gradient is no hook; the hook is gradients(self, stage) "
@@ -178,25 +178,26 @@ class Mine(Strategy):
 
 
 def test_attention_weights_need_eager_attention_and_layers_that_are_there(
-    tiny_run: list[str], tmp_path: Path
+    tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "my_strategies.py").write_text(READS_ATTENTION)
+    (tmp_path / "reads_attention.py").write_text(READS_ATTENTION)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    chosen, eager = "+method.mine={_target_: reads_attention.Mine}", "model.attention=eager"
 
     def line(*more: str) -> str:
-        chosen = "+method.mine={_target_: my_strategies.Mine}"
-        done = harness("plan", *tiny_run, chosen, *more, cwd=tmp_path)
-        return done.stderr.strip() if done.returncode == 2 else f"exit {done.returncode}"
+        with pytest.raises(ConfigError) as caught:
+            validate(load([*tiny_run, chosen, *more]))
+        return str(caught.value)
 
     assert line() == (
-        "error: method.mine reads attention weights, which model.attention=sdpa does not give; "
+        "method.mine reads attention weights, which model.attention=sdpa does not give; "
         "use model.attention=eager"
     )
-    eager = "model.attention=eager"
     assert line(eager, "+method.mine.layer=2") == (
-        "error: method.mine reads attentions of layer 2; the model has 0 to 1"
+        "method.mine reads attentions of layer 2; the model has 0 to 1"
     )
     assert "reads hidden_states of layer 9" in line(eager, "+method.mine.layer=9")
-    assert line(eager, "+method.mine.layer=-1") == "exit 0"
+    validate(load([*tiny_run, chosen, eager, "+method.mine.layer=-1"]))
 
 
 def test_the_public_face_needs_no_torch() -> None:

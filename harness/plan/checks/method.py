@@ -19,6 +19,7 @@ from harness.config import (
 from harness.config.sequence import task_order
 from harness.data.rows import read_rows
 from harness.errors import ConfigError, require, suggest
+from harness.methods.base import Strategy
 from harness.methods.edits.loading import load_edit
 from harness.methods.loading import load_strategies
 from harness.methods.needs import Adapter, Needs
@@ -51,7 +52,7 @@ def check_method(config: HarnessConfig) -> None:
     if method.adapter is not None:
         _check_adapter(method.adapter, config.train.reset_optimizer)
         _check_targets(method.adapter.targets, config.model)
-    _check_stack(config, {name: strategy.needs() for name, strategy in strategies.items()})
+    _check_stack(config, strategies)
     for name, strategy in strategies.items():
         for path in strategy.key_inputs([]).files:
             if not Path(path).is_file():
@@ -85,8 +86,9 @@ def _check_edits(config: HarnessConfig) -> None:
                 ) from error
 
 
-def _check_stack(config: HarnessConfig, needs: dict[str, Needs]) -> None:
-    """What strategies say about adapters, about each other and about the run, by their names."""
+def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None:
+    """What strategies say about adapters, about each other and about the run."""
+    needs = {name: strategy.needs() for name, strategy in strategies.items()}
     _check_order(needs)
     _check_groups(needs)
     for name, own in needs.items():
