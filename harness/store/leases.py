@@ -11,8 +11,6 @@ may be removed, only
   may differ by minutes). A network file system may show a beat up to a minute late;
 - when its file is gone: its holder gave it back, or somebody found it dead. A holder that was
   silent too long and wakes up sees that, and publishes nothing more.
-
-HARNESS_HOST replaces a machine's name; two machines must not share one.
 """
 
 import json
@@ -20,7 +18,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +26,7 @@ from typing import Any
 
 from harness.errors import StageFailed
 from harness.store.files import write_json
+from harness.store.processes import ended, machine, this_process
 
 SILENCE_SECONDS = 600.0
 BEATS = 20  # beats in the time that a lease may be silent
@@ -50,15 +48,14 @@ class Leases:
         """A lease of this process, which beats until the context ends; yields its token. Raises
         DataError where it cannot be written."""
         token = secrets.token_hex(8)
-        file = write_json(self._file(token), _this_process() | {"silence": self.silence})
-        ended = threading.Event()
-        seconds = self.silence / BEATS
-        beat = threading.Thread(target=_beat, args=(file, ended, seconds), daemon=True)
+        file = write_json(self._file(token), this_process() | {"silence": self.silence})
+        over = threading.Event()
+        beat = threading.Thread(target=_beat, args=(file, over, self.silence / BEATS), daemon=True)
         beat.start()
         try:
             yield token
         finally:
-            ended.set()
+            over.set()
             beat.join()
             file.unlink(missing_ok=True)
 
@@ -68,8 +65,8 @@ class Leases:
         file = self._file(token)
         try:
             said = self._read(token)
-            here = said.get("machine") == _machine()
-            dead = _ended(said["pid"], said["start"]) if here else None
+            here = said.get("machine") == machine()
+            dead = ended(said["pid"], said["start"]) if here else None
             if dead is None:
                 dead = self._now() - file.stat().st_mtime > said.get("silence", self.silence)
         except FileNotFoundError:
@@ -125,43 +122,7 @@ class Leases:
             probe.unlink(missing_ok=True)
 
 
-def _beat(file: Path, ended: threading.Event, seconds: float) -> None:
-    while not ended.wait(seconds):
+def _beat(file: Path, over: threading.Event, seconds: float) -> None:
+    while not over.wait(seconds):
         with suppress(OSError):  # gone: `require` says so; or out of reach for a while
             os.utime(file)
-
-
-def _this_process() -> dict[str, Any]:
-    pid = os.getpid()
-    host = os.environ.get("HARNESS_HOST") or socket.gethostname()
-    return {"host": host, "machine": _machine(), "pid": pid, "start": _start_of(pid)}
-
-
-def _machine() -> str:
-    """Where process numbers mean the same: this start of this machine, and in it the namespace of
-    process numbers (containers have their own)."""
-    if name := os.environ.get("HARNESS_HOST"):
-        return name
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-
-
-def _ended(pid: int, start: int) -> bool | None:
-    """Is a process of this machine gone? None where it hides (other users' may)."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    try:
-        return _start_of(pid) != start
-    except OSError:
-        return None
-
-
-def _start_of(pid: int) -> int | None:
-    """When a process started, in clock ticks since its machine did (numbers are used again); None
-    for one that has ended and only waits to be reaped."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
