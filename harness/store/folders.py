@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from harness.errors import ConfigError
@@ -21,7 +22,7 @@ def appearing(out: Path) -> Iterator[Path]:
     place = out.absolute()
     require_writable(place.parent, f"--out {out}")
     leases = Leases(place.parent, f".{place.name}.")
-    leases.sweep(place.parent.glob(f".{place.name}.*"))
+    leases.sweep(place.parent.glob(f".{escape(place.name)}.*"))
     with leases.taken() as token, filled(place, leases, token) as working:
         yield working
 

@@ -21,6 +21,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Leases:
             here = said.get("machine") == machine()
             dead = ended(said["pid"], said["start"]) if here else None
             if dead is None:
-                dead = self._now() - file.stat().st_mtime > said.get("silence", self.silence)
+                dead = self._silent_for(token) > said.get("silence", self.silence)
         except FileNotFoundError:
             return True
         if dead:
@@ -85,12 +86,13 @@ class Leases:
             )
 
     def holder(self, token: str) -> str:
-        """Who holds a lease, for a message."""
+        """Who holds a lease, for a message; and since when it is silent, if for long."""
         try:
-            said = self._read(token)
+            said, minutes = self._read(token), self._silent_for(token) / 60
         except OSError:
-            said = {}
-        return f"process {said['pid']} on {said['host']}" if said else "another process"
+            return "another process"
+        who = f"process {said.get('pid', '?')} on {said.get('host', '?')}"
+        return who if minutes < 2 else f"{who}, silent for {minutes:.0f} minutes"
 
     def sweep(self, folders: Iterable[Path]) -> None:
         """Remove those folders (`.<name>.<token>`) whose lease is gone, and dead leases."""
@@ -98,7 +100,7 @@ class Leases:
             token = path.name.rpartition(".")[2]
             if _TOKEN.fullmatch(token) and path.is_dir() and self.gone(token):
                 shutil.rmtree(path, ignore_errors=True)
-        for file in self.folder.glob(f"{self.prefix}*{SUFFIX}"):
+        for file in self.folder.glob(f"{escape(self.prefix)}*{SUFFIX}"):
             token = file.name.removeprefix(self.prefix).removesuffix(SUFFIX)
             if _TOKEN.fullmatch(token):
                 self.gone(token)
@@ -112,12 +114,12 @@ class Leases:
         except ValueError:  # not written here: only its age counts
             return {}
 
-    def _now(self) -> float:
-        """The time on the file system's own clock."""
+    def _silent_for(self, token: str) -> float:
+        """Seconds since the last beat, on the file system's own clock."""
         probe = self.folder / f"{self.prefix}{secrets.token_hex(8)}.clock"
         try:
             probe.touch()
-            return probe.stat().st_mtime
+            return probe.stat().st_mtime - self._file(token).stat().st_mtime
         finally:
             probe.unlink(missing_ok=True)
 

@@ -5,6 +5,7 @@ HARNESS_HOST replaces the machine in this; two machines must not share a name.
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ def this_process() -> dict[str, Any]:
 
 def machine() -> str:
     """Where process numbers mean the same: this start of this machine, and in it the namespace of
-    process numbers (containers have their own)."""
+    process numbers (containers have their own), as far as the kernel tells them."""
     if name := os.environ.get("HARNESS_HOST"):
         return name
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    with suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
 
 
 def ended(pid: int, start: int) -> bool | None:

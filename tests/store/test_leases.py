@@ -160,6 +160,7 @@ def test_the_limit_of_a_lease_is_ten_minutes_on_the_file_systems_clock(tmp_path:
         os.utime(file, (time.time() - 580,) * 2)
         store.sweep_leftovers()
         assert folder.exists()
+        assert store.holder(*NODE) == f"process {process.pid} on far, silent for 10 minutes"
         os.utime(file, (time.time() - 620,) * 2)
         store.sweep_leftovers()
         assert not folder.exists()
