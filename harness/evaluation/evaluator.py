@@ -17,7 +17,7 @@ from harness.evaluation.floors import floors
 from harness.evaluation.material import read_material, store_parts
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import write_material, write_task
-from harness.models.adapters import load_stage
+from harness.models.adapters.stages import load_stage
 from harness.models.loading import load_prompts
 from harness.store.files import write_atomically, write_json
 from harness.store.keys import digest

@@ -1,23 +1,21 @@
-"""Helper process: count tokens, which needs transformers. JSON on stdin, JSON on stdout."""
+"""Helper process: count tokens, which needs transformers."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from harness.config import from_plain
+from harness.store.helper import answer
 
 
-def main() -> None:
-    """Read {"config", "requests": [{"data", "task", "shown"}]}; print a
-    list with, for each request, {"rows", "tokens", "longest_prompt"}: tokens of an epoch under the
-    task's limits, and the uncut length of the longest prompt with its demonstrations."""
+def count_tokens(asked: dict[str, Any]) -> list[dict[str, int]]:
+    """{"config", "requests": [{"data", "task", "shown"}]} -> for each request {"rows", "tokens",
+    "longest_prompt"}: tokens of an epoch under the task's limits, and the uncut length of the
+    longest prompt with its demonstrations."""
     from harness.models.loading import load_prompts
 
-    asked = json.load(sys.stdin)
     config = from_plain(asked["config"])
     prompts = load_prompts(config.model, config.model.path)
-    json.dump([_count(request, config, prompts) for request in asked["requests"]], sys.stdout)
+    return [_count(request, config, prompts) for request in asked["requests"]]
 
 
 def _count(request: dict[str, Any], config: Any, prompts: Any) -> dict[str, int]:
@@ -37,4 +35,4 @@ def _count(request: dict[str, Any], config: Any, prompts: Any) -> dict[str, int]
 
 
 if __name__ == "__main__":
-    main()
+    answer(count_tokens)

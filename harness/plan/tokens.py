@@ -1,8 +1,6 @@
 """Token counts for the parent, measured once in a helper process and remembered in the store."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,11 @@ from harness.config.plain import plain
 from harness.data.encoding import rough_tokens
 from harness.data.order import steps_per_epoch
 from harness.data.rows import read_rows
-from harness.errors import ConfigError, StageFailed
+from harness.errors import ConfigError
 from harness.models.folders import folder_description
 from harness.models.hub import cached_description
 from harness.store.files import write_json
+from harness.store.helper import call
 from harness.store.keys import digest
 from harness.store.store import Store
 from harness.store.work import Node, Plan
@@ -117,14 +116,5 @@ def _name(config: HarnessConfig, store: Store, plan: Plan, request: Request) -> 
 
 
 def _measure(config: HarnessConfig, requests: list[Request]) -> list[dict[str, int]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.plan.count_tokens"],
-        input=json.dumps({"config": plain(config), "requests": requests}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        cause = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise StageFailed(f"counting tokens failed: {cause}")
-    return json.loads(done.stdout)
+    request = {"config": plain(config), "requests": requests}
+    return call("harness.plan.count_tokens", request, "counting tokens")

@@ -138,11 +138,11 @@ class _Walk:
             while pending:
                 wanted = [(node.kind, node.key) for node in pending]
                 with self.store.locks(wanted) as held:
-                    free = set(held)
+                    free = set(held.nodes)
                     mine = [node for node in pending if (node.kind, node.key) in free]
                     ready = self._ready(mine)
                     if ready:
-                        self._launch(ready, display)
+                        self._launch(ready, display, held.token)
                 if not ready:
                     busy = pending[0]
                     display.current = f"waiting for {self.store.holder(busy.kind, busy.key)}"
@@ -175,10 +175,11 @@ class _Walk:
             if self.store.done("train", after.key):
                 shutil.rmtree(self.store.path("train", before.key) / TRANSIENT, ignore_errors=True)
 
-    def _launch(self, nodes: list[Node], display: Display) -> None:
+    def _launch(self, nodes: list[Node], display: Display, lease: str) -> None:
         device, world, threads = machine(self.config.engine)
         job: dict[str, Any] = {
             "store": str(self.store.root),
+            "lease": lease,
             "config": plain(self.config),
             "nodes": [node.to_json() for node in nodes],
             "device": device,

@@ -94,7 +94,7 @@ class Worker:
             with self._writing(node) as folder:
                 train_task(job, folder, self.rank, lambda i, n: self._say(node, i / n))
         else:
-            folder = self.store.working_path("train", node["key"], self.job["parent_pid"])
+            folder = self.store.working_path("train", node["key"], self.job["lease"])
             train_task(job, folder, self.rank, lambda i, n: None)
         self.rank.barrier()
 
@@ -171,7 +171,7 @@ class Worker:
             "threads": self.job["threads"],
             "versions": versions(),
         }
-        return self.store.writing(node["kind"], node["key"], about, self.job["parent_pid"])
+        return self.store.writing(node["kind"], node["key"], about, self.job["lease"])
 
     def _say(self, node: dict[str, Any], done: float) -> None:
         with self.events.open("a") as stream:
