@@ -3,10 +3,12 @@
 from typing import Any
 
 import torch
+from lm_eval.api.model import CacheHook
 from lm_eval.models.huggingface import HFLM
 from torch import Tensor
 
 from harness.data.encoding import PromptFormat
+from harness.store.listener import SILENT, Listener
 
 
 class HarnessLM(HFLM):
@@ -22,10 +24,12 @@ class HarnessLM(HFLM):
         self.prompts = prompts
         self.start_counting(None)
 
-    def start_counting(self, prompt_limit: int | None) -> None:
-        """Before a benchmark: bound its generations' prompts, and count requests from 0."""
+    def start_counting(self, prompt_limit: int | None, listener: Listener = SILENT) -> None:
+        """Before a benchmark: bound its generations' prompts, count requests from 0, and tell the
+        listener of every one that is answered."""
         self.prompt_limit = prompt_limit
         self._requests = self._cut = 0
+        self.cache_hook = _Answered(listener)
 
     def counted(self) -> dict[str, float]:
         """Requests since `start_counting` (a choice of an item is one), and the share whose prompt
@@ -78,12 +82,18 @@ class HarnessLM(HFLM):
             mask[index, place] = 1
         return ids, mask
 
+    def generate_until(self, requests: list[Any], *args: Any, **kwargs: Any) -> list[str]:
+        """Generate for every request; the listener hears of each answer."""
+        self.cache_hook.expected += len(requests)
+        return super().generate_until(requests, *args, **kwargs)
+
     def _loglikelihood_tokens(
         self, requests: list[tuple[Any, list[int], list[int]]], *args: Any, **kwargs: Any
     ) -> list[tuple[float, bool]]:
         """Likelihoods; lm-eval keeps the last tokens of context and continuation that fit."""
         lengths = [len(context) + len(continuation) for _, context, continuation in requests]
         self._requests += len(lengths)
+        self.cache_hook.expected += len(lengths)
         self._cut += sum(length > self.max_length + 1 for length in lengths)
         return super()._loglikelihood_tokens(requests, *args, **kwargs)
 
@@ -95,3 +105,17 @@ class HarnessLM(HFLM):
         eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
         texts = [text for text in stop if text != eos]
         return super()._model_generate(context, max_length, texts, **kwargs)
+
+
+class _Answered(CacheHook):
+    """Where lm-eval leaves every single answer: it counts them, of so many expected."""
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(None)
+        self.listener = listener
+        self.done = self.expected = 0
+
+    def add_partial(self, *answer: Any) -> None:
+        """Called by lm-eval after each request."""
+        self.done += 1
+        self.listener.update(self.done, max(self.done, self.expected))
