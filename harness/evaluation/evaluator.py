@@ -35,6 +35,7 @@ class Evaluator:
         from datasets import config as datasets_settings
 
         from harness.evaluation.language_model import HarnessLM
+        from harness.generation.hf import HuggingFaceBackend
 
         # Else every local file that is opened asks the network, for statistics, and waits for it.
         datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
@@ -42,7 +43,13 @@ class Evaluator:
         self.config = config
         model = load_stage(config.model, source, config.engine.precision.value)
         prompts = load_prompts(config.model, source)
-        self.lm = HarnessLM(model.to(device).eval(), prompts, config.eval.batch_size)
+        backend = HuggingFaceBackend(
+            model.to(device).eval(),
+            prompts.tokenizer,
+            prompts.eos_token_id,
+            config.eval.batch_size,
+        )
+        self.lm = HarnessLM(backend, prompts)
 
     def score(self, asked: Evaluation, folder: Path, listener: Listener = SILENT) -> None:
         """Run a benchmark; writes its lm-eval task, scores and predictions. The listener hears of
