@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-from harness.config import HarnessConfig
 from harness.config.plain import plain
 from harness.store.records import Json
 from harness.store.store import MANIFEST, Store
@@ -50,7 +49,7 @@ def _reason(work: Work, done: Sequence[Json]) -> str:
         if _place(manifest) == _place(described) and _run(manifest["identity"]) == _run(now)
     ]
     changes = min(found, key=len, default={})
-    told = [_told(name, *changes[name]) for name in changes if not _follows(name, described)]
+    told = [_told(name, *changes[name], work) for name in changes if not _follows(name, described)]
     told = list(dict.fromkeys(told))
     more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
     return f"{work.label} again: {'; '.join(told[:MOST_TOLD])}{more}" if told else ""
@@ -103,31 +102,36 @@ def _follows(name: str, described: Json) -> bool:
     )
 
 
-def _told(name: str, old: Any, new: Any) -> str:
+def _told(name: str, old: Any, new: Any, work: Work) -> str:
     """One change in words."""
-    words = [part for part in name.split(".") if part not in _SILENT and not part.isdigit()]
-    short = ".".join(words)
+    path = name.split(".")
+    path = path[2:] if path[0] == "parts" else path
+    inside = next((index for index, part in enumerate(path) if part.isdigit()), len(path))
+    words = [part for part in path[:inside] if part not in _SILENT]
+    short = ".".join("method" if word == "strategies" else word for word in words)
     if name.endswith(".source") and isinstance(new, tuple):
         return f"{words[-2]} {new[0]} changed (its source)"
-    if name.endswith((".key", ".sha256")) or any(part.isdigit() for part in name.split(".")[1:-2]):
+    if inside < len(path) or path[-1] in ("key", "sha256"):
         return f"{short} changed"
-    return f"{short} {_value(old, short)} -> {_value(new, short)}"
+    values = (_default(name, work) if value is DEFAULT else value for value in (old, new))
+    return f"{short} {' -> '.join(_short(value) for value in values)}"
 
 
-def _value(value: Any, name: str) -> str:
-    if value is DEFAULT:
-        value = _default(name)
+def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
-def _default(name: str) -> Any:
-    """The default of a key of the configuration, where there is such a key and it has one."""
-    section, _, key = name.partition(".")
-    factory = {spec.name: spec.default_factory for spec in fields(HarnessConfig)}.get(section)
-    if not isinstance(factory, type):
-        return DEFAULT
-    for spec in fields(factory):
-        if spec.name == key and spec.default is not MISSING:
-            return plain(spec.default)
-    return DEFAULT
+def _default(name: str, work: Work) -> Any:
+    """The default of a field of a record, for which a name in an identity stands."""
+    value: Any = work
+    default: Any = MISSING
+    for part in name.split("."):
+        if is_dataclass(value):
+            default = next((s.default for s in fields(value) if s.name == part), MISSING)
+            value = getattr(value, part, None)
+        elif isinstance(value, tuple) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return DEFAULT
+    return DEFAULT if default is MISSING else plain(default)
