@@ -4,7 +4,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,16 @@ from harness.data.demonstrations import Shown
 from harness.data.randomness import seed_everything
 from harness.data.rows import read_rows
 from harness.evaluation.floors import floors
+from harness.evaluation.item_scores import checked_items
 from harness.evaluation.material import read_material, store_parts
-from harness.evaluation.scores import collect
+from harness.evaluation.scores import Prediction, collect, in_own_units, require_scores
 from harness.evaluation.task_yaml import write_material, write_task
 from harness.models.adapters import load_stage
 from harness.models.loading import load_prompts
 from harness.store.files import write_atomically, write_json
 from harness.store.keys import digest
-
-SCORES, PREDICTIONS, DETAILS = "scores.json", "predictions.jsonl", "details.json"
+from harness.store.layout import DETAILS, PREDICTIONS, SCORES, SUITES, cache_place
+from harness.store.scores import SCORE_UNIT, ScoreRow
 
 
 class Evaluator:
@@ -42,7 +43,10 @@ class Evaluator:
         self.lm = HarnessLM(model.to(device).eval(), prompts, config.eval.batch_size)
 
     def score(self, spec: dict[str, Any], folder: Path, progress: Callable[[], None]) -> None:
-        """Run the benchmark of a node's `spec`; writes its lm-eval task, scores and predictions."""
+        """Run the benchmark of a node's `spec`; writes its lm-eval task, scores and predictions.
+
+        Raises StageFailed, before anything is written, where a score is none.
+        """
         from lm_eval.evaluator import evaluate
 
         # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.
@@ -51,12 +55,11 @@ class Evaluator:
         with _undisturbed():
             tasks = self._load_tasks(spec, folder)
             self._apply_sampling(tasks, spec["temperature"])
-            results = evaluate(
-                self.lm, tasks, limit=spec["limit"], bootstrap_iters=0, log_samples=True
-            )
-        average = spec["what"].get("average", "subtasks")
-        lowest = floors(tasks["tasks"], results["samples"], by_items=average == "items")
-        rows, predictions = collect(results, spec["benchmark"], average, lowest)
+            with _looked_at(tasks, spec):
+                results = evaluate(
+                    self.lm, tasks, limit=spec["limit"], bootstrap_iters=0, log_samples=True
+                )
+        rows, predictions = _rows(results, tasks, spec)
         write_json(folder / SCORES, rows)
         write_json(folder / DETAILS, self.lm.counted())
         lines = (json.dumps(item, ensure_ascii=False, sort_keys=True) for item in predictions)
@@ -88,7 +91,7 @@ class Evaluator:
 
     def _shared(self) -> Path:
         """Where the rows lie that nodes have in common."""
-        return Path(self.config.store.root).absolute() / "cache" / "suites"
+        return cache_place(self.config.store.root, SUITES).absolute()
 
     def _write_rows(self, spec: dict[str, Any], folder: Path) -> None:
         """The task of a TRACE-format file, solved rows put before every prompt."""
@@ -101,6 +104,31 @@ class Evaluator:
             ]
             data = write_json(self._shared() / f"{digest(rows)}.json", rows)
         write_task(folder, spec["benchmark"], data, spec["what"], spec.get("cut"))
+
+
+def _looked_at(tasks: dict[str, Any], spec: dict[str, Any]) -> AbstractContextManager[None]:
+    """Look at what our own scoring, or a user's, gives for each item. The scores of lm-eval's own
+    tasks are looked at as a whole: an item of theirs may have none."""
+    what = spec["what"]
+    scorer = what.get("source") or what.get("scorer")
+    if spec["data"] is None or scorer is None:
+        return nullcontext()
+    unit = what.get("unit", SCORE_UNIT)
+    return checked_items(tasks["tasks"], spec["benchmark"], scorer, unit)
+
+
+def _rows(
+    results: dict[str, Any], tasks: dict[str, Any], spec: dict[str, Any]
+) -> tuple[list[ScoreRow], list[Prediction]]:
+    """Score rows and predictions of a benchmark. Raises StageFailed where a score is none."""
+    name, what = spec["benchmark"], spec["what"]
+    average = what.get("average", "subtasks")
+    lowest = floors(tasks["tasks"], results["samples"], by_items=average == "items")
+    rows, predictions = collect(results, name, average, lowest, what.get("unit", SCORE_UNIT))
+    if spec["data"] is None:
+        rows = in_own_units(rows, what["headline"])
+    require_scores(rows, name, what["headline"], what.get("filter", "none"))
+    return rows, predictions
 
 
 def _built_in(what: dict[str, Any]) -> dict[str, Any]:

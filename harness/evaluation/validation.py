@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.config import HarnessConfig
 from harness.evaluation.datasets_cache import local_cache
-from harness.evaluation.evaluator import SCORES, Evaluator
+from harness.evaluation.evaluator import Evaluator
+from harness.store.layout import DATASETS, SCORES, cache_place
 
 Score = Callable[[Path], float]
 
@@ -25,7 +26,7 @@ def validation_score(config: HarnessConfig, specs: Sequence[dict[str, Any]], dev
 
 
 def _headline(evaluator: Evaluator, spec: dict[str, Any]) -> float:
-    cache = Path(evaluator.config.store.root).absolute() / "cache" / "datasets"
+    cache = cache_place(evaluator.config.store.root, DATASETS).absolute()
     with tempfile.TemporaryDirectory() as place, local_cache(cache):
         evaluator.score(spec, Path(place), lambda: None)
         rows = json.loads((Path(place) / SCORES).read_text())

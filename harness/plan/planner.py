@@ -21,12 +21,14 @@ from harness.evaluation.material import rows_file, source_folder
 from harness.plan.cells import reported_schedule, suite_stages, target_cells
 from harness.plan.training import TrainingNodes
 from harness.store.keys import FileHashes, digest, node_key
+from harness.store.scores import Settings
 from harness.store.work import Cell, Node, Plan, Spec
 
 
-def make_plan(config: HarnessConfig, hashes: FileHashes, overrides: str = "") -> Plan:
-    """Plan a validated configuration. `hashes` remembers file hashes between calls."""
-    return _Planner(config, hashes).plan(overrides)
+def make_plan(config: HarnessConfig, hashes: FileHashes, settings: Settings | None = None) -> Plan:
+    """Plan a validated configuration. `hashes` remembers file hashes between calls; `settings`
+    are what tells the run apart in tables."""
+    return _Planner(config, hashes).plan(settings)
 
 
 class _Planner:
@@ -41,7 +43,7 @@ class _Planner:
         self.baselines: dict[tuple[str, str], str] = {}
         self.cells: list[Cell] = []
 
-    def plan(self, overrides: str) -> Plan:
+    def plan(self, settings: Settings | None = None) -> Plan:
         total = len(self.order)
         targets = target_cells(self.config, total)
         with_suites = set(suite_stages(self.config, total))
@@ -54,7 +56,7 @@ class _Planner:
             if stage in with_suites:
                 self._suites(stage, model)
         self.nodes |= self.judgements
-        return Plan(self._run(overrides), list(self.nodes.values()), self.cells)
+        return Plan(self._run(settings), list(self.nodes.values()), self.cells)
 
     def _target(self, stage: int, model: Spec, column: int) -> None:
         name = self.order[column]
@@ -228,7 +230,7 @@ class _Planner:
             )
         )
 
-    def _run(self, overrides: str) -> Spec:
+    def _run(self, settings: Settings | None) -> Spec:
         config = self.config
         about = {
             "experiment": config.experiment,
@@ -249,7 +251,7 @@ class _Planner:
             "seed": config.seed,
             "run": digest({**content, "seed": config.seed}),
             "group": digest(unseeded),
-            "variant": overrides,
+            "settings": settings or {},
             "model_key": self.training.initial_model()["key"],
         }
 
@@ -258,7 +260,7 @@ class _Planner:
         if self.config.seed == 0:
             return {"keys": list(self.nodes), "method": self.config.method.name}
         seed, self.config.seed = self.config.seed, 0
-        twin = _Planner(self.config, self.hashes).plan("")
+        twin = _Planner(self.config, self.hashes).plan()
         self.config.seed = seed
         return {"keys": [node.key for node in twin.nodes], "method": self.config.method.name}
 

@@ -20,9 +20,12 @@ from harness.plan.checks.inputs import require_inputs
 from harness.plan.checks.run import check_outputs, validate
 from harness.plan.planner import make_plan
 from harness.plan.tokens import check_demonstrations
-from harness.results.build import rebuild_table, record_run
+from harness.results.build import rebuild_table
+from harness.results.records import record_run
 from harness.run.launch.local import WorkerGroup
-from harness.store.store import TRANSIENT, Store
+from harness.store.layout import CACHE, LOGS, TABLE, TRAINING, TRANSIENT
+from harness.store.scores import Settings
+from harness.store.store import Store
 from harness.store.work import Node, Plan
 
 WAIT_SECONDS = 1.0
@@ -31,7 +34,7 @@ WAIT_SECONDS = 1.0
 @dataclass
 class Outcome:
     """What a run did. `found`: how many nodes were there before. `cut`: task -> share of training
-    rows whose prompt or answer was cut."""
+    rows whose prompt or answer was cut. `left_out`: what the table lacks, a line per node."""
 
     plan: Plan
     trained: int
@@ -39,55 +42,57 @@ class Outcome:
     found: int
     seconds: float
     table: Path
+    left_out: list[str]
     cut: dict[str, dict[str, float]]
 
 
-def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
+def prepare(config: HarnessConfig, settings: Settings | None = None) -> tuple[Store, Plan]:
     """Validate a configuration, plan it, and see that what it reads is within reach. Raises
     ConfigError or DataError."""
-    store, plan = planned(config, variant)
+    store, plan = planned(config, settings)
     require_inputs(config, pending_nodes(config, store, plan))
     check_demonstrations(config, store, plan)
     store.hashes.save()
     return store, plan
 
 
-def planned(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
+def planned(config: HarnessConfig, settings: Settings | None = None) -> tuple[Store, Plan]:
     """Validate a configuration and plan it; what comes from the network may still be missing."""
     validate(config)
     check_outputs(config)
     store = Store(config.store.root)
-    check_lm_eval_tasks(config, store.root / "cache")
-    plan = make_plan(config, store.hashes, variant)
+    check_lm_eval_tasks(config, store.root / CACHE)
+    plan = make_plan(config, store.hashes, settings)
     store.hashes.save()
     return store, plan
 
 
-def execute(config: HarnessConfig, variant: str = "") -> Outcome:
+def execute(config: HarnessConfig, settings: Settings | None = None) -> Outcome:
     """Do what is missing of a run and rebuild the table. Raises StageFailed."""
     started = time.monotonic()
-    store, plan = prepare(config, variant)
+    store, plan = prepare(config, settings)
     store.sweep_leftovers()
     record_run(store, plan)
     try:
         done = _Walk(config, store, plan).finish()
     finally:
         store.hashes.save()
-        table = rebuild_table(store, Path(config.store.results) / "scores.csv")
+        rebuilt = rebuild_table(store, Path(config.store.results) / TABLE)
     return Outcome(
         plan=plan,
         trained=sum(node.kind == "train" for node in done),
         scored=sum(node.kind == "eval" for node in done),
         found=len(plan.nodes) - len(done),
         seconds=time.monotonic() - started,
-        table=table,
+        table=rebuilt.path,
+        left_out=rebuilt.left_out,
         cut=_cut_shares(store, plan),
     )
 
 
 def _cut_shares(store: Store, plan: Plan) -> dict[str, dict[str, float]]:
     nodes = [node for node in plan.nodes if node.kind == "train"]
-    reports = [store.read("train", node.key, "training.json") for node in nodes]
+    reports = [store.read("train", node.key, TRAINING) for node in nodes]
     return {report["task"]: report["truncated"] for report in reports}
 
 
@@ -184,7 +189,7 @@ class _Walk:
             "device": device,
             "threads": threads,
         }
-        folder = self.store.root / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
+        folder = self.store.root / LOGS / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
         group = WorkerGroup(job, folder, world)
         failed = group.wait(display.follow)
         done = [node for node in nodes if self.store.done(node.kind, node.key)]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.config import HarnessConfig, from_plain
+from harness.store.layout import DATASETS, cache_place
 from harness.store.store import Store
 
 PR_SET_PDEATHSIG = 1
@@ -109,7 +110,7 @@ class Worker:
         evaluator = Evaluator(self.config, self._source(mine[0]["model"]), self.rank.device)
         for node in mine:
             local = node["spec"]["data"] is not None
-            cache = local_cache(self.store.root / "cache" / "datasets") if local else nullcontext()
+            cache = local_cache(cache_place(self.store.root, DATASETS)) if local else nullcontext()
             with self._writing(node) as folder, cache:
                 evaluator.score(node["spec"], folder, lambda node=node: self._say(node, 0.99))
             self._say(node, 1.0)

@@ -16,12 +16,10 @@ from typing import IO, Any
 
 from harness import __version__
 from harness.store.files import write_json
-from harness.store.folders import process_alive, require_writable, sync_files
+from harness.store.folders import process_alive, sync_files
 from harness.store.keys import KEY_SCHEME, FileHashes
-
-MANIFEST = "manifest.json"
-FORMAT = "format.json"  # which keys a store has; one of version 0.1 has no such file
-TRANSIENT = "engine"  # optimizer state kept for the next stage only; not part of a node
+from harness.store.layout import FORMAT, HASHES, MANIFEST, SCORES, TRANSIENT, cache_place
+from harness.store.scores import wrong_score
 
 
 class Store:
@@ -29,11 +27,7 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).absolute()
-        self.hashes = FileHashes(self.root / "cache" / "hashes.json")
-
-    def prepare(self) -> None:
-        """Create the root. Raises ConfigError where it cannot be written."""
-        require_writable(self.root, "store.root")
+        self.hashes = FileHashes(cache_place(self.root, HASHES))
 
     def of_before(self) -> str:
         """One line on the nodes of version 0.1 that are still there, empty where none is.
@@ -75,13 +69,31 @@ class Store:
         return self.root / kind / f".{key}.{owner}"
 
     def done(self, kind: str, key: str) -> bool:
-        """True where the manifest is there and every file it lists has the listed hash."""
+        """True where the manifest is there, every file it lists has the listed hash, and every
+        score is one."""
         folder = self.path(kind, key)
         try:
             listed = self.manifest(kind, key)["files"]
-            return all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
+            intact = all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
+            return intact and self.wrong(kind, key) is None
         except (OSError, KeyError, json.JSONDecodeError):
             return False
+
+    def wrong(self, kind: str, key: str, unit: str | None = None) -> str | None:
+        """What of a node's scores cannot be one, in words; null where nothing is, or where there
+        is no such node. unit: of rows that have none (nodes of before)."""
+        folder = self.path(kind, key)
+        if not (folder / SCORES).is_file() or not (folder / MANIFEST).is_file():
+            return None
+        try:
+            return wrong_score(self.read(kind, key, SCORES), unit or self._unit(kind, key))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return f"{SCORES} holds no rows of scores"
+
+    def _unit(self, kind: str, key: str) -> str | None:
+        """The unit of a benchmark whose rows were written without."""
+        spec = self.manifest(kind, key).get("spec") or {}
+        return (spec.get("what") or {}).get("unit")
 
     def manifest(self, kind: str, key: str) -> dict[str, Any]:
         """The manifest of a node."""
