@@ -16,6 +16,7 @@ from harness.plan.count_tokens import Count, Request
 from harness.store.files import write_json
 from harness.store.helper import call
 from harness.store.keys import digest
+from harness.store.layout import TOKENS, cache_place
 from harness.store.store import Store
 from harness.store.work import EvalWork, Plan, TrainWork
 
@@ -91,7 +92,7 @@ def _positions(config: HarnessConfig) -> int | None:
 def _counts(
     config: HarnessConfig, store: Store, plan: Plan, requests: list[Request]
 ) -> list[Count]:
-    cache = store.root / "cache" / "tokens.json"
+    cache = cache_place(store.root, TOKENS)
     known = json.loads(cache.read_text()) if cache.is_file() else {}
     names = [_name(config, store, plan, request) for request in requests]
     missing = {name: r for name, r in zip(names, requests, strict=True) if name not in known}

@@ -125,7 +125,7 @@ def done(tiny_run: list[str]) -> Outcome:
 @pytest.mark.distributed
 def test_cells_and_prompts(done: Outcome, tiny_data: Path, tmp_path: Path) -> None:
     assert (done.trained, done.scored) == (0, 2)
-    frame = read_scores(done.table)
+    frame = read_scores(done.table).frame()
     assert set(frame["stage"]) == {0}
     assert set(frame["shots"]) == {2}
     training = {row["prompt"] for row in json.loads((tiny_data / "copy/train.json").read_text())}

@@ -1,7 +1,5 @@
 """Pictures of the paper tables: OP and BWT ours and published, and BBH after every stage."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -75,7 +73,7 @@ def stages_png(ours: Ours, benchmark: str) -> bytes | None:
     return _png(figure)
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: "Figure") -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     png = io.BytesIO()

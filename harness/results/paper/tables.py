@@ -1,7 +1,5 @@
 """The paper's tables with three lines a row: ours, published, difference."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
