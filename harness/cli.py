@@ -106,7 +106,7 @@ def _job(composed: Any) -> None:
 
 
 def _report_unfinished(configs: list[HarnessConfig]) -> int:
-    """Exit code 1, and for a sweep a line a job, unless everything that was asked for is there."""
+    """Exit code 1 (in a sweep, one line per job) unless everything that was asked for is there."""
     from harness.run import pending_nodes, prepare
     from harness.table import rebuild_table
 

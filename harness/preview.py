@@ -33,7 +33,7 @@ class Work:
 
 def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) -> dict[str, Work]:
     """Print nodes, which are done, tokens to train and generations to make; returns the work left
-    by content key. A model that cannot be had yet is named, and its tokens are estimated; `told`
+    by content key. A model that is not available yet is named, and its tokens are estimated; `told`
     holds what earlier jobs of a sweep named."""
     pending = {node.key for node in pending_nodes(config, store, plan)}
     to_do = [node for node in plan.nodes if node.key in pending]

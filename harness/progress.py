@@ -11,7 +11,7 @@ from harness.plan import Node
 
 
 class Display:
-    """A live bar on a terminal, a line a finished node elsewhere.
+    """A live bar on a terminal, one line per finished node elsewhere.
 
     Training and scoring run at different speeds, so each kind's rate is measured by itself and
     the time left is the remaining work of each kind over its rate. Until a kind was measured, it

@@ -9,7 +9,7 @@ from harness.errors import DataError
 
 def weight_shapes(folder: Path) -> dict[str, list[int]]:
     """Name -> shape of every tensor in a folder's safetensors files; empty where there are none.
-    Raises DataError for a file that is none."""
+    Raises DataError for anything else."""
     found: dict[str, list[int]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         found |= _shapes(path)

@@ -12,11 +12,11 @@ sets of different tasks are independent. Scores of one task at several stages sh
 an item that is easy at one stage tends to be easy at another: correlation rho >= 0. For weights w
 and standard errors s, Var = sum w^2 s^2 + 2 sum w w' rho s s'. Each task therefore contributes at
 most (sum of |w| s over positive w)^2 + (the same over negative w)^2: rho = 1 where the signs agree,
-rho = 0 where they differ. This is exact for OP and learning accuracy (one cell a task), the sum
-under independence for BWT, forgetting and the gains (too large by 2 rho s s' a task; only per-item
-differences could tell), and an upper bound for averages over stages. Which cell is a maximum, and
-which differences are clipped, is taken as given. The spread over seeds is a different error and is
-not contained in this one.
+rho = 0 where they differ. This is exact for OP and learning accuracy (one cell per task), the sum
+under independence for BWT, forgetting and the gains (too large by 2 rho s s' per task; only
+per-item differences could tell), and an upper bound for averages over stages. Which cell is a
+maximum, and which differences are clipped, is taken as given. The spread over seeds is a different
+error and is not contained in this one.
 
 Sources: OP and BWT as TRACE reports them, arXiv 2310.06762; BWT and FWT after Lopez-Paz and
 Ranzato, "Gradient Episodic Memory for Continual Learning", arXiv 1706.08840, eqs. 3 and 4 (FWT: row

@@ -20,7 +20,7 @@ from harness.metrics.prediction_file import SHAPE, read_predictions
 _DESCRIPTION = f"""\
 Score predictions as an evaluation of the task would: one JSON object with the mean of every strict
 and lenient metric, 0..1, and the name of the headline metric. The file is JSON:
-{SHAPE}, strings, one each an item; prompts are needed where the metric compares with the source
+{SHAPE}, strings, one per item; prompts are needed where the metric compares with the source
 (20Minuten). The result files of TRACE's reference code are read as well."""
 
 
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
 def score_items(
     scoring: Scoring, items: list[dict[str, Any]], place: str
 ) -> dict[str, list[float]]:
-    """Return the values of every metric by name, one an item, in the order of the items.
+    """Return the values of every metric by name, one per item, in the order of the items.
 
     items: {"prediction", "answer"} and maybe "prompt". Raises DataError where the scorer wants more
     of an item than it has, ConfigError where it does not give metrics.

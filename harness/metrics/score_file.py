@@ -104,7 +104,7 @@ def _matrix(
         if cell in values:
             raise DataError(
                 f"{path}, line {row.line}: task {row.task!r} at stage {row.stage} was already "
-                f"scored in line {lines[cell]}; keep one row a cell (run, seed tell runs apart)"
+                f"scored in line {lines[cell]}; keep one row per cell (run, seed tell runs apart)"
             )
         if row.stage > len(tasks):
             raise DataError(

@@ -26,11 +26,11 @@ _CAPTION = (
 )
 _LEAK = "A rate chosen on the test split makes the test scores of its row too high."
 
-Setting = dict[float, list[Run]]  # rate -> its complete runs, one a seed
+Setting = dict[float, list[Run]]  # rate -> its complete runs, one per seed
 
 
 def rates_table(runs: Sequence[Run], digest: str) -> Table | None:
-    """One row a method (model, sequence and further settings alike); None if no method has two
+    """One row per method (model, sequence and further settings alike); None if no method has two
     rates."""
     families: dict[tuple[str, ...], dict[str, Setting]] = defaultdict(dict)
     for run in runs:

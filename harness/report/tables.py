@@ -62,8 +62,8 @@ class _Column:
 
 
 def _suite_columns(groups: Sequence[Group]) -> Iterator[_Column]:
-    """A delta a suite; where its benchmarks have two sides, one a side, and one for benchmarks
-    without a side if there are such. Then a judge's net win a suite that has one."""
+    """One delta per suite; where its benchmarks have two sides, one per side, and one for
+    benchmarks without a side if there are such. Then a judge's net win per suite that has one."""
     runs = [run for group in groups for run in group.runs]
     for suite in SUITES:
         sides = {item.side for run in runs for item in run.benchmarks if item.suite == suite}
@@ -254,7 +254,7 @@ def _budget(group: Group) -> list[str]:
 
 
 def _suite_rows(group: Group) -> Iterator[tuple[str | int | Points, ...]]:
-    """A row a benchmark, then one a suite whose benchmarks are several of one kind."""
+    """One row per benchmark, then one per suite whose benchmarks are several of one kind."""
     names = _benchmark_names(group.runs)
     yield from (_benchmark_row(group, key) for key in names)
     for suite in dict.fromkeys(suite for suite, _ in names):
