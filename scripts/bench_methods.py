@@ -45,7 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--steps", type=int, default=12, help="optimizer steps a task (12)")
+    parser.add_argument("--steps", type=int, default=12, help="optimizer steps per task (12)")
     parser.add_argument("--zero", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("results/bench_methods.csv"))
     parser.add_argument("--one", help=argparse.SUPPRESS)
