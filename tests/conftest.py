@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-MICRO_MODEL = REPOSITORY / "harness" / "micro" / "model"
+MICRO_MODEL = REPOSITORY / "harness" / "data" / "micro" / "model"
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
@@ -68,7 +68,7 @@ def tiny_conf(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     (folder / "task").mkdir()
     for name in ("copy", "count"):
         (folder / "task" / f"{name}.yaml").write_text(
-            f"{name}:\n  folder: {name}\n  scorer: harness.metrics.scorers.exact\n"
+            f"{name}:\n  folder: {name}\n  scorer: exact\n"
             "  headline: accuracy\n  max_prompt_tokens: 64\n  max_answer_tokens: 32\n"
         )
     return [

@@ -6,7 +6,7 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from torch import Tensor
 
-from harness.data.prompts import PromptFormat
+from harness.data.encoding import PromptFormat
 
 
 class HarnessLM(HFLM):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import MICRO_MODEL, harness
 
-from harness.report.schema import read_scores
+from harness.results.schema import read_scores
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 

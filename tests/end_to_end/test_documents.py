@@ -26,7 +26,8 @@ from documents import (
 )
 from matrix import MATRIX
 
-from harness.compose import expand, load
+from harness.config.compose.compose import load
+from harness.config.compose.sweep import expand
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, harness
 
-from harness.compose import load
+from harness.config.compose.compose import load
 from harness.errors import StageFailed
-from harness.report.schema import read_scores
-from harness.run import Outcome, execute
-from harness.store import Store
+from harness.results.schema import read_scores
+from harness.run.parent import Outcome, execute
+from harness.store.store import Store
 
 pytestmark = pytest.mark.distributed
 
@@ -158,7 +158,7 @@ def _ranks_of(folder: Path) -> list[int]:
             command = path.read_bytes()
         except OSError:
             continue
-        if b"harness.worker" in command and str(folder).encode() in command:
+        if b"harness.run.rank" in command and str(folder).encode() in command:
             found.append(int(path.parent.name))
     return found
 

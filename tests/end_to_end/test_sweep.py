@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import harness
 
-from harness.report.schema import read_scores
+from harness.results.schema import read_scores
 
 pytestmark = pytest.mark.distributed
 

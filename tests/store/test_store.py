@@ -10,7 +10,8 @@ import pytest
 from conftest import REPOSITORY
 
 from harness.errors import ConfigError
-from harness.store import Store, require_writable
+from harness.store.folders import require_writable
+from harness.store.store import Store
 
 
 def write_node(store: Store, key: str = "k") -> None:
@@ -63,7 +64,7 @@ def test_locks_exclude_other_processes_and_die_with_them(tmp_path: Path) -> None
         [
             sys.executable,
             "-c",
-            "import sys\nfrom harness.store import Store\n"
+            "import sys\nfrom harness.store.store import Store\n"
             f"with Store({str(tmp_path)!r}).locks([('train', 'k')]) as held:\n"
             "    print(held, flush=True)\n    sys.stdin.read()",
         ],
