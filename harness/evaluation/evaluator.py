@@ -32,6 +32,7 @@ class Evaluator:
         from datasets import config as datasets_settings
 
         from harness.evaluation.language_model import HarnessLM
+        from harness.generation.hf import HuggingFaceBackend
 
         # Else every local file that is opened asks the network, for statistics, and waits for it.
         datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
@@ -39,7 +40,13 @@ class Evaluator:
         self.config = config
         model = load_stage(config.model, source, config.engine.precision.value)
         prompts = load_prompts(config.model, source)
-        self.lm = HarnessLM(model.to(device).eval(), prompts, config.eval.batch_size)
+        backend = HuggingFaceBackend(
+            model.to(device).eval(),
+            prompts.tokenizer,
+            prompts.eos_token_id,
+            config.eval.batch_size,
+        )
+        self.lm = HarnessLM(backend, prompts)
 
     def score(self, spec: dict[str, Any], folder: Path, progress: Callable[[], None]) -> None:
         """Run the benchmark of a node's `spec`; writes its lm-eval task, scores and predictions."""

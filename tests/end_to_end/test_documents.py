@@ -116,6 +116,15 @@ def test_links_lead_somewhere() -> None:
             assert not anchor or anchor in headings[target], f"{name}: {path}#{anchor}"
 
 
+def test_files_and_rooms_that_are_named_are_there() -> None:
+    for name, text in DOCUMENTS.items():
+        for path in re.findall(r"`((?:harness|conf|scripts|tests)/[\w./-]*)`", text):
+            assert (REPOSITORY / path).exists(), f"{name}: {path}"
+    _, *rooms = table(CONTRIBUTING, "| room | what |")
+    there = {f"{path.name}/" for path in (REPOSITORY / "harness").glob("[a-z]*/")}
+    assert {name for name, _ in rooms} == there | {"errors.py"}
+
+
 def test_the_readme_is_short_and_names_every_verb() -> None:
     assert len(README.splitlines()) <= 220
     usage = run("python -m harness --help", REPOSITORY).stdout.split("\n\n")[1]

@@ -207,7 +207,7 @@ def test_likelihoods_see_the_whole_context_whatever_the_prompt_limit() -> None:
     prompts = evaluator.lm.prompts
     before, whole = prompts.prompt_ids(context), prompts.prompt_ids(context + continuation)
     with torch.no_grad():
-        scores = evaluator.lm.model(torch.tensor([whole])).logits[0].log_softmax(-1)
+        scores = evaluator.lm.backend_model.model(torch.tensor([whole])).logits[0].log_softmax(-1)
     places = range(len(before) - 1, len(whole) - 1)
     expected = sum(float(scores[place, whole[place + 1]]) for place in places)
     assert found == pytest.approx(expected, abs=1e-4)

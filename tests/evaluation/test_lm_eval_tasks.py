@@ -39,8 +39,7 @@ def test_it_is_the_configured_task(name: str) -> None:
     assert found["dataset_kwargs"] == {"task": task.folder}
     assert found["generation_kwargs"]["max_gen_toks"] == task.max_answer_tokens
     assert found["metadata"]["version"] == task.version
-    function = task.scorer
-    assert found["process_results"] == f"scoring.{function}"
+    assert found["process_results"] == f"scoring.{task.scorer}"
     scores = load_part(task.scorer, "scorer", Kind.scorer)({"prompt": "p", "answer": "C"}, "")
     assert [entry["metric"] for entry in found["metric_list"]] == list(scores)
 

@@ -39,7 +39,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_xstest(root / "xstest")
     for name, source, what in (
         ("mmlu", "mmlu", {"shots": 2, "max_prompt_tokens": None}),
-        ("lima", "prompts", {"max_answer_tokens": 12}),
+        ("lima", "open_ended", {"max_answer_tokens": 12}),
         ("xstest", "xstest_safe", {"max_answer_tokens": 12, "average": "items"}),
     ):
         benchmark = BenchmarkConfig(folder=name, source=source, headline="x")
@@ -137,7 +137,7 @@ def test_nodes_tell_how_many_prompts_were_cut(nodes: Path, tmp_path: Path) -> No
     write_text(tmp_path / "lima" / "test.json", json.dumps(prompts))
     benchmark = BenchmarkConfig(
         folder="lima",
-        source="prompts",
+        source="open_ended",
         headline="words",
         max_prompt_tokens=tokens - 1,
         max_answer_tokens=2,

@@ -96,6 +96,12 @@ def test_a_change_of_the_second_task_keeps_the_first(plan_of) -> None:
     assert before[1] != after[1]
 
 
+@pytest.mark.parametrize("suite", ["suite=[]", "suite=[micro_general]"])
+def test_the_batch_size_of_generation_changes_no_key(plan_of, suite: str) -> None:
+    plans = [plan_of(suite), plan_of(suite, "eval.batch_size=5")]
+    assert [n.key for n in plans[0].nodes] == [n.key for n in plans[1].nodes]
+
+
 def test_micro_batch_size_is_identity_under_its_own_normalisation(plan_of) -> None:
     one = keys(plan_of("train.loss_norm=micro_batch"), "train")
     other = keys(plan_of("train.loss_norm=micro_batch", "train.micro_batch_size=2"), "train")
