@@ -1,4 +1,4 @@
-"""Schedules besides the sequence: a model a task, one model on all tasks, stages from elsewhere."""
+"""Schedules beside the sequence: one model per task, one on all tasks, stages from elsewhere."""
 
 import json
 import shutil
