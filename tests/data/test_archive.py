@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, harness, refused, write_rows
+from support.command import harness, refused, script
+from support.places import REPOSITORY
+from support.raw_files import write_rows
 
 from harness.data.archive import known_counts
 
@@ -134,14 +135,8 @@ def test_written_files_are_the_archive_s_bytes(archive: Path, folder: Path, tmp_
 
 
 def test_the_script_is_the_verb(archive: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "scripts/prepare_data.py", "trace", "--archive", archive],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        check=True,
-    )
+    done = script("prepare_data.py", "trace", "--archive", str(archive))
+    assert done.returncode == 0, done.stderr
     assert done.stdout == check("--archive", archive).stdout
 
 

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import refused, write_rows
+from support.command import refused
+from support.raw_files import write_rows
 
 from harness.data.overlap import (
     distinct_prompts,

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL
+from support.places import MICRO_MODEL
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from harness.compose import load

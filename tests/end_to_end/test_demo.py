@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness
+from support.command import harness
+from support.places import MICRO_MODEL
 
 from harness.report.schema import read_scores
 

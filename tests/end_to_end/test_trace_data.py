@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness, refused, write_rows
+from support.command import harness, refused
+from support.places import MICRO_MODEL
+from support.raw_files import write_rows
 
 from harness.compose import load
 from harness.data.guess import guess_scorer

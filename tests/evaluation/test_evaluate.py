@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import MICRO_MODEL
 from omegaconf import OmegaConf
-from stock import lm_eval, results
+from support.places import MICRO_MODEL
+from support.stock import lm_eval, results
 
 from harness.compose import conf_dir, load
 from harness.evaluation.evaluate import Evaluator

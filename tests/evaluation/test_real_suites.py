@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import harness
+from support.command import harness
 
 from harness.evaluation.material import WHOLE, Material
 from harness.evaluation.sources import (

@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused, write_rows
 from judge.endpoint import Endpoint
 from pandas import DataFrame
+from support.command import harness, refused
+from support.raw_files import write_rows
 
 from harness.report.runs import load_runs
 from harness.report.schema import read_scores

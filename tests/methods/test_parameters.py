@@ -1,7 +1,7 @@
 """Strategies' parameters out of range: one line that names the key, before anything loads."""
 
 import pytest
-from conftest import refused
+from support.command import refused
 
 from harness.compose import load
 from harness.config import Schedule

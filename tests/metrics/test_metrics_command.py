@@ -1,17 +1,13 @@
 """`harness metrics` and its script: output, JSON, and one line for every mistake of a user."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from support.command import script as run_script
 
 from harness.errors import ConfigError, DataError
 from harness.metrics.command import main
 
-ROOT = Path(__file__).resolve().parents[2]
 HEADER = "stage,task,value,n"
 ROWS = [
     "1,a,0.8,100", "2,a,0.6,100", "2,b,0.9,100", "3,a,0.5,100", "3,b,0.7,100", "3,c,0.6,100",
@@ -25,9 +21,7 @@ def write(tmp_path, rows, header=HEADER):
 
 
 def script(*arguments):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / "scripts" / "continual_metrics.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    return run_script("continual_metrics.py", *arguments)
 
 
 def as_json(capsys, *arguments):

@@ -1,7 +1,7 @@
 """The frontier: hand-computed differences from the curve, and the verdict on both sides."""
 
 import pytest
-from conftest import refused
+from support.command import refused
 
 from harness.report.frontier import Mean, Point, compare, verdict
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused
+from support.command import harness, refused
 
 from harness.report.paper.claims import check
 from harness.report.paper.ours import Found, Ours

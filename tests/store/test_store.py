@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from support.places import REPOSITORY
 
 from harness.errors import ConfigError
 from harness.store import Store, require_writable
