@@ -1,3 +1,3 @@
 """Train a language model on a sequence of tasks and measure what it learns and forgets."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

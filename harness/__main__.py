@@ -2,8 +2,8 @@
 
 import sys
 
-from harness.cli import main
-from harness.errors import run_command
+from harness.cli.entry import run_command
+from harness.cli.main import main
 
 
 def entry() -> None:

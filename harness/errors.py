@@ -1,10 +1,6 @@
 """The exceptions that a user may meet, and how a command line reports them."""
 
 import difflib
-import os
-import sys
-from collections.abc import Callable
-from typing import NoReturn
 
 
 class HarnessError(Exception):
@@ -21,27 +17,6 @@ class DataError(HarnessError):
 
 class StageFailed(HarnessError):
     """A piece of work failed in a worker; the message names it and its log."""
-
-
-def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
-    """Run a command line; a wrong input becomes one line on stderr and exit code 2, a failed
-    stage exit code 1, Ctrl-C 130."""
-    try:
-        code = main(argv)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader (`| head`) has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on where it stopped", file=sys.stderr)
-        code = 130
-    except StageFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 1
-    except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 2
-    sys.exit(code)
 
 
 def require(condition: bool, message: str) -> None:

@@ -69,7 +69,7 @@ def prepare(place: Path) -> None:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    from harness.compose import PACKAGE
+    from harness.config.places import PACKAGE
 
     tokenizer = AutoTokenizer.from_pretrained(PACKAGE / "micro" / "model")
     torch.manual_seed(0)
@@ -100,7 +100,7 @@ def prepare(place: Path) -> None:
     (place / "conf" / "task").mkdir(parents=True)
     for task in ("first", "second"):
         (place / "conf" / "task" / f"{task}.yaml").write_text(
-            f"{task}:\n  folder: {task}\n  scorer: harness.metrics.scorers.exact\n"
+            f"{task}:\n  folder: {task}\n  scorer: exact\n"
             f"  headline: accuracy\n  max_prompt_tokens: {LENGTH}\n  max_answer_tokens: 48\n"
         )
 
@@ -138,10 +138,11 @@ def launch(name: str, place: Path, options: argparse.Namespace) -> dict[str, flo
 
 def measure(request: dict[str, Any]) -> NoReturn:
     """Train both tasks; print the second one's step time, other time and peak memory."""
-    from harness.compose import load
-    from harness.edits.apply import peak_memory
-    from harness.engine.ranks import leave, start
-    from harness.train import Part, TrainJob, train_task
+    from harness.config.compose.compose import load
+    from harness.methods.edits.apply import peak_memory
+    from harness.train.engine.ranks import leave, start
+    from harness.train.job import Part, TrainJob
+    from harness.train.stage import train_task
 
     config, out = load(request["overrides"]), Path(request["out"])
     rank = start(0, 1, "cpu", str(out / "rendezvous"), 5.0, os.cpu_count() or 1)

@@ -1,6 +1,6 @@
-"""Rebuild `harness/micro/data` and `harness/micro/model`."""
+"""Rebuild `harness/data/micro/data` and `harness/data/micro/model`."""
 
-from harness.micro.build import main
+from harness.data.micro.build import main
 
 if __name__ == "__main__":
     main()

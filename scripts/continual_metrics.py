@@ -2,8 +2,8 @@
 
 import sys
 
-from harness.errors import run_command
-from harness.metrics.command import main
+from harness.cli.entry import run_command
+from harness.cli.metrics import main
 
 if __name__ == "__main__":
     run_command(main, sys.argv[1:])

@@ -2,8 +2,8 @@
 
 import sys
 
-from harness.edits.command import main
-from harness.errors import run_command
+from harness.cli.edit import main
+from harness.cli.entry import run_command
 
 if __name__ == "__main__":
     run_command(main, sys.argv[1:])

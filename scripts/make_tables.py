@@ -2,8 +2,8 @@
 
 import sys
 
-from harness.errors import run_command
-from harness.report.command import main
+from harness.cli.entry import run_command
+from harness.cli.tables import main
 
 if __name__ == "__main__":
     run_command(main, sys.argv[1:])

@@ -2,8 +2,8 @@
 
 import sys
 
-from harness.cli import prefetch
-from harness.errors import run_command
+from harness.cli.entry import run_command
+from harness.cli.main import prefetch
 
 if __name__ == "__main__":
     run_command(prefetch, sys.argv[1:])

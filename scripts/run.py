@@ -2,8 +2,8 @@
 
 import sys
 
-from harness.cli import run
-from harness.errors import run_command
+from harness.cli.entry import run_command
+from harness.cli.main import run
 
 if __name__ == "__main__":
     run_command(run, sys.argv[1:])

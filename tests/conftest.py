@@ -59,7 +59,7 @@ def tiny_conf(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     (folder / "task").mkdir()
     for name in ("copy", "count"):
         (folder / "task" / f"{name}.yaml").write_text(
-            f"{name}:\n  folder: {name}\n  scorer: harness.metrics.scorers.exact\n"
+            f"{name}:\n  folder: {name}\n  scorer: exact\n"
             "  headline: accuracy\n  max_prompt_tokens: 64\n  max_answer_tokens: 32\n"
         )
     return [

@@ -31,9 +31,10 @@ from harness.config.choices import (
 )
 from harness.config.evaluation import BenchmarkConfig, EvalConfig, JudgeConfig
 from harness.config.fields import is_neutral
-from harness.config.material import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
+from harness.config.inputs import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
 from harness.config.method import AdapterConfig, EditConfig, MethodConfig, PromptingConfig
-from harness.config.root import HarnessConfig, from_plain
+from harness.config.plain import from_plain
+from harness.config.root import HarnessConfig
 from harness.config.training import EngineConfig, TrainConfig
 
 __all__ = [

@@ -12,12 +12,13 @@ from harness.config.choices import (
     SuiteStages,
 )
 from harness.config.fields import EVAL, JUDGE, key
+from harness.config.parts import Kind
 
 
 @dataclass
 class EvalConfig:
     backend: str = key("what generates: 'hf' (transformers)", "hf", identity=EVAL)
-    batch_size: int = key("prompts generated at once", 32, identity=EVAL)
+    batch_size: int = key("prompts generated at once", 32)
     split: Split = key("test | eval", Split.test, identity=EVAL)
     allow_eval_equals_test: bool = key(
         "score eval although its prompts are test prompts (a choice made there is made on test)",
@@ -45,14 +46,18 @@ class BenchmarkConfig:
         "folder with the benchmark's files, below data.suite_root or absolute", None
     )
     source: str | None = key(
-        "dotted path of the reader of a publisher's files; null = a test.json and a scorer",
+        "reader of a publisher's files: a name, or the dotted path of read(folder, shots); "
+        "null = a test.json and a scorer",
         None,
         identity=EVAL,
+        part=Kind.source,
     )
     lm_eval_task: str | None = key(
         "name of a task, group or tag that ships with lm-eval", None, identity=EVAL
     )
-    scorer: str | None = key("dotted path of the scorer of a test.json", None, identity=EVAL)
+    scorer: str | None = key(
+        "scorer of a test.json: a name or a dotted path", None, identity=EVAL, part=Kind.scorer
+    )
     headline: str = key("the metric that the suite's delta uses", "???")
     filter: str = key("lm-eval filter of the headline metric", "none")
     max_prompt_tokens: int | None = key(

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import MISSING, field
 from typing import Any
 
+from harness.config.parts import Kind
+
 TRAIN = ("train",)
 EVAL = ("eval",)
 BOTH = ("train", "eval")
@@ -16,9 +18,13 @@ def key(
     *,
     factory: Callable[[], Any] | Any = MISSING,
     identity: tuple[str, ...] = (),
+    part: Kind | None = None,
 ) -> Any:
-    """A config field with its help text and the kinds of node whose content key it enters."""
-    metadata = {"help": help, "identity": identity}
+    """A config field with its help text and the kinds of node whose content key it enters.
+
+    part: what it names is a part of this kind, which has an identity of its own.
+    """
+    metadata = {"help": help, "identity": identity, "part": part}
     if factory is not MISSING:
         return field(default_factory=factory, metadata=metadata)
     return field(default=default, metadata=metadata)

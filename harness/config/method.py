@@ -94,11 +94,11 @@ class MethodConfig:
     )
     edit: EditConfig = key("when and on what the method's edits work", factory=EditConfig)
     edits: dict[str, Any] = key(
-        "filled from the method's other keys: edit name -> {_target_: class, its parameters}",
+        "filled from the method's other keys: edit name -> {_target_: its class, parameters}",
         factory=dict,
     )
     strategies: dict[str, Any] = key(
-        "filled from the method's other keys: strategy name -> {_target_: class, its parameters}",
+        "filled from the method's other keys: strategy name -> {_target_: its class, parameters}",
         factory=dict,
         identity=TRAIN,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.config.evaluation import EvalConfig, JudgeConfig, SuiteConfig
 from harness.config.fields import key
-from harness.config.material import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
+from harness.config.inputs import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
 from harness.config.method import MethodConfig
 from harness.config.training import EngineConfig, TrainConfig
 
@@ -38,14 +38,3 @@ def _frame() -> dict[str, Any]:
     frame = {spec.name: getattr(method, spec.name) for spec in fields(method)}
     frame |= {"prompting": vars(method.prompting), "edit": vars(method.edit)}
     return {name: value for name, value in frame.items() if name not in hidden}
-
-
-def from_plain(data: dict[str, Any]) -> HarnessConfig:
-    """Rebuild a configuration from the plain JSON that `keys.plain` makes of it."""
-    from omegaconf import OmegaConf
-
-    method = OmegaConf.structured(MethodConfig)
-    typed = OmegaConf.merge(OmegaConf.structured(HarnessConfig), {**data, "method": {}})
-    config = OmegaConf.to_object(typed)
-    config.method = OmegaConf.to_object(OmegaConf.merge(method, data["method"]))
-    return config

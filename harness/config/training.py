@@ -75,7 +75,7 @@ class TrainConfig:
     )
     pack_tokens: int = key("longest packed row, in tokens; the longest example at least", 2048)
     objective: dict[str, Any] = key(
-        "{_target_: class} giving a loss per answer token",
-        factory=lambda: {"_target_": "harness.objectives.CrossEntropy"},
+        "{_target_: name or dotted path of a class} giving a loss per answer token",
+        factory=lambda: {"_target_": "cross_entropy"},
         identity=TRAIN,
     )

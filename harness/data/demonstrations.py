@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.config import DemonstrationSource, PromptingConfig, PromptStyle, TaskConfig
-from harness.data.files import Row
-from harness.data.order import derive_seed
+from harness.data.randomness import derive_seed
+from harness.data.rows import Row
 
 if TYPE_CHECKING:
-    from harness.data.prompts import PromptFormat
+    from harness.data.encoding import PromptFormat
+
 
 BETWEEN = "\n\n"
 BETWEEN_TOKENS = 2

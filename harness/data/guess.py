@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 
 from harness.config import SequenceConfig, TaskConfig
-from harness.data.files import Row, read_rows
+from harness.data.rows import Row, read_rows
 from harness.errors import DataError, suggest
 
-SCORERS = "harness.metrics.scorers"
 HEADLINES = {
     "letter": "accuracy",
     "choice_with_reason": "accuracy",
@@ -48,8 +47,8 @@ def _task(root: Path, name: str, sequence: SequenceConfig) -> TaskConfig:
     longest = max(len(row["answer"].encode()) for row in rows)
     return TaskConfig(
         folder=name,
-        scorer=kind if "." in kind else f"{SCORERS}.{kind}",
-        headline=HEADLINES.get(kind.rpartition(".")[2], "accuracy"),
+        scorer=kind,
+        headline=HEADLINES.get(kind.rpartition(".")[2].removeprefix("reasoned_"), "accuracy"),
         max_prompt_tokens=sequence.max_prompt_tokens,
         max_answer_tokens=min(sequence.max_answer_tokens, longest + 1),
     )

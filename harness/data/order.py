@@ -1,14 +1,9 @@
 """Which examples an optimizer step sees: a pure function of (seed, task, epoch, step)."""
 
-import hashlib
 import math
 import random
 
-
-def derive_seed(*parts: object) -> int:
-    """A 63-bit seed from any printable parts; equal parts give equal seeds on every machine."""
-    text = "|".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+from harness.data.randomness import derive_seed
 
 
 def epoch_order(seed: int, task: str, epoch: int, size: int) -> list[int]:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.data.files import Row
+from harness.data.rows import Row
 
 _CHOICE = re.compile(r"[A-Z]")
 

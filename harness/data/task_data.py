@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import TaskConfig
-from harness.data.files import read_rows
-from harness.data.prompts import Example, PromptFormat
+from harness.data.encoding import Example, PromptFormat
+from harness.data.rows import read_rows
 
 
 @dataclass

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from harness.config import BenchmarkConfig, TaskConfig
 from harness.data.demonstrations import Shown
-from harness.data.files import read_rows
+from harness.data.encoding import rough_tokens
+from harness.data.rows import read_rows
 from harness.errors import ConfigError, DataError
-from harness.estimates import rough_tokens
 from harness.evaluation.material import Row, read_material
-from harness.keys import digest
+from harness.store.keys import digest
 
 
 @dataclass(frozen=True)

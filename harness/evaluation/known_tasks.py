@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.config import HarnessConfig
 from harness.errors import ConfigError, StageFailed, suggest
-from harness.files import write_json
+from harness.store.files import write_json
 
 
 def check_lm_eval_tasks(config: HarnessConfig, cache: Path) -> None:

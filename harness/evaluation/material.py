@@ -1,8 +1,8 @@
 """What a reader makes of a publisher's raw files: the rows of a benchmark and its lm-eval task.
 
 A reader is a function `read(folder, shots) -> Material` in `harness/evaluation/sources/`; a
-benchmark names it by dotted path. Demonstrations are part of the prompts that it builds. Importing
-a reader loads neither torch nor lm-eval; the functions that score its rows may.
+benchmark names it by its module, or by dotted path. Demonstrations are part of the prompts that it
+builds. Importing a reader loads neither torch nor lm-eval; the functions that score its rows may.
 """
 
 import json
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.data.files import split_path
+from harness.config.parts import Kind, load_part
+from harness.data.rows import split_path
 from harness.errors import ConfigError, DataError
-from harness.files import write_atomically
-from harness.keys import digest
-from harness.methods.loading import load_object
+from harness.store.files import write_atomically
+from harness.store.keys import digest
 
 Row = dict[str, Any]
 WHOLE = ""  # the one part of a benchmark without subtasks
@@ -94,7 +94,7 @@ def rows_file(root: str | None, folder: str) -> Path:
 
 def read_material(source: str, folder: Path, shots: int) -> Material:
     """Run a reader. Raises DataError, or ConfigError led by the benchmark's key that is wrong."""
-    read = load_object(source, "source")
+    read = load_part(source, "source", Kind.source)
     return read(folder, shots)  # type: ignore[operator]
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from harness.data.files import read_rows
+from harness.config.parts import Kind, load_part, python_path
+from harness.data.rows import read_rows
 from harness.errors import DataError
 from harness.evaluation.material import WHOLE, Function, Material
-from harness.files import write_atomically
-from harness.methods.loading import load_object
+from harness.store.files import write_atomically
 
 
 class _Dumper(yaml.SafeDumper):
@@ -30,7 +30,7 @@ def write_task(
     cut: of a prediction what stands before this text is scored, as TRACE's in-context code does
     with what a model goes on to write after its answer.
     """
-    module, _, function = what["scorer"].rpartition(".")
+    module, _, function = python_path(what["scorer"], "scorer", Kind.scorer).rpartition(".")
     answer = f"results[0].partition({cut!r})[0]" if cut else "results[0]"
     scoring = (
         f"from {module} import {function}\n\n\n"
@@ -116,7 +116,7 @@ def _dump(content: dict[str, Any]) -> str:
 
 
 def _metric_names(scorer: str, data: Path) -> list[str]:
-    function = load_object(scorer, "scorer")
+    function = load_part(scorer, "scorer", Kind.scorer)
     try:
         return list(function(read_rows(data)[0], ""))  # type: ignore[operator]
     except (KeyError, TypeError) as error:

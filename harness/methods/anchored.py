@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.methods.base import Strategy
 
 if TYPE_CHECKING:
-    from harness.engine.sharded_file import SavedState
-    from harness.engine.view import Sharded, View
+    from harness.train.engine.sharded_file import SavedState
+    from harness.train.engine.view import Sharded, View
 
 
 class Anchor(Enum):
@@ -24,6 +24,7 @@ class Anchored(Strategy):
     initial ones); initial = the weights before the first task, carried through the sequence.
     """
 
+    abstract: ClassVar[bool] = True
     anchor: Anchor = Anchor.previous
 
     def __post_init__(self) -> None:

@@ -3,8 +3,9 @@
 A method's stack is a list of strategies; the empty stack is sequential fine-tuning. A subclass
 overrides the hooks it needs and nothing else; it never calls backward or step and never touches
 `param.grad`, `param.data` or DeepSpeed: weights and gradients go through the `View`
-(harness/engine/view.py). The hooks of a stack run in the order of the configuration. Modules in
-this package import torch inside functions only, so that a configuration is checked without it.
+(harness/train/engine/view.py). The hooks of a stack run in the order of the configuration.
+Modules in this package import torch inside functions only, so that a configuration is checked
+without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from harness.config import AdapterConfig
+from harness.config.parts import Kind
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.data.packing import MicroBatch
+    from harness.data.batches import MicroBatch
     from harness.data.task_data import TaskData
-    from harness.engine.sharded_file import SavedState
-    from harness.engine.view import Sharded, View
+    from harness.train.engine.sharded_file import SavedState
+    from harness.train.engine.view import Sharded, View
 
 
 @dataclass
@@ -56,7 +58,11 @@ class History(Protocol):
 class Strategy:
     """Base of all strategies: every hook does nothing. Parameters are the dataclass's fields."""
 
+    part_kind: ClassVar[Kind] = Kind.strategy
+    abstract: ClassVar[bool] = True  # a base of strategies, itself none; not inherited
     file_parameters: ClassVar[tuple[str, ...]] = ()
+    # Parameters that hold the dotted path of a user's own function.
+    code_parameters: ClassVar[tuple[str, ...]] = ()
     supports_packing: ClassVar[bool] = True
     # Is it defined with an adapter: any (with and without), required, stacked (one that is fresh
     # at every task beside the earlier ones), refused?

@@ -16,11 +16,11 @@ itself is not changed. The factors of an adapter are averaged, not their product
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.config.ranges import require_range
 from harness.methods.base import Strategy
-from harness.ranges import require_range
 
 if TYPE_CHECKING:
-    from harness.engine.view import Sharded, View
+    from harness.train.engine.view import Sharded, View
 
 
 @dataclass

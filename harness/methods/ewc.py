@@ -25,19 +25,19 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from harness.data.order import derive_seed
+from harness.config.ranges import require_range
+from harness.data.randomness import derive_seed
 from harness.errors import ConfigError
 from harness.methods.anchored import Anchor, Anchored
-from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.data.packing import MicroBatch
-    from harness.data.prompts import Example
+    from harness.data.batches import MicroBatch
+    from harness.data.encoding import Example
     from harness.data.task_data import TaskData
-    from harness.engine.sharded_file import SavedState
-    from harness.engine.view import Shard, Sharded, TokenLoss, View
+    from harness.train.engine.sharded_file import SavedState
+    from harness.train.engine.view import Shard, Sharded, TokenLoss, View
 
 
 class Fisher(Enum):

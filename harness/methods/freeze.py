@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.base import Strategy
-from harness.ranges import require_range
 
 
 @dataclass
@@ -43,7 +43,7 @@ class FreezeBottom(Strategy):
             raise ConfigError(f"layers={self.layers}: the model has {count}; leave some")
 
     def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
-        from harness.checkpoints.blocks import find_blocks, is_embedding
+        from harness.models.weights.blocks import find_blocks, is_embedding
 
         if self.layers == 0 or len(earlier) + 1 < self.from_task:
             return model

@@ -16,14 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.data.order import derive_seed
+from harness.config.ranges import require_range
+from harness.data.randomness import derive_seed
 from harness.methods.base import History, Inputs, Strategy
-from harness.ranges import require_range
 
 if TYPE_CHECKING:
-    from harness.data.prompts import Example
+    from harness.data.encoding import Example
     from harness.data.task_data import TaskData
-    from harness.engine.view import View
+    from harness.train.engine.view import View
+
 
 SWEEPS, ENOUGH = 10_000, 1e-14
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from harness.data.order import derive_seed
+from harness.data.randomness import derive_seed
 from harness.methods.base import Strategy
 
 ATTENTION = ("attn", "attention")
@@ -42,7 +42,7 @@ class HFT(Strategy):
 
 def frozen_names(shapes: dict[str, tuple[int, ...]], seed: int) -> set[str]:
     """The weights that a draw freezes; `shapes` of all weights by name, in the model's order."""
-    from harness.checkpoints.blocks import find_blocks
+    from harness.models.weights.blocks import find_blocks
 
     sizes = {name: len(shape) for name, shape in shapes.items()}
     blocks = find_blocks(sizes)

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from harness.config.ranges import require_range
 from harness.methods.anchored import Anchored
-from harness.ranges import require_range
 
 if TYPE_CHECKING:
-    from harness.engine.view import View
+    from harness.train.engine.view import View
 
 
 class Form(Enum):

@@ -1,17 +1,10 @@
 """From the `method` group to strategy objects; imports no torch."""
 
-import importlib
-from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, TypeVar
-
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from harness.config import MethodConfig
-from harness.errors import ConfigError, first_line, suggest
+from harness.config import MethodConfig, TrainConfig
+from harness.config.objects import load_typed
+from harness.errors import ConfigError
 from harness.methods.base import Strategy
-
-Loaded = TypeVar("Loaded")
+from harness.train.objectives import Objective
 
 
 def load_strategies(method: MethodConfig) -> dict[str, Strategy]:
@@ -31,60 +24,6 @@ def _load_strategy(name: str, method: MethodConfig) -> Strategy:
     return strategy
 
 
-def load_typed(spec: dict[str, Any], base: type[Loaded], where: str) -> Loaded:
-    """An object of a subclass of `base` from {"_target_": dotted path, parameter: value}.
-
-    Raises ConfigError, beginning with `where` (the key that holds the mapping), for another class,
-    an unknown parameter or a value of a wrong type.
-    """
-    kind = load_class(spec, base, where)
-    parameters = {key: value for key, value in spec.items() if key != "_target_"}
-    for field in fields(kind):
-        has_default = field.default is not MISSING or field.default_factory is not MISSING
-        if field.init and not has_default and field.name not in parameters:
-            raise ConfigError(f"{where}.{field.name}: no value; {kind.__name__} has no default")
-    try:
-        typed = OmegaConf.merge(OmegaConf.structured(kind), parameters)
-        return kind(**{key: _unwrapped(typed[key]) for key in parameters})
-    except OmegaConfBaseException as error:
-        line = str(error).splitlines()[0]
-        raise ConfigError(f"{where}.{error.full_key}: {line}") from error
-    except ConfigError as error:
-        raise ConfigError(f"{where}.{error}") from error
-
-
-def load_class(spec: dict[str, Any], base: type[Loaded], where: str) -> type[Loaded]:
-    """The class that a mapping names, a dataclass below `base` that knows all its parameters.
-
-    Raises ConfigError, beginning with `where`.
-    """
-    target = str(spec["_target_"])
-    kind = load_object(target, f"{where}._target_")
-    if not (isinstance(kind, type) and issubclass(kind, base)):
-        raise ConfigError(f"{where}._target_: {target} is not a subclass of {base.__name__}")
-    if not is_dataclass(kind):
-        raise ConfigError(f"{where}._target_: {target} is not a dataclass")
-    known = [field.name for field in fields(kind) if field.init]
-    for key in spec:
-        if key not in known and key != "_target_":
-            told = f"{where}.{key}: {kind.__name__} has no such parameter"
-            raise ConfigError(told + suggest(key, known))
-    return kind
-
-
-def _unwrapped(value: Any) -> Any:
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-
-
-def load_object(path: str, where: str) -> object:
-    """Import what a dotted path names. Raises ConfigError naming the key that holds it."""
-    module, _, name = path.rpartition(".")
-    try:
-        loaded = importlib.import_module(module)
-    except Exception as error:  # a user's own module may fail with anything
-        told = f"{type(error).__name__}: {first_line(error)}"
-        raise ConfigError(f"{where}: cannot import '{module}' ({told})") from error
-    if not hasattr(loaded, name):
-        public = [item for item in dir(loaded) if not item.startswith("_")]
-        raise ConfigError(f"{where}: {module} has no '{name}'" + suggest(name, public))
-    return getattr(loaded, name)
+def load_objective(train: TrainConfig) -> Objective:
+    """What training minimises. Raises ConfigError for a wrong class or parameter."""
+    return load_typed(train.objective, Objective, "train.objective")

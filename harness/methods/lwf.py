@@ -14,15 +14,16 @@ stage that is worth keeping by this method: it is plain fine-tuning.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.config.ranges import require_range
 from harness.methods.base import History, Phase, Strategy
-from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.data.packing import MicroBatch
+    from harness.data.batches import MicroBatch
     from harness.data.task_data import TaskData
-    from harness.engine.view import View
+    from harness.train.engine.view import View
+
 
 SMALLEST = 1e-12  # of the joint probability of the tokens that are not stored
 

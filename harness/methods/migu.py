@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.config.ranges import require_range
 from harness.errors import StageFailed
 from harness.methods.base import Strategy
-from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.data.packing import MicroBatch
-    from harness.engine.view import Shard, View
+    from harness.data.batches import MicroBatch
+    from harness.train.engine.view import Shard, View
 
 
 @dataclass
@@ -57,7 +57,7 @@ class MIGU(Strategy):
         import torch
         from transformers.pytorch_utils import Conv1D
 
-        from harness.checkpoints.blocks import is_head
+        from harness.models.weights.blocks import is_head
 
         self.active = self.threshold > 0 and len(earlier) + 1 >= self.from_task
         if not self.active:

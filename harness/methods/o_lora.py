@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness.config.ranges import require_range
 from harness.methods.base import Strategy
-from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.data.task_data import TaskData
-    from harness.engine.sharded_file import SavedState
-    from harness.engine.view import View
+    from harness.train.engine.sharded_file import SavedState
+    from harness.train.engine.view import View
+
 
 A, B = ".lora_A.", ".lora_B."
 

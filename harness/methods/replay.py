@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.data.order import derive_seed
+from harness.data.randomness import derive_seed
 from harness.errors import ConfigError
 from harness.methods.base import History, Inputs, Strategy
 
 if TYPE_CHECKING:
-    from harness.data.prompts import Example
+    from harness.data.encoding import Example
     from harness.data.task_data import TaskData
 
 

@@ -18,14 +18,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.config import AdapterConfig, BetweenTasks
+from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.anchored import Anchored
-from harness.ranges import require_range
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.engine.view import Shard, View
+    from harness.train.engine.view import Shard, View
 
 
 class Moments(Enum):

@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from harness import config as schema
-from harness.compose import conf_dir, expand, load, variant_of
 from harness.config import HarnessConfig, from_plain
+from harness.config.compose.compose import load
+from harness.config.compose.settings import variant_of
+from harness.config.compose.sweep import expand
+from harness.config.places import conf_dir
+from harness.config.plain import plain
+from harness.config.sequence import column_names, task_order
 from harness.errors import ConfigError
-from harness.keys import plain
-from harness.sequence import column_names, task_order
 
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 
@@ -120,7 +123,7 @@ def test_presets_of_ones_own_may_lie_deeper_and_beside_broken_ones(tmp_path: Pat
     (tmp_path / "method" / "list.yaml").write_text("[1, 2]")
     (tmp_path / "method" / "sub" / "mine.yaml").write_text(
         "# @package method\nname: mine\nshare: 0.3\n"
-        "replay:\n  _target_: harness.methods.replay.Replay\n  ratio: ${..share}\n"
+        "replay:\n  _target_: replay\n  ratio: ${..share}\n"
     )
     own = f"hydra.searchpath=[file://{tmp_path}]"
     assert load([own, "method=sub/mine"]).method.strategies["replay"]["ratio"] == 0.3

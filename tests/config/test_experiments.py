@@ -7,10 +7,11 @@ from support.command import harness, refused
 from support.places import REPOSITORY
 from support.raw_files import write_rows
 
-from harness.compose import expand, load
-from harness.keys import FileHashes
-from harness.plan import make_plan
-from harness.validate import validate
+from harness.config.compose.compose import load
+from harness.config.compose.sweep import expand
+from harness.plan.checks.run import validate
+from harness.plan.planner import make_plan
+from harness.store.keys import FileHashes
 
 # Jobs of each sweep, counted in the paper: models x methods, data x epochs, and so on.
 JOBS = {

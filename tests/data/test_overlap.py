@@ -103,8 +103,8 @@ def test_selecting_on_test_is_refused_by_name(
 def test_selecting_on_test_by_permission_and_on_a_clean_eval(
     tiny_data: Path, tiny_run: list[str], tmp_path: Path
 ) -> None:
-    from harness.compose import load
-    from harness.validate import validate
+    from harness.config.compose.compose import load
+    from harness.plan.checks.run import validate
 
     test = json.loads((tiny_data / "count" / "test.json").read_text())
     _with_eval(tiny_data, tmp_path / "data", test)

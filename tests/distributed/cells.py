@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import from_plain
-from harness.engine.ranks import Rank, leave, start
-from harness.train import Part, TrainJob, train_task
+from harness.train.engine.ranks import Rank, leave, start
+from harness.train.job import Part, TrainJob
+from harness.train.stage import train_task
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from plain import EPS, RATE, STEPS
 from support.places import REPOSITORY
 
-from harness.compose import load
-from harness.keys import plain
+from harness.config.compose.compose import load
+from harness.config.plain import plain
 
 # Short rows: several a step, unevenly filled; the fifth step of plain training has one example, so
 # that a second rank is idle.

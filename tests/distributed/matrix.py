@@ -42,7 +42,7 @@ class Row:
     beside: str | None = None
 
 
-HALF_REPLAY = "+method.replay={_target_: harness.methods.replay.Replay, ratio: 0.5}"
+HALF_REPLAY = "+method.replay={_target_: replay, ratio: 0.5}"
 EWC10 = ("method=ewc", "method.num_samples=10")
 WHOLE = ("train.max_steps=null",)  # all passes, not the first five steps
 PASS_RATIO = "method.replay_pass.ratio"
@@ -52,7 +52,7 @@ SFA_RESET += ("method.anchor=initial",)
 
 STACK = "++method.adapter.between_tasks=stack"
 MERGE = "++method.adapter.between_tasks=merge"
-O_LORA = ("+method.o_lora={_target_: harness.methods.o_lora.OLoRA, lambda_1: 20}",)
+O_LORA = ("+method.o_lora={_target_: o_lora, lambda_1: 20}",)
 
 
 class SFAReplay(SFA, Replay):

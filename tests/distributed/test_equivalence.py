@@ -19,10 +19,10 @@ from matrix import ADAPTERS, MATRIX, Row
 from plain import Run, Tensors, read
 from safetensors.torch import load_file
 
-from harness.compose import load
-from harness.data.order import derive_seed
+from harness.config.compose.compose import load
+from harness.data.randomness import derive_seed
 from harness.errors import ConfigError, HarnessError
-from harness.validate import validate
+from harness.plan.checks.run import validate
 
 TOLERANCE = 2e-5
 WORLDS = (1, 2)
@@ -160,8 +160,9 @@ class References:
 
 def first_a(model: Path, stage: int) -> Tensors:
     """Initial A of every adapted module, as a stage with seed 0 draws it; B starts at zero."""
-    from harness.engine.ranks import seed_everything
-    from harness.modeling import load_model, new_adapter
+    from harness.data.randomness import seed_everything
+    from harness.models.adapters import new_adapter
+    from harness.models.loading import load_model
 
     config = load([*ADAPTERS["lora"], f"model.path={model}"])
     seed_everything(derive_seed("stage", 0, stage))

@@ -1,5 +1,5 @@
 """The view of weights and gradients against plain PyTorch, at every ZeRO stage. What fails here
-when DeepSpeed is upgraded is `harness/engine/layout.py`."""
+when DeepSpeed is upgraded is `harness/train/engine/layout.py`."""
 
 import json
 import random

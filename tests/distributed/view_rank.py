@@ -16,13 +16,13 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.config import EngineConfig, Packing, Precision, TrainConfig
-from harness.data.packing import pack
-from harness.data.prompts import Example
-from harness.engine.core import Engine
-from harness.engine.ranks import Rank, leave, start
-from harness.engine.sharded_file import SavedState, save_state
-from harness.engine.view import View
-from harness.passes import Passes
+from harness.data.batches import pack
+from harness.data.encoding import Example
+from harness.train.engine.core import Engine
+from harness.train.engine.ranks import Rank, leave, start
+from harness.train.engine.sharded_file import SavedState, save_state
+from harness.train.engine.view import View
+from harness.train.passes import Passes
 
 MATRIX = "model.layers.1.mlp.down_proj.weight"  # partitioned at ZeRO 3
 SMALL = "model.layers.0.self_attn.k_proj.weight"  # kept whole at ZeRO 3

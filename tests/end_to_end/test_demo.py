@@ -12,7 +12,7 @@ import pytest
 from support.command import harness
 from support.places import MICRO_MODEL
 
-from harness.report.schema import read_scores
+from harness.results.schema import read_scores
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 

@@ -11,7 +11,8 @@ from conftest import MICRO_MODEL, REPOSITORY
 from documents import BLOCK, CONTRIBUTING, README, commands, run, section_on_trace
 from matrix import MATRIX
 
-from harness.compose import expand, load
+from harness.config.compose.compose import load
+from harness.config.compose.sweep import expand
 
 
 @pytest.mark.distributed

@@ -11,11 +11,11 @@ import pytest
 from support.command import harness
 from support.places import REPOSITORY
 
-from harness.compose import load
+from harness.config.compose.compose import load
 from harness.errors import StageFailed
-from harness.report.schema import read_scores
-from harness.run import Outcome, execute
-from harness.store import Store
+from harness.results.schema import read_scores
+from harness.run.parent import Outcome, execute
+from harness.store.store import Store
 
 pytestmark = pytest.mark.distributed
 
@@ -159,7 +159,7 @@ def _ranks_of(folder: Path) -> list[int]:
             command = path.read_bytes()
         except OSError:
             continue
-        if b"harness.worker" in command and str(folder).encode() in command:
+        if b"harness.run.rank" in command and str(folder).encode() in command:
             found.append(int(path.parent.name))
     return found
 

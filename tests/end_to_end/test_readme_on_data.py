@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import MICRO_MODEL, REPOSITORY, write_rows
 from documents import commands, run, section_on_trace
-from judge.endpoint import Endpoint
+from support.endpoint import Endpoint
 
 DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 pytestmark = [

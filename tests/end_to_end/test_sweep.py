@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.command import Done, harness, in_a_process
 
-from harness.report.schema import read_scores
+from harness.results.schema import read_scores
 
 pytestmark = pytest.mark.distributed
 

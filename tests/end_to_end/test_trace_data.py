@@ -10,11 +10,11 @@ from support.command import harness, refused
 from support.places import MICRO_MODEL
 from support.raw_files import write_rows
 
-from harness.compose import load
+from harness.config.compose.compose import load
+from harness.config.sequence import task_order
 from harness.data.guess import guess_scorer
-from harness.modeling import load_prompts
-from harness.report.schema import read_scores
-from harness.sequence import task_order
+from harness.models.loading import load_prompts
+from harness.results.schema import read_scores
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -88,7 +88,7 @@ def test_a_folder_becomes_a_sequence(tiny_data: Path) -> None:
 
 def test_a_guess_can_be_overridden(tiny_data: Path) -> None:
     config = load([f"sequence.from_folder={tiny_data}", "+sequence.scorers.copy=exact"])
-    assert config.task["copy"].scorer == "harness.metrics.scorers.exact"
+    assert config.task["copy"].scorer == "exact"
     line = refused(f"sequence.from_folder={tiny_data}", "+sequence.scorers.cop=exact")
     assert "no task 'cop'" in line
     assert "did you mean 'copy'?" in line

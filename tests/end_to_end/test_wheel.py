@@ -40,7 +40,7 @@ def harness(site: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProce
 def test_configs_and_data_come_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     shown = harness(installed, tmp_path, "--cfg", "job", "--resolve")
     assert shown.returncode == 0, shown.stderr
-    assert f"path: {installed}/harness/micro/model" in shown.stdout
+    assert f"path: {installed}/harness/data/micro/model" in shown.stdout
     planned = harness(installed, tmp_path, "plan", "experiment=smoke")
     assert planned.returncode == 0, planned.stderr
     assert "25 nodes, 0 done" in planned.stdout

@@ -22,8 +22,8 @@ def test_tokens_to_read_by_hand(tmp_path: Path) -> None:
     assert of_rows(data, task, Shown(shown, max_prompt_tokens=12)).tokens == (2 * 12,)
     folder = tmp_path / "mmlu"
     write_mmlu(folder, {"law": 3})
-    rows = read_material("harness.evaluation.sources.mmlu.read", folder, 0).parts["law"]
-    benchmark = BenchmarkConfig(source="harness.evaluation.sources.mmlu.read", headline="acc")
+    rows = read_material("mmlu", folder, 0).parts["law"]
+    benchmark = BenchmarkConfig(source="mmlu", headline="acc")
     amount = measure(benchmark, folder, "here")
     once = [len(row["prompt"].encode()) // 3 + 1 for row in rows]
     assert amount.tokens == (sum(once),)  # its letters are one token: one pass for all four
@@ -34,7 +34,7 @@ def test_choices_of_several_words_are_read_one_by_one(tmp_path: Path) -> None:
     goal = {"goal": "Open it.", "sol1": "two words", "sol2": "and three more"}
     (tmp_path / "valid.jsonl").write_text(json.dumps(goal))
     (tmp_path / "valid-labels.lst").write_text("0")
-    benchmark = BenchmarkConfig(source="harness.evaluation.sources.piqa.read", headline="acc")
+    benchmark = BenchmarkConfig(source="piqa", headline="acc")
     [row] = read_material(str(benchmark.source), tmp_path, 0).parts[WHOLE]
     one, two = (len((row["prompt"] + choice).encode()) // 3 + 1 for choice in row["choices"])
     assert measure(benchmark, tmp_path, "here").tokens == (one + two,)

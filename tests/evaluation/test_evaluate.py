@@ -13,18 +13,19 @@ from omegaconf import OmegaConf
 from support.places import MICRO_MODEL
 from support.stock import lm_eval, results
 
-from harness.compose import conf_dir, load
-from harness.evaluation.evaluate import Evaluator
+from harness.config.compose.compose import load
+from harness.config.parts import Kind, load_part
+from harness.config.places import conf_dir
+from harness.config.plain import plain
+from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import task_yaml
-from harness.keys import plain
-from harness.methods.loading import load_object
 
 CONFIG = load([])
 _FORMATS = ("letter", "number", "summary", "code_line", "simplification")
 SCORERS = [
-    *(f"harness.metrics.scorers.{name}" for name in (*_FORMATS, "choice_with_reason", "exact")),
-    *(f"harness.metrics.reasoned.{name}" for name in _FORMATS),
+    *(*_FORMATS, "choice_with_reason", "exact"),
+    *(f"reasoned_{name}" for name in _FORMATS),
 ]
 
 
@@ -131,7 +132,7 @@ def test_the_task_file_lists_every_metric_of_its_scorer(scorer: str, tmp_path: P
     data.write_text('[{"prompt": "Stance:", "answer": "C"}]')
     text = task_yaml("t", data, scorer, 8, 1).replace("!function", "")
     listed = [entry["metric"] for entry in yaml.safe_load(text)["metric_list"]]
-    function = load_object(scorer, "scorer")
+    function = load_part(scorer, "scorer", Kind.scorer)
     for said in ("", "C", "C\nBecause a b c d.", "Reasons.\nAnswer:C"):
         assert list(function({"prompt": "Stance:", "answer": "C"}, said)) == listed
 
@@ -142,7 +143,7 @@ def test_every_headline_is_a_metric_of_the_task_file() -> None:
     for path in files:
         [task] = OmegaConf.load(path).values()
         assert task.scorer in SCORERS
-        scores = load_object(task.scorer, path.stem)({"prompt": "p", "answer": "C"}, "")
+        scores = load_part(task.scorer, path.stem, Kind.scorer)({"prompt": "p", "answer": "C"}, "")
         assert task.headline == next(iter(scores)), "the headline comes first"
         assert not task.headline.endswith("_lenient")
 
@@ -187,7 +188,7 @@ def test_a_score_that_is_no_mean_has_no_standard_error() -> None:
 def test_nothing_stands_between_prompt_and_answer(tmp_path: Path) -> None:
     data = tmp_path / "test.json"
     data.write_text('[{"prompt": "Stance:", "answer": "C"}]')
-    text = task_yaml("t", data, "harness.metrics.scorers.letter", 8, 1)
+    text = task_yaml("t", data, "letter", 8, 1)
     assert "target_delimiter: ''" in text
     assert "until: []" in text
     assert "doc_to_text: prompt" in text
@@ -206,7 +207,7 @@ def test_likelihoods_see_the_whole_context_whatever_the_prompt_limit() -> None:
     prompts = evaluator.lm.prompts
     before, whole = prompts.prompt_ids(context), prompts.prompt_ids(context + continuation)
     with torch.no_grad():
-        scores = evaluator.lm.model(torch.tensor([whole])).logits[0].log_softmax(-1)
+        scores = evaluator.lm.backend_model.model(torch.tensor([whole])).logits[0].log_softmax(-1)
     places = range(len(before) - 1, len(whole) - 1)
     expected = sum(float(scores[place, whole[place + 1]]) for place in places)
     assert found == pytest.approx(expected, abs=1e-4)

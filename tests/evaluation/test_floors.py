@@ -13,7 +13,7 @@ from harness.evaluation.floors import floors
 from harness.evaluation.material import Material, choice_task, store_parts, text_task
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import write_material, write_task
-from harness.metrics.sari import sari
+from harness.scorers.sari import sari
 
 DATA = Path(os.environ.get("HARNESS_TEST_DATA", "/nowhere"))
 
@@ -40,7 +40,7 @@ def _of_answers(
 ) -> dict[str, float]:
     data = tmp_path / "test.json"
     data.write_text(json.dumps([{"prompt": f"{a} is asked.", "answer": a} for a in answers]))
-    what = {"scorer": f"harness.metrics.{scorer}", "max_answer_tokens": 4, "version": 1}
+    what = {"scorer": scorer, "max_answer_tokens": 4, "version": 1}
     write_task(tmp_path, "blind", data, what)
     tasks = _load(tmp_path, "blind")
     return floors(tasks, _samples(tasks, *filters))
@@ -62,25 +62,25 @@ def _of_choices(
 
 
 def test_the_majority_class(tmp_path: Path) -> None:
-    assert _of_answers(tmp_path, "scorers.letter", ["A", "B", "B", "C"])["accuracy"] == 0.5
+    assert _of_answers(tmp_path, "letter", ["A", "B", "B", "C"])["accuracy"] == 0.5
 
 
 def test_items_count_once_whatever_the_filters(tmp_path: Path) -> None:
     """Twice the same items, all different, with eleven first characters: none is frequent."""
     answers = [f"{start}." for start in "abcdefghijk"]
-    found = _of_answers(tmp_path, "scorers.exact", answers, ("strict", "flexible"))
+    found = _of_answers(tmp_path, "exact", answers, ("strict", "flexible"))
     assert found["accuracy"] == 0.0
 
 
 def test_letters_whose_reasons_all_differ(tmp_path: Path) -> None:
     answers = ["A\none", "B\ntwo", "B\nthree", "C\nfour"]
-    found = _of_answers(tmp_path, "scorers.choice_with_reason", answers)
+    found = _of_answers(tmp_path, "choice_with_reason", answers)
     assert (found["accuracy"], found["rouge_l"]) == (0.5, 0.0)
 
 
 def test_an_answer_behind_a_cue(tmp_path: Path) -> None:
     """The strict score of reasoned data looks behind "Answer:" alone."""
-    assert _of_answers(tmp_path, "reasoned.letter", ["A", "B", "B", "C"])["accuracy"] == 0.5
+    assert _of_answers(tmp_path, "reasoned_letter", ["A", "B", "B", "C"])["accuracy"] == 0.5
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="HARNESS_TEST_DATA is not set")
@@ -89,13 +89,13 @@ def test_real_tasks(tmp_path: Path) -> None:
     rows = json.loads((DATA / "trace-reasoning" / "FOMC" / "test.json").read_text())
     answers = [row["answer"] for row in rows]
     share = max(answers.count(answer) for answer in set(answers)) / len(answers)
-    assert _of_answers(tmp_path, "reasoned.letter", answers)["accuracy"] == pytest.approx(share)
+    assert _of_answers(tmp_path, "reasoned_letter", answers)["accuracy"] == pytest.approx(share)
 
 
 def test_an_empty_answer_earns_sari(tmp_path: Path) -> None:
     answers = ["The cat sat.", "Dogs bark.", "It rains today."]
     empty = [sari(f"{answer} is asked.", "", [answer]) for answer in answers]
-    found = _of_answers(tmp_path, "scorers.simplification", answers)
+    found = _of_answers(tmp_path, "simplification", answers)
     assert found["sari"] == pytest.approx(sum(empty) / 3, abs=1e-12)
     assert found["sari"] > 0.3
 

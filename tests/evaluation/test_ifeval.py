@@ -8,8 +8,8 @@ from support.raw_files import write_lines
 
 from harness.errors import ConfigError
 from harness.evaluation.material import WHOLE
+from harness.evaluation.prefetch.benchmarks import require_nltk
 from harness.evaluation.sources import ifeval
-from harness.offline.benchmarks import require_nltk
 
 FILES = ("collocations.tab", "sent_starters.txt", "abbrev_types.txt", "ortho_context.tab")
 

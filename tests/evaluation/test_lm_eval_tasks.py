@@ -10,10 +10,10 @@ from support.places import MICRO_MODEL, REPOSITORY
 from support.raw_files import write_rows
 from support.stock import lm_eval, results
 
-from harness.compose import load
-from harness.evaluation.evaluate import Evaluator
-from harness.keys import plain
-from harness.methods.loading import load_object
+from harness.config.compose.compose import load
+from harness.config.parts import Kind, load_part
+from harness.config.plain import plain
+from harness.evaluation.evaluator import Evaluator
 
 FOLDER = REPOSITORY / "harness/evaluation/lm_eval_tasks"
 TASKS = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"]).task
@@ -40,9 +40,8 @@ def test_it_is_the_configured_task(name: str) -> None:
     assert found["dataset_kwargs"] == {"task": task.folder}
     assert found["generation_kwargs"]["max_gen_toks"] == task.max_answer_tokens
     assert found["metadata"]["version"] == task.version
-    function = task.scorer.rpartition(".")[2]
-    assert found["process_results"] == f"scoring.{function}"
-    scores = load_object(task.scorer, "scorer")({"prompt": "p", "answer": "C"}, "")
+    assert found["process_results"] == f"scoring.{task.scorer}"
+    scores = load_part(task.scorer, "scorer", Kind.scorer)({"prompt": "p", "answer": "C"}, "")
     assert [entry["metric"] for entry in found["metric_list"]] == list(scores)
 
 

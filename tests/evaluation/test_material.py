@@ -12,18 +12,18 @@ from support.places import MICRO_MODEL
 from support.raw_files import write_boolq, write_mmlu, write_text, write_xstest
 from support.stock import lm_eval, results
 
-from harness.compose import load
 from harness.config import BenchmarkConfig
+from harness.config.compose.compose import load
+from harness.config.plain import plain
 from harness.errors import ConfigError, DataError
 from harness.evaluation.amounts import measure
-from harness.evaluation.evaluate import Evaluator
+from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.material import source_folder, store_parts
 from harness.evaluation.scores import collect
 from harness.evaluation.sources import boolq, mmlu
-from harness.keys import FileHashes, plain
-from harness.plan import make_plan
+from harness.plan.planner import make_plan
+from harness.store.keys import FileHashes
 
-SOURCES = "harness.evaluation.sources"
 STORY = "The council met on day {} and"
 
 
@@ -39,11 +39,11 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_text(root / "lima" / "test.json", json.dumps(prompts))
     write_xstest(root / "xstest")
     for name, source, what in (
-        ("mmlu", "mmlu.read", {"shots": 2, "max_prompt_tokens": None}),
-        ("lima", "prompts.read", {"max_answer_tokens": 12}),
-        ("xstest", "xstest.safe", {"max_answer_tokens": 12, "average": "items"}),
+        ("mmlu", "mmlu", {"shots": 2, "max_prompt_tokens": None}),
+        ("lima", "open_ended", {"max_answer_tokens": 12}),
+        ("xstest", "xstest_safe", {"max_answer_tokens": 12, "average": "items"}),
     ):
-        benchmark = BenchmarkConfig(folder=name, source=f"{SOURCES}.{source}", headline="x")
+        benchmark = BenchmarkConfig(folder=name, source=source, headline="x")
         spec = {
             "benchmark": name,
             "data": str(root / name),
@@ -138,7 +138,7 @@ def test_nodes_tell_how_many_prompts_were_cut(nodes: Path, tmp_path: Path) -> No
     write_text(tmp_path / "lima" / "test.json", json.dumps(prompts))
     benchmark = BenchmarkConfig(
         folder="lima",
-        source=f"{SOURCES}.prompts.read",
+        source="open_ended",
         headline="words",
         max_prompt_tokens=tokens - 1,
         max_answer_tokens=2,
@@ -256,7 +256,9 @@ def test_what_is_missing_is_one_line(suite: list[str], tmp_path: Path) -> None:
     assert f"{where}.boolq.shots=3: the files of BoolQ hold no examples; use shots=0" in line
     line = refused(*suite, f"{where}.boolq.source=harness.evaluation.sources.boolq.reed")
     assert f"{where}.boolq.source: harness.evaluation.sources.boolq has no 'reed'" in line
-    line = refused(*suite, f"{where}.boolq.scorer=harness.metrics.scorers.exact")
+    line = refused(*suite, f"{where}.boolq.source=bolq")
+    assert f"{where}.boolq.source: there is no source 'bolq'; did you mean 'boolq'?" in line
+    line = refused(*suite, f"{where}.boolq.scorer=exact")
     assert f"{where}.boolq: a local benchmark needs either a scorer or a source" in line
     line = refused(*suite, f"{where}.boolq.limit=0")
     assert f"{where}.boolq.limit=0: it must be at least 1" in line
@@ -267,7 +269,7 @@ def test_what_is_missing_is_one_line(suite: list[str], tmp_path: Path) -> None:
 
 def test_an_empty_part_is_refused(tmp_path: Path) -> None:
     folder = write_mmlu(tmp_path / "mmlu", {"anatomy": 1, "law": 0})
-    benchmark = BenchmarkConfig(source=f"{SOURCES}.mmlu.read", headline="acc")
+    benchmark = BenchmarkConfig(source="mmlu", headline="acc")
     with pytest.raises(DataError, match="no item of law"):
         measure(benchmark, folder, "suite.general.benchmarks.mmlu")
     with pytest.raises(ConfigError, match=r"set data.suite_root"):

@@ -8,19 +8,9 @@ import pytest
 from support.command import harness
 
 from harness.evaluation.material import WHOLE, Material
-from harness.evaluation.sources import (
-    advbench,
-    bbh,
-    boolq,
-    gsm8k,
-    mmlu,
-    piqa,
-    prompts,
-    raw,
-    tydiqa,
-    xstest,
-)
-from harness.report.schema import frame_rows, read_scores
+from harness.evaluation.sources import advbench, bbh, boolq, gsm8k, mmlu, piqa, raw, tydiqa, xstest
+from harness.evaluation.sources import open_ended as prompts
+from harness.results.schema import frame_rows, read_scores
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))

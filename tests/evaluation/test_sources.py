@@ -20,17 +20,8 @@ from support.raw_files import (
 
 from harness.errors import ConfigError, DataError
 from harness.evaluation.material import WHOLE
-from harness.evaluation.sources import (
-    advbench,
-    bbh,
-    boolq,
-    gsm8k,
-    mmlu,
-    piqa,
-    prompts,
-    tydiqa,
-    xstest,
-)
+from harness.evaluation.sources import advbench, bbh, boolq, gsm8k, mmlu, piqa, tydiqa, xstest
+from harness.evaluation.sources import open_ended as prompts
 
 
 def test_mmlu(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from support.command import harness, refused
 from support.places import MICRO_MODEL
 from support.raw_files import write_rows
 
-from harness.compose import load
 from harness.config import DemonstrationSource, PromptingConfig, PromptStyle, TaskConfig
+from harness.config.compose.compose import load
+from harness.config.plain import plain
 from harness.data.demonstrations import (
     Shown,
     demonstration_split,
@@ -18,10 +19,9 @@ from harness.data.demonstrations import (
     with_demonstrations,
 )
 from harness.evaluation.task_yaml import write_task
-from harness.keys import plain
-from harness.modeling import load_prompts
-from harness.report.schema import read_scores
-from harness.run import Outcome, execute
+from harness.models.loading import load_prompts
+from harness.results.schema import read_scores
+from harness.run.parent import Outcome, execute
 
 TASK = TaskConfig(folder="t", scorer="s", headline="h")
 
@@ -74,7 +74,7 @@ def test_what_a_model_goes_on_to_write_is_cut(
 ) -> None:
     config = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"])
     write_rows(tmp_path / "test.json", [{"prompt": "p", "answer": kept}])
-    what = plain(config.task[task]) | {"scorer": "harness.metrics.scorers.exact"}
+    what = plain(config.task[task]) | {"scorer": "exact"}
     write_task(tmp_path, task, tmp_path / "test.json", what, config.task[task].demonstration_end)
     scope: dict = {}
     exec((tmp_path / "scoring.py").read_text(), scope)

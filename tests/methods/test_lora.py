@@ -7,11 +7,12 @@ import pytest
 import torch
 from support.command import refused
 
-from harness.compose import load
 from harness.config import AdapterConfig, ModelConfig
-from harness.modeling import load_adapter, load_model, load_stage, new_adapter
-from harness.run import Outcome, execute
-from harness.validate import validate
+from harness.config.compose.compose import load
+from harness.models.adapters import load_adapter, load_stage, new_adapter
+from harness.models.loading import load_model
+from harness.plan.checks.run import validate
+from harness.run.parent import Outcome, execute
 
 IDS = torch.tensor([[0, 5, 9, 30, 7, 200, 61]])
 

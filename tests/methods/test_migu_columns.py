@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from harness.compose import load
-from harness.run import execute
+from harness.config.compose.compose import load
+from harness.run.parent import execute
 
 
 @pytest.fixture

@@ -3,15 +3,15 @@
 import pytest
 from support.command import refused
 
-from harness.compose import load
 from harness.config import Schedule
+from harness.config.compose.compose import load
 from harness.errors import ConfigError
-from harness.keys import FileHashes
 from harness.methods.loading import load_strategies
-from harness.plan import make_plan
-from harness.validate import validate
+from harness.plan.checks.run import validate
+from harness.plan.planner import make_plan
+from harness.store.keys import FileHashes
 
-AGEM = "+method.agem={_target_: harness.methods.agem.AGEM}"
+AGEM = "+method.agem={_target_: agem}"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_command_line_tells_it_in_one_line(tiny_run: list[str]) -> None:
     ("overrides", "told"),
     [
         (["method=[seqft,o_lora]", "method.adapter.between_tasks=keep"], "between_tasks=stack"),
-        (["+method.o_lora={_target_: harness.methods.o_lora.OLoRA}"], "it works on an adapter"),
+        (["+method.o_lora={_target_: o_lora}"], "it works on an adapter"),
         (["method=[lora_seqft,hft]"], "it is not defined for adapters"),
         (["method=[gem,sfa]", AGEM], "are both a gradient projection; choose one"),
         (["method=hft", "train.reset_optimizer=never"], "moments cannot be carried over"),

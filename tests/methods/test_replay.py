@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from support.raw_files import write_rows
 
-from harness.compose import load
-from harness.data.prompts import Example
+from harness.config.compose.compose import load
+from harness.data.encoding import Example
 from harness.data.task_data import TaskData
 from harness.errors import ConfigError
-from harness.keys import FileHashes
 from harness.methods.replay import Replay
 from harness.methods.replay_pass import ReplayPass
-from harness.plan import make_plan
-from harness.run import execute
-from harness.validate import validate
+from harness.plan.checks.run import validate
+from harness.plan.planner import make_plan
+from harness.run.parent import execute
+from harness.store.keys import FileHashes
 
 
 def rows(name: str, count: int, base: int) -> TaskData:

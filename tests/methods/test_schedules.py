@@ -9,11 +9,11 @@ from pandas import DataFrame
 from safetensors.torch import load_file, save_file
 from support.command import harness, refused
 
-from harness.compose import load
-from harness.keys import FileHashes
-from harness.plan import make_plan
-from harness.report.schema import read_scores
-from harness.run import Outcome, execute
+from harness.config.compose.compose import load
+from harness.plan.planner import make_plan
+from harness.results.schema import read_scores
+from harness.run.parent import Outcome, execute
+from harness.store.keys import FileHashes
 
 pytestmark = pytest.mark.distributed
 FAST = ("train.max_steps=3", "eval.limit=4")

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from support.command import harness
 
-from harness.compose import load
 from harness.config import from_plain
+from harness.config.compose.compose import load
+from harness.config.plain import identity, plain
 from harness.errors import ConfigError
-from harness.keys import identity, plain
 from harness.methods.loading import load_strategies
-from harness.report.schema import read_scores
+from harness.results.schema import read_scores
 
-L2 = "+method.l2={_target_: harness.methods.l2.L2}"
-AGEM = "+method.agem={_target_: harness.methods.agem.AGEM}"
+L2 = "+method.l2={_target_: l2}"
+AGEM = "+method.agem={_target_: agem}"
 
 
 def order(overrides: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from harness.data.files import read_rows, split_path
+from harness.data.rows import read_rows, split_path
 from harness.errors import DataError
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from harness.metrics import scorers
+from harness.scorers import tasks as scorers
 
 Scores = dict[str, float]
 

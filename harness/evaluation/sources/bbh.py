@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import ConfigError, DataError
 from harness.evaluation.material import Material, Row, text_task
 from harness.evaluation.sources.raw import json_file, named_files, text
-from harness.metrics.reasoning import after_cue
+from harness.scorers.final_answer import after_cue
 
 CUE = "A: Let's think step by step."
 _BETWEEN = "\n\nQ: "

@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import ConfigError, DataError
 from harness.evaluation.material import WHOLE, Material, text_task
 from harness.evaluation.sources.raw import json_lines
-from harness.metrics.reasoning import cued_number, last_number, same_number
+from harness.scorers.final_answer import cued_number, last_number, same_number
 
 _MARK = re.compile(r"<<[^<>]*>>")
 _END = re.compile(r"\n#### *(\S+)\s*$")

@@ -2,7 +2,7 @@
 whole prompts is the headline.
 
 Reads `input_data.jsonl` ({"key", "prompt", "instruction_id_list", "kwargs"}). The checks are those
-that ship with lm-eval; they need nltk's sentence model `punkt_tab` (harness/offline/preflight.py
+that ship with lm-eval; they need nltk's sentence model `punkt_tab` (harness/plan/checks/inputs.py
 looks for it before anything is run).
 """
 

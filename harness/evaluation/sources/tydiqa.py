@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import ConfigError, DataError
 from harness.evaluation.material import Material, Row, text_task
 from harness.evaluation.sources.raw import json_file, named_files
-from harness.metrics.token_f1 import normalised, token_f1
+from harness.scorers.token_f1 import normalised, token_f1
 
 _STOPS = ("\n",)
 

@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import DataError
 from harness.evaluation.material import Material, Row, require_no_shots, text_task
 from harness.evaluation.sources.raw import csv_rows
-from harness.metrics.refusal import is_refusal
+from harness.scorers.refusal import is_refusal
 
 
 def safe(folder: Path, shots: int) -> Material:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from plain import Reference, Run
 
-from harness.data.order import derive_seed
+from harness.data.randomness import derive_seed
 
 
 @dataclass

@@ -4,7 +4,7 @@ import random
 
 from plain import Reference, Run
 
-from harness.data.order import derive_seed
+from harness.data.randomness import derive_seed
 
 ATTENTION, FORWARD = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
 

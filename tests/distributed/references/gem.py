@@ -8,7 +8,7 @@ from itertools import combinations
 import torch
 from plain import Reference, Run
 
-from harness.data.order import derive_seed
+from harness.data.randomness import derive_seed
 
 
 @dataclass

@@ -5,7 +5,7 @@ import random
 
 from plain import BATCH, Reference, Rows, Run
 
-from harness.data.order import derive_seed
+from harness.data.randomness import derive_seed
 
 
 class Replay(Reference):

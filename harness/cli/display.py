@@ -1,0 +1,158 @@
+"""One display for a whole run: what is being done, how far, and how long it still takes."""
+
+import sys
+import time
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from harness.store.work import Node
+
+
+class Display:
+    """A live bar on a terminal, a line a finished node elsewhere.
+
+    Training and scoring run at different speeds, so each kind's rate is measured by itself and
+    the time left is the remaining work of each kind over its rate. Until a kind was measured, it
+    counts with the other's rate.
+    """
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = {node.key: node for node in nodes}
+        self.fractions = dict.fromkeys(self.nodes, 0.0)
+        self.spent = {node.kind: 0.0 for node in nodes}
+        self.current = ""
+        self.last = self.started = time.monotonic()
+        self.console = Console(stderr=True)
+        self.live = self.console.is_terminal
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%  left {task.fields[left]}  elapsed"),
+            TimeElapsedColumn(),
+            console=self.console,
+            disable=not self.live,
+        )
+        self.task = self.bar.add_task("starting", total=1.0, left="?")
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def follow(self, event: dict[str, Any]) -> None:
+        """Take in one event of a rank: {"key", "done": 0..1}."""
+        node = self.nodes.get(event["key"])
+        if node is None:
+            return
+        now = time.monotonic()
+        self.spent[node.kind] += now - self.last
+        self.last = now
+        finished = event["done"] >= 1.0 > self.fractions[node.key]
+        self.fractions[node.key] = event["done"]
+        self.current = f"stage {node.stage} · {node.label}"
+        if self.live:
+            self.bar.update(
+                self.task, completed=self._done(), description=self.current, left=self._left()
+            )
+        elif finished:
+            count = sum(done >= 1.0 for done in self.fractions.values())
+            print(
+                f"[{count}/{len(self.nodes)}] {self.current} · left {self._left()}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def _work(self, kind: str) -> tuple[float, float]:
+        nodes = [node for node in self.nodes.values() if node.kind == kind]
+        total = sum(max(node.work, 1.0) for node in nodes)
+        done = sum(max(node.work, 1.0) * self.fractions[node.key] for node in nodes)
+        return done, total
+
+    def _seconds_left(self) -> float | None:
+        left, unmeasured, measured = 0.0, 0, False
+        for kind, spent in self.spent.items():
+            done, total = self._work(kind)
+            if done > 0 and spent > 0:
+                left += (total - done) * spent / done
+                measured = True
+            elif total > done:
+                unmeasured += 1
+        return left * (1 + unmeasured) if measured else None
+
+    def _done(self) -> float:
+        left = self._seconds_left()
+        elapsed = time.monotonic() - self.started
+        return elapsed / (elapsed + left) if left is not None else 0.0
+
+    def _left(self) -> str:
+        left = self._seconds_left()
+        return "?" if left is None else minutes(left)
+
+
+class Meter:
+    """A bar for one piece of work that tells how far it is; off a terminal, a line now and then."""
+
+    QUIET_SECONDS = 10.0
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.console = Console(stderr=True)
+        self.started = self.told = time.monotonic()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%  left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self.task = self.bar.add_task(name, total=None)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def update(self, done: int, total: int) -> None:
+        """`done` of `total` units of work are done."""
+        self.bar.update(self.task, completed=done, total=total)
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self.told >= self.QUIET_SECONDS and done:
+            self.told = now
+            left = (now - self.started) * (total - done) / done
+            print(
+                f"{self.name}: {100 * done / total:.0f}% · left {minutes(left)}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+class Jobs:
+    """Which of several jobs begins, a line each, and how long the rest takes at the pace so far.
+
+    It counts wall-clock time, on which the processes of a sweep agree.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total, self.started = total, time.time()
+
+    def begin(self, number: int, label: str) -> None:
+        """Job `number`, from 0, begins; `number` jobs were begun before it."""
+        left = "?"
+        if number:
+            left = minutes((time.time() - self.started) * (self.total - number) / number)
+        line = f"job {number + 1}/{self.total} · {label} · left {left}"
+        print(line, file=sys.stderr, flush=True)
+
+
+def minutes(seconds: float) -> str:
+    """Minutes and seconds, as 3:07."""
+    whole, rest = divmod(round(seconds), 60)
+    return f"{whole}:{rest:02d}"

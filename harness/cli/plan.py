@@ -1,0 +1,150 @@
+"""`harness plan`: what a configuration, or a sweep, would do, without doing it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.config import HarnessConfig
+from harness.data.encoding import BYTES_A_TOKEN
+from harness.errors import ConfigError
+from harness.models.hub import is_hub, missing_files
+from harness.plan.checks.inputs import require_inputs
+from harness.plan.estimates import Estimate, estimate, weight_count
+from harness.plan.tokens import (
+    TokenCounts,
+    check_demonstrations,
+    estimated_counts,
+    training_counts,
+    training_tokens,
+)
+from harness.run.parent import pending_nodes
+from harness.store.store import Store
+from harness.store.work import Node, Plan
+
+SMALLEST_ESTIMATED = 5e7  # below, start-up and scheduling decide, which the estimate leaves out
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one node that is not done asks for; no cost where the model's size is unknown."""
+
+    tokens: int
+    generations: int
+    cost: Estimate | None
+
+
+def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) -> dict[str, Work]:
+    """Print nodes, which are done, tokens to train and generations to make; returns the work left
+    by content key. A model that cannot be had yet is named, and its tokens are estimated; `told`
+    holds what earlier jobs of a sweep named."""
+    pending = {node.key for node in pending_nodes(config, store, plan)}
+    to_do = [node for node in plan.nodes if node.key in pending]
+    tokens = _counted(config, store, plan, to_do, told)
+    run = plan.run
+    print(f"run {run['run']}: {run['method']} on {run['sequence']}, seed {run['seed']}")
+    print(f"{'stage':>5}  {'node':<24} {'key':<20} {'state':<8} {'work':>20}")
+    left: dict[str, Work] = {}
+    for node in plan.nodes:
+        amount, unit = _amount(node, tokens, config)
+        if node.key in pending:
+            left[node.key] = _work(node, amount, unit, config)
+        state = "to do" if node.key in pending else "done"
+        work = f"{amount:,} {unit}" if amount else "lm-eval task"
+        print(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
+    done = len(plan.nodes) - len(pending)
+    print(f"{len(plan.nodes)} nodes, {done} done; to do: {_asked(left.values())}")
+    weights = weight_count(config.model)
+    if weights is not None and weights >= SMALLEST_ESTIMATED:
+        print(
+            f"estimate for {weights / 1e9:.3g} billion weights on devices of "
+            f"{config.engine.tflops:g} TFLOP/s and {config.engine.bandwidth:g} TB/s: "
+            f"{_spent(left.values())}"
+        )
+    return left
+
+
+def print_total(jobs: int, left: dict[str, Work]) -> None:
+    """The sum over a sweep, what its jobs share counted once."""
+    costs = [work for work in left.values() if work.cost is not None]
+    told = f"; {_spent(costs)}" if costs else ""
+    print(f"{jobs} jobs, {len(left)} nodes to do (shared ones once): {_asked(left.values())}{told}")
+
+
+def _counted(
+    config: HarnessConfig, store: Store, plan: Plan, to_do: list[Node], told: set[str]
+) -> TokenCounts:
+    missing = _missing_input(config, to_do)
+    if missing and missing not in told:
+        told.add(missing)
+        print(missing)
+    if missing and _no_tokenizer(config):
+        return estimated_counts(config, plan)
+    check_demonstrations(config, store, plan)
+    return training_counts(config, store, plan)
+
+
+def _missing_input(config: HarnessConfig, to_do: list[Node]) -> str:
+    """What has to be fetched first, as a line or two; empty where all is there."""
+    try:
+        require_inputs(config, to_do)
+    except ConfigError as error:
+        line = f"to fetch before this can run: {error}"
+        if _no_tokenizer(config):
+            line += "\nwithout its tokenizer, tokens are estimated: one every three bytes"
+        return line
+    return ""
+
+
+def _no_tokenizer(config: HarnessConfig) -> bool:
+    return is_hub(config.model) and bool(missing_files(config.model))
+
+
+def _asked(left: Iterable[Work]) -> str:
+    works = list(left)
+    tokens = sum(work.tokens for work in works)
+    generations = sum(work.generations for work in works)
+    return f"{tokens:,} tokens to train, {generations:,} generations to make"
+
+
+def _spent(left: Iterable[Work]) -> str:
+    costs = [work.cost for work in left if work.cost is not None]
+    training = sum(cost.training_hours for cost in costs)
+    reading = sum(cost.reading_hours for cost in costs)
+    generation = sum(cost.generation_hours for cost in costs)
+    disk = sum(cost.disk_bytes for cost in costs)
+    return (
+        f"{training:.3g} device hours to train, {reading:.3g} to read what is scored (a token "
+        f"every {BYTES_A_TOKEN} bytes), {generation:.3g} to generate answers of full length, "
+        f"{disk / 1e9:.3g} GB of checkpoints (not counted: rows that a method adds, lm-eval's own "
+        "tasks, the validation of edits, a local judge)"
+    )
+
+
+def _work(node: Node, amount: int, unit: str, config: HarnessConfig) -> Work:
+    tokens = amount if node.kind == "train" else 0
+    generations = amount if unit == "generations" else 0
+    weights = weight_count(config.model)
+    if weights is None or weights < SMALLEST_ESTIMATED:
+        return Work(tokens, generations, None)
+    longest = node.spec["what"]["max_answer_tokens"] if generations else 0
+    # Edits and adapters: an edit writes a whole model, an adapter is small beside one.
+    whole = node.kind == "edit" or (node.kind == "train" and config.method.adapter is None)
+    cost = estimate(
+        weights,
+        config.engine,
+        config.eval.batch_size,
+        trained_tokens=tokens,
+        read_tokens=node.spec.get("read_tokens", 0),
+        generated_tokens=generations * longest,
+        stages=int(whole),
+    )
+    return Work(tokens, generations, cost)
+
+
+def _amount(node: Node, tokens: TokenCounts, config: HarnessConfig) -> tuple[int, str]:
+    if node.kind == "train":
+        return training_tokens(node, tokens, config), "tokens"
+    if node.kind == "edit":
+        return len(node.spec["tuned"]), "models"
+    if node.kind == "judge":
+        return node.spec["items"], "judgements"
+    return node.spec["items"], "likelihoods" if node.spec["by_likelihood"] else "generations"

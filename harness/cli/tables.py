@@ -1,0 +1,38 @@
+"""`harness tables`: regenerate every table and heat map from the tidy table of scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.cli.arguments import Arguments
+from harness.errors import DataError
+from harness.results.report.tables import main_table_markdown
+from harness.results.report.write import write_report
+from harness.results.runs import group_runs, load_runs
+from harness.results.schema import read_scores, scores_digest
+
+_DESCRIPTION = """\
+Write the main table, the score matrix of every run-group, the suites by benchmark, where several
+rates were tried the one chosen for every method, as Markdown, CSV and LaTeX, and a heat map of
+every matrix, from the table of scores alone."""
+
+
+def main(argv: list[str]) -> int:
+    """Write all tables and plots, print the main table and the paths; return 0 or raise."""
+    options = _parser().parse_args(argv)
+    frame = read_scores(options.scores)
+    groups = group_runs(load_runs(frame))
+    if not groups:
+        raise DataError(f"{options.scores}: holds no headline score of a target task")
+    written = list(write_report(groups, scores_digest(frame), options.out))
+    print(main_table_markdown(frame))
+    print(*(f"wrote {path}" for path in written), sep="\n")
+    return 0
+
+
+def _parser() -> Arguments:
+    parser = Arguments(prog="harness tables", description=_DESCRIPTION)
+    scores, out = Path("results/scores.csv"), Path("results")
+    parser.add_argument("--scores", type=Path, default=scores, help=f"table of scores ({scores})")
+    parser.add_argument("--out", type=Path, default=out, help=f"folder to write to ({out})")
+    return parser

@@ -1,0 +1,1 @@
+"""Hydra overrides become a typed, complete configuration."""

@@ -1,0 +1,136 @@
+"""Hydra overrides -> a typed, complete `HarnessConfig`; every mistake becomes one line.
+
+Imports hydra but never torch. The command line composes every job of a sweep here before Hydra
+starts any of them.
+"""
+
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from harness.config import HarnessConfig
+from harness.config.compose.messages import explain, group_names, one_line
+from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
+from harness.config.places import PACKAGE, conf_dir, parse
+from harness.data.guess import tasks_from_folder
+from harness.errors import ConfigError, first_line, suggest
+
+OmegaConf.register_new_resolver("package", lambda path: str(PACKAGE / path), replace=True)
+ConfigStore.instance().store(name="schema", node=HarnessConfig)
+
+
+def compose_job(overrides: list[str]) -> DictConfig:
+    """Compose one job. Raises ConfigError, in one line, for anything that Hydra refuses."""
+    GlobalHydra.instance().clear()
+    _refuse_odd_choices(overrides)
+    _refuse_tasks_beside_a_folder(overrides)
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        try:
+            composed = compose("config", overrides=overrides, return_hydra_config=True)
+            _refuse_repeats(overrides, composed.hydra.runtime.choices)
+            check_stack(overrides)
+            with flag_override(composed, ["struct", "readonly"], False):
+                del composed["hydra"]
+            return composed
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(explain(error, overrides)) from error
+        except YAMLError as error:
+            raise ConfigError(f"a config file is not valid YAML: {one_line(error)}") from error
+
+
+def _refuse_odd_choices(overrides: list[str]) -> None:
+    """The option of a group is a name, or a list of names."""
+    for item in parse(overrides):
+        value = item.value()
+        if item.key_or_group not in group_names() or item.is_delete():
+            continue
+        names = value if isinstance(value, list) else [value]
+        if not all(isinstance(name, str | int | float) and str(name).strip() for name in names):
+            raise ConfigError(f"{item.input_line}: give the name of an option")
+
+
+def _refuse_tasks_beside_a_folder(overrides: list[str]) -> None:
+    given = {item.key_or_group: item.value() for item in parse(overrides)}
+    if given.get("sequence.from_folder") is not None and "task" in given:
+        raise ConfigError(
+            "task: with sequence.from_folder the tasks are those of the folder; to choose among "
+            "them or order them use sequence.tasks=[a,b]"
+        )
+
+
+def _refuse_repeats(overrides: list[str], choices: Any) -> None:
+    """Hydra merges a group option that is listed twice into one; a user meant something else."""
+    lists = [(item.key_or_group, item.value()) for item in parse(overrides)]
+    for group in ("sequence", "experiment"):
+        chosen = conf_dir() / group / f"{choices.get(group)}.yaml"
+        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen.is_file() else []
+        for entry in defaults:
+            lists += list(entry.items()) if OmegaConf.is_dict(entry) else []
+    for name, value in lists:
+        items = [str(item) for item in value] if isinstance(value, list | ListConfig) else []
+        repeated = next((item for item in items if items.count(item) > 1), None)
+        group = str(name).split()[-1].lstrip("/")
+        if repeated is not None and group in group_names():
+            hint = "; to revisit a task use sequence.tasks with sequence.recurrence=true"
+            more = hint if group == "task" else ""
+            raise ConfigError(f"{group}: '{repeated}' is listed twice{more}")
+
+
+def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
+    """Resolve interpolations, demand every mandatory key and build the dataclasses. `overrides`
+    are those that were composed."""
+    with flag_override(composed, ["struct", "readonly"], False):
+        name_stack(composed, overrides)
+    check_parts(composed.method, overrides)
+    try:
+        missing = sorted(OmegaConf.missing_keys(composed))
+        if missing:
+            raise ConfigError(_no_value(missing[0]))
+        OmegaConf.resolve(composed)
+        _refuse_additions(composed, "")
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:
+        unset = re.search(r"Environment variable '(\w+)' not found", str(error))
+        if unset:
+            told = f"the environment variable {unset[1]} is not set; set it, or {error.full_key}="
+            raise ConfigError(f"{error.full_key}: {told}...") from error
+        needed = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
+        if needed:
+            raise ConfigError(_no_value(needed[1])) from error
+        raise ConfigError(first_line(error)) from error
+    config.method = split_method(config.method)
+    if config.sequence.from_folder is not None:
+        config.task = tasks_from_folder(config.sequence)
+        config.data.root = config.sequence.from_folder
+        config.sequence.name = Path(config.sequence.from_folder).name
+    return config
+
+
+def _refuse_additions(node: Any, prefix: str) -> None:
+    """A plus sign adds entries to mappings, not keys to what has fixed ones."""
+    if not isinstance(node, DictConfig) or node._is_none() or node._is_missing():
+        return
+    kind = OmegaConf.get_type(node)
+    known = [spec.name for spec in fields(kind)] if is_dataclass(kind) else None
+    for name in node:
+        if known is not None and name not in known:
+            raise ConfigError(f"unknown key '{prefix}{name}'" + suggest(str(name), known))
+        _refuse_additions(node._get_node(name), f"{prefix}{name}.")
+
+
+def _no_value(key: str) -> str:
+    return f"{key}: no value; set it, for example {key}=..."
+
+
+def load(overrides: list[str]) -> HarnessConfig:
+    """Compose overrides into the typed configuration."""
+    return to_config(compose_job(overrides), overrides)

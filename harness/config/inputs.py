@@ -1,0 +1,100 @@
+"""What is given: the model, the tasks and their order, where data and results lie."""
+
+from dataclasses import dataclass
+
+from harness.config.choices import Attention, DemonstrationSource, Order, Precision
+from harness.config.fields import BOTH, EVAL, key
+from harness.config.parts import Kind
+
+
+@dataclass
+class ModelConfig:
+    name: str = key("name of the model in tables", "???")
+    path: str = key("folder of a Hugging Face model, or a hub id", "???")
+    revision: str | None = key("hub revision (commit, tag or branch); unused for folders", None)
+    kind: str = key("model family; only 'causal' is supported", "causal")
+    parameters: float | None = key(
+        "billions of weights, for the estimates of `plan` where the folder is not here", None
+    )
+    dtype: Precision = key(
+        "type of the published weights, for the estimates of `plan`", Precision.fp32
+    )
+    chat_template: bool = key(
+        "put prompts into the tokenizer's chat template (TRACE does not)", False, identity=BOTH
+    )
+    trust_remote_code: bool = key("run code that ships with the model", False, identity=BOTH)
+    attention: Attention = key(
+        "sdpa | eager | flex_attention | flash_attention_2 | flash_attention_3 (the last 3: GPU)",
+        Attention.sdpa,
+        identity=BOTH,
+    )
+
+
+@dataclass
+class SequenceConfig:
+    name: str = key("name of the sequence in tables", "???")
+    tasks: list[str] | None = key(
+        "task names in order; null = every task of the task group, in the order it lists them", None
+    )
+    from_folder: str | None = key(
+        "take every task of this folder in TRACE's format, metrics guessed; null = the task group",
+        None,
+    )
+    scorers: dict[str, str] = key(
+        "from_folder: scorers instead of the guesses, +sequence.scorers.<task>=<scorer>",
+        factory=dict,
+    )
+    max_prompt_tokens: int = key("from_folder: longest prompt", 768)
+    max_answer_tokens: int = key("from_folder: longest answer", 256)
+    order: Order = key("given | reversed | random (seeded by order_seed)", Order.given)
+    order_seed: int = key("seed of order=random", 0)
+    recurrence: bool = key("allow a task to be visited more than once", False)
+
+
+@dataclass
+class TaskConfig:
+    folder: str = key("folder below data.root with train.json, eval.json and test.json", "???")
+    scorer: str = key(
+        "a name, or the dotted path of scorer(doc, prediction) -> {metric: value}",
+        "???",
+        identity=EVAL,
+        part=Kind.scorer,
+    )
+    headline: str = key("the metric that OP and BWT use", "???")
+    max_prompt_tokens: int = key("longest prompt; cut on the left, BOS kept", 512, identity=BOTH)
+    max_answer_tokens: int = key(
+        "longest answer trained on (EOS included) and most tokens generated", 128, identity=BOTH
+    )
+    epochs: int = key(
+        "passes over the training split, unless train.task_epochs or train.epochs says otherwise", 1
+    )
+    learning_rate: float | None = key("learning rate, unless null: train.learning_rate", None)
+    instruction: str | None = key(
+        "what every prompt starts with; shown once by prompting.style=trace", None
+    )
+    max_demonstrations: int | None = key("most solved rows in a prompt; null = any number", None)
+    demonstration_split: DemonstrationSource | None = key(
+        "train | test: where its solved rows come from; null = prompting.source", None
+    )
+    demonstration_end: str | None = key(
+        "what begins the next solved row where a model goes on; prompting.postprocess cuts there",
+        None,
+    )
+    first_tokens: int | None = key("prompting.postprocess keeps so many generated tokens", None)
+    version: int = key("raise it when scoring or generation change", 1, identity=EVAL)
+
+
+@dataclass
+class DataConfig:
+    name: str = key("label of the data in tables", "")
+    root: str = key("folder with one sub-folder a task", "???")
+    replay_set: str | None = key(
+        "file of rows that replay adds to the old tasks' (TRACE: LIMA); null = none", None
+    )
+    suite_root: str | None = key("folder with the suites' files; $SUITE_DATA where it is set", None)
+
+
+@dataclass
+class StoreConfig:
+    root: str = key("where checkpoints and scores live", "results/store")
+    results: str = key("where scores.csv, tables/ and plots/ are written", "results")

@@ -1,0 +1,212 @@
+"""Public names of the parts that a configuration chooses: strategies, edits, scorers and others.
+
+A word without a dot is a part of the harness, found where parts of its kind live; a dotted path is
+the user's own. No list is kept by hand: a strategy, an edit or a source is called after its module,
+a scorer as its function, an objective as its class in snake case. So a file may move without a
+content key changing. Imports no torch.
+"""
+
+import hashlib
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.errors import ConfigError, first_line, suggest
+
+
+class Kind(StrEnum):
+    strategy = "strategy"
+    edit = "edit"
+    objective = "objective"
+    scorer = "scorer"
+    source = "source"
+
+
+# Packages, whose modules are parts, and modules, which hold several parts each.
+_PLACES = {
+    Kind.strategy: ("harness.methods",),
+    Kind.edit: ("harness.methods.edits",),
+    Kind.objective: ("harness.train.objectives",),
+    Kind.scorer: (
+        "harness.scorers.tasks",
+        "harness.scorers.reasoned",
+        "harness.data.micro.scorers",
+    ),
+    Kind.source: ("harness.evaluation.sources",),
+}
+_SIGNATURES = {Kind.scorer: ["doc", "prediction"], Kind.source: ["folder", "shots"]}
+_READ = "read"  # the reader that has its module's name
+
+
+def places(kind: Kind) -> tuple[str, ...]:
+    """The packages and modules in which parts of a kind have public names."""
+    return _PLACES[kind]
+
+
+def names(*kinds: Kind) -> list[str]:
+    """All public names of these kinds, in the order of the alphabet; imports all their modules."""
+    found: set[str] = set()
+    for kind in kinds:
+        for module in _modules(kind):
+            found |= {name for name, _ in _parts_of(kind, module)}
+    return sorted(found)
+
+
+def load_part(name: str, where: str, *kinds: Kind) -> object:
+    """The class or function that a public name or a dotted path means.
+
+    Raises ConfigError, beginning with the key `where`, for a name that no part or more than one
+    part of these kinds has, and for a path that cannot be imported.
+    """
+    if "." in name:
+        return load_object(name, where)
+    found = {
+        f"{part.__module__}.{part.__qualname__}": part
+        for kind in kinds
+        for module in _modules(kind, name)
+        for public, part in _parts_of(kind, module)
+        if public == name
+    }
+    if len(found) > 1:
+        both = " and ".join(found)
+        raise ConfigError(f"{where}: '{name}' may be {both}; say which by its dotted path")
+    if not found:
+        known = suggest(name, names(*kinds))
+        raise ConfigError(f"{where}: there is no {' or '.join(kinds)} '{name}'{known}")
+    return next(iter(found.values()))
+
+
+def load_object(path: str, where: str) -> object:
+    """Import what a dotted path names. Raises ConfigError naming the key that holds it."""
+    module, _, name = path.rpartition(".")
+    try:
+        loaded = importlib.import_module(module)
+    except Exception as error:  # a user's own module may fail with anything
+        told = f"{type(error).__name__}: {first_line(error)}"
+        raise ConfigError(f"{where}: cannot import '{module}' ({told})") from error
+    if not hasattr(loaded, name):
+        public = [item for item in dir(loaded) if not item.startswith("_")]
+        raise ConfigError(f"{where}: {module} has no '{name}'" + suggest(name, public))
+    return getattr(loaded, name)
+
+
+def python_path(name: str, where: str, kind: Kind) -> str:
+    """The dotted path by which others (lm-eval) import a part; raises as `load_part`."""
+    if "." in name:
+        return name
+    part: Any = load_part(name, where, kind)
+    return f"{part.__module__}.{part.__qualname__}"
+
+
+def named_identity(name: str, where: str, kind: Kind) -> str | dict[str, Any]:
+    """What a part that the configuration names is in a content key; raises as `load_part`."""
+    return part_identity(load_part(name, where, kind), kind, name)
+
+
+def part_identity(part: Any, kind: Kind, path: str | None = None) -> str | dict[str, Any]:
+    """What a class or function is in a content key.
+
+    A part of the harness is its public name. Code of others is its name or dotted path and the
+    sha256 of the files that define it (a class: those of its bases too). path: the one that
+    found it, for objects that do not know theirs.
+    """
+    via = [path.rpartition(".")[0]] if path and "." in path else []
+    home = getattr(part, "__module__", None) or "".join(via)
+    name = _public_name(part, home, kind)
+    if name and _is_ours(home):
+        return name
+    own = getattr(part, "__qualname__", None)
+    name = name or (f"{home}.{own}" if own else str(path))
+    return {"path": name, "source": _sources(part, {home, *via})}
+
+
+def _public_name(part: Any, home: str, kind: Kind) -> str | None:
+    if any(home == place or home.startswith(f"{place}.") for place in places(kind)):
+        for public, known in _parts_of(kind, sys.modules[home]):
+            if known is part:
+                return public
+    return None
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == __name__.partition(".")[0]
+
+
+def _sources(part: Any, homes: set[str]) -> dict[str, str]:
+    """Module -> sha256 of its file, of the code that is neither the harness's nor Python's."""
+    modules = homes | {base.__module__ for base in getattr(part, "__mro__", ())}
+    found = {}
+    for name in sorted(modules):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and not _is_ours(name) and name.partition(".")[0] not in sys.stdlib_module_names:
+            found[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return found
+
+
+def _modules(kind: Kind, name: str | None = None) -> list[ModuleType]:
+    """The modules that hold parts of a kind; with a name, only those that may hold that part."""
+    found = []
+    for place in places(kind):
+        module = importlib.import_module(place)
+        if not hasattr(module, "__path__"):
+            found.append(module)
+            continue
+        for below in pkgutil.iter_modules(module.__path__):
+            if name is None or name == below.name or name.startswith(f"{below.name}_"):
+                found.append(importlib.import_module(f"{place}.{below.name}"))
+    return found
+
+
+def _parts_of(kind: Kind, module: ModuleType) -> list[tuple[str, Any]]:
+    """(public name, part) of those that a module defines itself."""
+    if kind in _SIGNATURES:
+        return _functions(module, _SIGNATURES[kind], _function_name(kind, module))
+    classes = [
+        part
+        for part in _defined(module, inspect.isclass)
+        if getattr(part, "part_kind", None) == kind and not vars(part).get("abstract", False)
+    ]
+    if kind is Kind.objective:
+        return [(_snake(part.__name__), part) for part in classes]
+    return [(_own_name(module), part) for part in classes]
+
+
+def _function_name(kind: Kind, module: ModuleType) -> Callable[[str], str]:
+    """How a function is called in public: a scorer as it is, a source after its module."""
+    if kind is Kind.scorer:
+        return str
+    own = _own_name(module)
+    return lambda name: own if name == _READ else f"{own}_{name}"
+
+
+def _functions(
+    module: ModuleType, parameters: list[str], named: Callable[[str], str]
+) -> list[tuple[str, Any]]:
+    return [
+        (named(part.__name__), part)
+        for part in _defined(module, inspect.isfunction)
+        if list(inspect.signature(part).parameters) == parameters
+    ]
+
+
+def _defined(module: ModuleType, test: Callable[[Any], bool]) -> list[Any]:
+    return [
+        part
+        for name, part in vars(module).items()
+        if not name.startswith("_") and test(part) and part.__module__ == module.__name__
+    ]
+
+
+def _own_name(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

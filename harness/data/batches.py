@@ -1,0 +1,138 @@
+"""Rows for the model: several examples in one packed row, or one example a padded row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.data.encoding import Example
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class MicroBatch:
+    """One forward pass.
+
+    `inputs` are the model's keyword arguments; `answer_rows` / `answer_columns` say where in the
+    returned logits the prediction of each answer token stands; `targets` [n] are those tokens.
+    `members`: the examples, in the order of their answers' tokens. `idle`: a rank without examples
+    repeats another's pass with weight zero.
+    """
+
+    inputs: dict[str, Any]
+    answer_rows: "Tensor"
+    answer_columns: "Tensor"
+    targets: "Tensor"
+    idle: bool = False
+    members: tuple[Example, ...] = ()
+
+    @property
+    def answer_tokens(self) -> int:
+        return int(self.targets.numel())
+
+    def to(self, device: Any) -> "MicroBatch":
+        """The same batch on a device."""
+        import torch
+
+        moved = {k: v.to(device) if torch.is_tensor(v) else v for k, v in self.inputs.items()}
+        return MicroBatch(
+            moved,
+            self.answer_rows.to(device),
+            self.answer_columns.to(device),
+            self.targets.to(device),
+            self.idle,
+            self.members,
+        )
+
+
+def bins(lengths: Sequence[int], capacity: int, world: int) -> list[list[int]]:
+    """Group examples into rows for `world` ranks, as few and as even as `capacity` tokens allow.
+
+    Longest first into the emptiest row. The number of rows is a multiple of `world` (rows may stay
+    empty when there are fewer examples), row b belongs to rank b % world. Where an example is
+    longer than `capacity`, rows may be as long as it is. Deterministic.
+    """
+    capacity = max([capacity, *lengths])
+    count = world * max(1, -(-sum(lengths) // (world * capacity)))
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    while True:
+        groups: list[list[int]] = [[] for _ in range(count)]
+        loads = [0] * count
+        for index in order:
+            emptiest = min(range(count), key=lambda row: (loads[row], row))
+            groups[emptiest].append(index)
+            loads[emptiest] += lengths[index]
+        if max(loads) <= capacity or count >= len(lengths):
+            return [sorted(group) for group in groups]
+        count += world
+
+
+def pack(examples: Sequence[Example]) -> MicroBatch:
+    """One row [1, L]: examples end to end, position ids restarting at each.
+
+    Exact only without an attention mask and with use_cache=False (transformers then reads the
+    sequence borders off the position ids); `harness.train.engine.probe` checks the model at hand.
+    Logits are computed only where an answer token is predicted.
+    """
+    import torch
+
+    ids: list[int] = []
+    positions: list[int] = []
+    places: list[int] = []
+    targets: list[int] = []
+    for example in examples:
+        start = len(ids) + len(example.prompt_ids)
+        ids += example.prompt_ids + example.answer_ids
+        positions += range(len(example))
+        places += range(start - 1, start - 1 + len(example.answer_ids))
+        targets += example.answer_ids
+    inputs = {
+        "input_ids": torch.tensor([ids]),
+        "position_ids": torch.tensor([positions]),
+        "logits_to_keep": torch.tensor(places),
+        "use_cache": False,
+    }
+    count = len(targets)
+    return MicroBatch(
+        inputs,
+        torch.zeros(count, dtype=torch.long),
+        torch.arange(count),
+        torch.tensor(targets),
+        members=tuple(examples),
+    )
+
+
+def pad(examples: Sequence[Example], pad_token_id: int) -> MicroBatch:
+    """Rows [examples, L], padded on the left so that answers end together; logits are computed
+    for the columns from the earliest answer on."""
+    import torch
+
+    width = max(len(example) for example in examples)
+    kept = max(len(example.answer_ids) for example in examples) + 1
+    ids = torch.full((len(examples), width), pad_token_id)
+    mask = torch.zeros((len(examples), width), dtype=torch.long)
+    rows: list[int] = []
+    columns: list[int] = []
+    targets: list[int] = []
+    for row, example in enumerate(examples):
+        ids[row, width - len(example) :] = torch.tensor(example.prompt_ids + example.answer_ids)
+        mask[row, width - len(example) :] = 1
+        count = len(example.answer_ids)
+        rows += [row] * count
+        columns += range(kept - 1 - count, kept - 1)
+        targets += example.answer_ids
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "position_ids": (mask.cumsum(-1) - 1).clamp(min=0),
+        "logits_to_keep": kept,
+        "use_cache": False,
+    }
+    return MicroBatch(
+        inputs,
+        torch.tensor(rows),
+        torch.tensor(columns),
+        torch.tensor(targets),
+        members=tuple(examples),
+    )

@@ -1,0 +1,1 @@
+"""TRACE's data: fetched, checked, unpacked."""

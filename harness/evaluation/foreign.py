@@ -1,0 +1,70 @@
+"""Scores of predictions that were made elsewhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import OmegaConf
+
+from harness.config.parts import Kind, load_part
+from harness.config.places import conf_dir
+from harness.errors import ConfigError, DataError, suggest
+
+
+class Scoring(NamedTuple):
+    """A scorer, the name or path that found it, the task's name and headline metric if any."""
+
+    scorer: Callable[[dict[str, Any], str], dict[str, float]]
+    path: str
+    task: str | None = None
+    headline: str | None = None
+
+
+def score_items(
+    scoring: Scoring, items: list[dict[str, Any]], place: str
+) -> dict[str, list[float]]:
+    """Return the values of every metric by name, one an item, in the order of the items.
+
+    items: {"prediction", "answer"} and maybe "prompt". Raises DataError where the scorer wants more
+    of an item than it has, ConfigError where it does not give metrics.
+    """
+    scores = [_score(scoring, index, item, place) for index, item in enumerate(items)]
+    return {name: [float(values[name]) for values in scores] for name in scores[0]}
+
+
+def _score(scoring: Scoring, index: int, item: dict[str, Any], place: str) -> dict[str, float]:
+    try:
+        scores = scoring.scorer(item, item["prediction"])
+    except KeyError as error:
+        who = f"task {scoring.task}" if scoring.task else scoring.path
+        if error.args == ("prompt",):
+            raise DataError(f"{place}: no 'prompts'; {who} compares with the source") from None
+        raise DataError(f"{place}: {who} needs {error} of every item, which no file has") from None
+    except TypeError as error:
+        raise ConfigError(f"{scoring.path} is no scorer(doc, prediction): {error}") from None
+    numbers = scores.values() if isinstance(scores, dict) else [None]
+    if not scores or not all(isinstance(value, int | float) for value in numbers):
+        raise ConfigError(f"{scoring.path}: gives {scores!r} for item {index}, not metric: value")
+    return scores
+
+
+def scoring_of(name: str) -> Scoring:
+    """The scorer and headline of a task of the `task` group (conf/task/<name>.yaml)."""
+    files = _task_files()
+    if name not in files:
+        raise ConfigError(f"--task: unknown task '{name}'" + suggest(name, sorted(files)))
+    [task] = OmegaConf.load(files[name]).values()
+    found = _of_path(task.scorer, f"task.{name}.scorer")
+    return found._replace(task=name, headline=task.headline)
+
+
+def _task_files() -> dict[str, Path]:
+    folder = conf_dir() / "task"
+    return {str(p.relative_to(folder).with_suffix("")): p for p in folder.rglob("*.yaml")}
+
+
+def _of_path(path: str, where: str) -> Scoring:
+    scorer = load_part(path, where, Kind.scorer)
+    if not callable(scorer):
+        raise ConfigError(f"{where}: {path} is no function scorer(doc, prediction)")
+    return Scoring(scorer, path)

@@ -1,0 +1,138 @@
+"""A judge behind an OpenAI-compatible endpoint: retries, backoff, a limit on requests a minute."""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from harness.config import JudgeConfig
+from harness.errors import ConfigError, StageFailed
+from harness.evaluation.judge.cache import Reply
+from harness.evaluation.judge.judging import Chat, Refused
+
+LONGEST_WAIT = 60.0
+PASSING = (408, 409, 425, 429)  # and every 5xx: the same request may succeed later
+REFUSALS = (400, 413, 422)  # of this one chat: too long, filtered
+
+
+class RateLimit:
+    """Spaces requests evenly, over all threads."""
+
+    def __init__(
+        self,
+        per_minute: float | None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._gap = 60.0 / per_minute if per_minute else 0.0
+        self._clock, self._sleep = clock, sleep
+        self._lock = threading.Lock()
+        self._next = float("-inf")
+
+    def wait(self) -> None:
+        """Return when the next request may go out."""
+        with self._lock:
+            now = self._clock()
+            turn = max(now, self._next)
+            self._next = turn + self._gap
+        if turn > now:
+            self._sleep(turn - now)
+
+
+def api_key(judge: JudgeConfig) -> str:
+    """The key, from the environment alone. Raises ConfigError naming the variable."""
+    key = os.environ.get(judge.key_variable, "")
+    if not key:
+        raise ConfigError(
+            f"judge.key_variable: the environment variable {judge.key_variable} holds no key; "
+            "export it (any word for an endpoint that wants none)"
+        )
+    return key
+
+
+class HttpJudge:
+    """Asks `<base_url>/chat/completions`. Thread-safe."""
+
+    def __init__(self, judge: JudgeConfig, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.judge = judge
+        self._key = api_key(judge)
+        self._url = f"{str(judge.base_url).rstrip('/')}/chat/completions"
+        self._limit = RateLimit(judge.requests_per_minute)
+        self._sleep = sleep
+
+    def ask(self, messages: Chat) -> Reply:
+        """One reply. Raises Refused where the endpoint will not judge this chat, StageFailed after
+        `attempts` tries, or at once where no request can succeed (a wrong key, no such model)."""
+        cause, wait = "", None
+        for attempt in range(self.judge.attempts):
+            if attempt:
+                self._sleep(self._pause(attempt, wait))
+            self._limit.wait()
+            reply, cause, wait = self._try(messages)
+            if reply is not None:
+                return reply
+        told = f"after {self.judge.attempts} tries: {cause}"
+        raise StageFailed(f"the judge at {self._url} failed {told}; what was judged is kept")
+
+    def _try(self, messages: Chat) -> tuple[Reply | None, str, float | None]:
+        """(reply, or why there is none, and how long the endpoint asks to wait)."""
+        import requests
+
+        body = {
+            "model": self.judge.model,
+            "messages": messages,
+            "temperature": self.judge.temperature,
+            "max_tokens": self.judge.max_tokens,
+        }
+        try:
+            answer = requests.post(
+                self._url,
+                json=body,
+                headers={"Authorization": f"Bearer {self._key}"},
+                timeout=self.judge.timeout_seconds,
+            )
+        except requests.RequestException as error:
+            return None, type(error).__name__, None
+        if answer.status_code in PASSING or answer.status_code >= 500:
+            return None, f"HTTP {answer.status_code}", _retry_after(answer.headers)
+        told = " ".join(answer.text.split())[:200]
+        if answer.status_code in REFUSALS:
+            raise Refused(f"HTTP {answer.status_code}: {told}")
+        if answer.status_code != 200:
+            raise StageFailed(
+                f"the judge at {self._url} answered HTTP {answer.status_code} to model "
+                f"'{self.judge.model}': {told}"
+            )
+        return _read(answer)
+
+    def _pause(self, attempt: int, wait: float | None) -> float:
+        if wait is not None:
+            return min(wait, LONGEST_WAIT)
+        backoff = min(LONGEST_WAIT, self.judge.backoff_seconds * 2 ** (attempt - 1))
+        return backoff * random.uniform(0.5, 1.0)
+
+
+def _read(answer: Any) -> tuple[Reply | None, str, float | None]:
+    try:
+        body = answer.json()
+        text = body["choices"][0]["message"]["content"]
+        usage = body.get("usage")
+        counts = [_count(usage, name) for name in ("prompt_tokens", "completion_tokens")]
+        return Reply(str(text or ""), *counts), "", None
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        return None, f"a reply that is no chat completion ({type(error).__name__})", None
+
+
+def _count(usage: Any, name: str) -> int:
+    """Tokens that an endpoint tells; a reply that is paid for is kept where it tells none."""
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _retry_after(headers: Any) -> float | None:
+    try:
+        return max(0.0, float(headers.get("Retry-After", "")))
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Token ids in, token ids or likelihoods out; knows no tasks and no evaluation library."""

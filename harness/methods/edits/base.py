@@ -1,0 +1,106 @@
+"""The protocol of an edit: new weights from a base model and models tuned from it.
+
+An edit sees one tensor of every model at a time, as float32, and returns the new one. What it has
+to know of all tensors (a norm, a threshold) it gathers in `prepare`, which may read them all.
+Modules in this package import torch inside functions only.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from harness.config.parts import Kind
+from harness.config.ranges import require_finite
+from harness.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Models(Protocol):
+    """A base model and T >= 1 tuned ones with the same tensors."""
+
+    count: int  # T
+    sizes: dict[str, int]  # elements of each weight, by name
+
+    def read(self, name: str) -> "tuple[Tensor, list[Tensor]]":
+        """One weight of the base and of every tuned model, in float32."""
+
+
+Trial = Callable[[list[Path]], AbstractContextManager[Path]]
+
+
+@dataclass
+class Edit:
+    """Base of all edits. Parameters are the dataclass's fields."""
+
+    part_kind: ClassVar[Kind] = Kind.edit
+    abstract: ClassVar[bool] = True  # a base of edits, itself none; not inherited
+    file_parameters: ClassVar[tuple[str, ...]] = ()
+    # Parameters that hold the dotted path of a user's own function.
+    code_parameters: ClassVar[tuple[str, ...]] = ()
+    fewest: ClassVar[int] = 1
+    most: ClassVar[int | None] = None
+    # Raised when what it computes changes, so that stored models of before are not taken for it.
+    version: ClassVar[int] = 1
+
+    def chooses(self) -> bool:
+        """Does it choose between models by a score on validation data? Then `score_by` comes before
+        `select` wherever the configuration names no score of its own."""
+        return False
+
+    def score_by(self, score: Callable[[Path], float]) -> None:
+        """Take a function from a model folder to a number, higher being better."""
+
+    def merges(self) -> bool:
+        """Does it take the models of several tasks?"""
+        return self.most != 1
+
+    def check_count(self, count: int) -> None:
+        """Raise ConfigError where the edit is not defined for `count` tuned models."""
+        name = type(self).__name__
+        if count < self.fewest:
+            raise ConfigError(f"{name} needs at least {self.fewest} tuned models, got {count}")
+        if self.most is not None and count > self.most:
+            raise ConfigError(f"{name} takes at most {self.most} tuned model(s), got {count}")
+
+    def select(self, tuned: list[Path], trial: Trial) -> tuple[list[Path], dict[str, Any]]:
+        """Which models take part, and what to tell of the choice; `trial(models)` writes this
+        edit of some of them into a folder for as long as its context lasts."""
+        return tuned, {}
+
+    def passes(self, count: int) -> int:
+        """How often `prepare` reads all weights of `count` tuned models."""
+        return 0
+
+    def prepare(self, models: Models) -> dict[str, Any]:
+        """Gather what `merge` needs; returns what to tell the user (plain JSON)."""
+        return {}
+
+    def merge(self, name: str, base: "Tensor", tuned: "list[Tensor]") -> "Tensor":
+        """The new weight. The tensors given must not be changed in place."""
+        raise NotImplementedError
+
+
+@dataclass
+class TaskVectorEdit(Edit):
+    """theta_0 + scale * tau(tau_1, ..., tau_T), where tau_t = theta_t - theta_0.
+
+    scale: factor of the merged vector, any finite number.
+    """
+
+    abstract: ClassVar[bool] = True
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_finite("scale", self.scale)
+
+    def vector(self, name: str, vectors: "list[Tensor]") -> "Tensor":
+        """The merged task vector, before `scale`."""
+        raise NotImplementedError
+
+    def merge(self, name: str, base: "Tensor", tuned: "list[Tensor]") -> "Tensor":
+        vector = self.vector(name, [model - base for model in tuned])
+        return base.add(vector, alpha=self.scale)

@@ -1,0 +1,1 @@
+"""Model folders: loading, adapters, weights."""

@@ -1,0 +1,59 @@
+"""What a model folder says of itself before anything is loaded; no torch."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from harness.config import ModelConfig
+from harness.errors import ConfigError
+
+HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
+
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+
+
+def folder_description(path: str, place: str) -> dict[str, Any] | None:
+    """config.json of a complete model folder; None for a hub id. `place` is the key that names the
+    model. Raises ConfigError for anything else; loads nothing."""
+    folder = Path(path)
+    if not folder.is_dir():
+        if HUB_ID.match(path) and not folder.parent.is_dir():
+            return None
+        raise ConfigError(
+            f"{place}: there is no folder {path}; give a folder or a hub id (owner/name)"
+        )
+    description = folder / "config.json"
+    if not description.is_file():
+        raise ConfigError(f"{place}: {folder} has no config.json; is it a model folder?")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ConfigError(f"{place}: {folder} has no tokenizer ({', '.join(TOKENIZER_FILES)})")
+    try:
+        return json.loads(description.read_text())
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{place}: {description} is not valid JSON ({error.msg})") from error
+
+
+def require_causal(description: dict[str, Any], place: str) -> None:
+    """Raise ConfigError for the config.json of an encoder-decoder."""
+    if description.get("is_encoder_decoder"):
+        kind = description.get("model_type", "this model")
+        raise ConfigError(f"{place}: {kind} is an encoder-decoder; only causal models are there")
+
+
+def require_known_code(description: dict[str, Any], model: ModelConfig) -> None:
+    """Raise ConfigError for a model that transformers knows only through code in its repository,
+    unless the configuration allows to run it."""
+    if model.trust_remote_code or "AutoModelForCausalLM" not in description.get("auto_map", {}):
+        return
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+    kind = description.get("model_type")
+    if kind not in CONFIG_MAPPING_NAMES:
+        raise ConfigError(
+            f"model.path: {model.path} needs the code that it ships ({kind}); read it, then set "
+            "model.trust_remote_code=true"
+        )

@@ -1,0 +1,165 @@
+"""Models of the Hugging Face hub: what is cached, what the hub has, fetching the difference."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    DryRunError,
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import disable_progress_bars
+
+from harness.config import ModelConfig
+from harness.errors import ConfigError
+from harness.models.folders import TOKENIZER_FILES
+
+OVERRIDES = "<the same overrides>"
+PREFETCH = f"where there is network, run: python -m harness prefetch {OVERRIDES}"
+PLACE = "model.path"
+_WEIGHTS = (
+    ("model.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+_KEPT = (".json", ".model", ".txt", ".jinja", ".tiktoken", ".py")
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a model that a run reads: their bytes in all, and of those still to fetch."""
+
+    names: list[str]
+    total: int
+    to_fetch: int
+    commit: str
+
+
+def is_hub(model: ModelConfig) -> bool:
+    """True where model.path is no folder here, so that the model comes from the hub."""
+    return not Path(model.path).is_dir()
+
+
+def is_offline() -> bool:
+    """True where the environment forbids the network (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE)."""
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def cached_file(model: ModelConfig, name: str) -> Path | None:
+    """A file of a hub model in the local cache, without asking the network."""
+    found = try_to_load_from_cache(model.path, name, revision=model.revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def cached_description(model: ModelConfig) -> dict[str, Any] | None:
+    """The cached config.json of a hub model."""
+    path = cached_file(model, "config.json")
+    return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+
+
+def missing_files(model: ModelConfig) -> list[str]:
+    """What a run cannot do without and the cache does not hold; empty: it runs offline."""
+    missing = [] if cached_file(model, "config.json") else ["config.json"]
+    if not any(cached_file(model, name) for name in TOKENIZER_FILES):
+        missing.append(TOKENIZER_FILES[0])
+    return missing + _missing_weights(model)
+
+
+def _missing_weights(model: ModelConfig) -> list[str]:
+    for single, index in _WEIGHTS:
+        if cached_file(model, single):
+            return []
+        listed = cached_file(model, index)
+        if listed:
+            shards = sorted(set(json.loads(listed.read_text())["weight_map"].values()))
+            return [name for name in shards if not cached_file(model, name)]
+    return [_WEIGHTS[0][0]]
+
+
+def require_model(model: ModelConfig, place: str = PLACE) -> None:
+    """Raise ConfigError where a hub model is neither cached nor to be had from the hub; `place`
+    is the key that names it, here as below."""
+    missing = missing_files(model)
+    if missing and is_offline():
+        raise ConfigError(
+            f"{_named(model, place)} is not in the cache {constants.HF_HUB_CACHE} (no "
+            f"{', '.join(missing[:3])}) and HF_HUB_OFFLINE is set; {PREFETCH}"
+        )
+    if missing:
+        hub_files(model, place)
+
+
+def hub_files(model: ModelConfig, place: str = PLACE) -> Files:
+    """Ask the hub for a model's files. Raises ConfigError: no such model or revision, no right to
+    it, no network."""
+    _quiet_off_terminals()
+    try:
+        listed = snapshot_download(model.path, revision=model.revision, dry_run=True)
+    except RevisionNotFoundError:
+        raise ConfigError(
+            f"{_named(model, place)}: the hub has no revision {model.revision or 'main'}"
+        ) from None
+    except (DryRunError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise ConfigError(_unavailable(model, place, error)) from None
+    wanted = set(choose_files([item.filename for item in listed]))
+    chosen = [item for item in listed if item.filename in wanted]
+    return Files(
+        names=sorted(wanted),
+        total=sum(item.file_size or 0 for item in chosen),
+        to_fetch=sum(item.file_size or 0 for item in chosen if item.will_download),
+        commit=listed[0].commit_hash if listed else "",
+    )
+
+
+def choose_files(names: list[str]) -> list[str]:
+    """The files that loading a model and its tokenizer reads: no second copy of the weights in
+    another format, nothing from sub-folders."""
+    flat = [name for name in names if "/" not in name and not name.startswith("consolidated")]
+    weights = [name for name in flat if name.endswith(".safetensors")]
+    if not weights:
+        weights = [name for name in flat if name.startswith("pytorch_model") and ".bin" in name]
+    return sorted({*weights, *(name for name in flat if name.endswith(_KEPT))})
+
+
+def fetch(model: ModelConfig, files: Files, place: str = PLACE) -> None:
+    """Bring the files into the cache; what arrived of an interrupted call is kept."""
+    _quiet_off_terminals()
+    try:
+        snapshot_download(model.path, revision=model.revision, allow_patterns=files.names)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ConfigError(_unavailable(model, place, error)) from None
+
+
+def _quiet_off_terminals() -> None:
+    """The hub library's bars are for terminals; elsewhere a line a model has to do."""
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+
+
+def _named(model: ModelConfig, place: str) -> str:
+    at = f" at {model.revision}" if model.revision else ""
+    return f"{place}: {model.path}{at}"
+
+
+def _unavailable(model: ModelConfig, place: str, error: BaseException) -> str:
+    named = _named(model, place)
+    while error.__cause__ is not None and not isinstance(error, RepositoryNotFoundError):
+        error = error.__cause__
+    if isinstance(error, GatedRepoError):
+        return f"{named} is gated; accept its terms on the hub and set HF_TOKEN"
+    if isinstance(error, RepositoryNotFoundError):
+        return (
+            f"{named}: there is no such folder, and the hub has no such model "
+            "(for a private one set HF_TOKEN)"
+        )
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return (
+        f"{named} is not cached and {constants.ENDPOINT} cannot be reached "
+        f"({reason[:120]}); {PREFETCH}"
+    )

@@ -1,0 +1,233 @@
+"""Everything about a configuration that can be checked before a model loads; imports no torch.
+
+Each check raises ConfigError or DataError with one line: what is wrong, where, what would be right.
+"""
+
+import math
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from harness.config import Attention, BenchmarkConfig, Device, HarnessConfig, Precision, Split
+from harness.config.machine import cpu_cores, gpu_count
+from harness.config.parts import Kind, load_part
+from harness.config.sequence import task_order
+from harness.data.rows import read_rows, split_path
+from harness.errors import ConfigError, HarnessError, first_line, require, suggest
+from harness.evaluation.amounts import measure
+from harness.evaluation.judge.settings import check_judging, require_cache
+from harness.evaluation.material import rows_file, source_folder
+from harness.methods.loading import load_strategies
+from harness.models.folders import folder_description, require_causal, require_known_code
+from harness.models.hub import cached_description
+from harness.plan.checks.method import check_method
+from harness.plan.checks.selection import check_validation
+from harness.store.folders import require_writable
+
+FLASH_PACKAGES = {
+    Attention.flash_attention_2: "flash_attn",
+    Attention.flash_attention_3: "flash_attn_interface",
+}
+LARGEST = 1e6  # of what is given in minutes, TFLOP/s, TB/s or billions: no such number is larger
+
+
+def validate(config: HarnessConfig) -> None:
+    """Check a whole configuration; writes nothing. Raises ConfigError or DataError."""
+    _check_numbers(config)
+    _check_engine(config)
+    check_method(config)
+    _check_model(config)
+    order = task_order(config)
+    for name in dict.fromkeys(order):
+        _check_task(config, name)
+    check_judging(config)
+    for suite, group in config.suite.items():
+        for name, benchmark in group.benchmarks.items():
+            _check_benchmark(config, f"suite.{suite}.benchmarks.{name}", benchmark)
+
+
+def check_outputs(config: HarnessConfig) -> None:
+    """Prove that results can be written, creating their folders. Raises ConfigError."""
+    for name, path in (("root", config.store.root), ("results", config.store.results)):
+        require(bool(path.strip()), f"store.{name}: its value is empty; name a folder")
+    require_writable(Path(config.store.root), "store.root")
+    require_writable(Path(config.store.results), "store.results")
+    require_cache(config)
+
+
+def _check_numbers(config: HarnessConfig) -> None:
+    train, evaluation = config.train, config.eval
+    at_least_one = {
+        "train.batch_size": train.batch_size,
+        "train.micro_batch_size": train.micro_batch_size,
+        "train.pack_tokens": train.pack_tokens,
+        "train.epochs": train.epochs,
+        "train.max_steps": train.max_steps,
+        "eval.batch_size": evaluation.batch_size,
+        "eval.limit": evaluation.limit,
+        "eval.max_answer_tokens": evaluation.max_answer_tokens,
+        "engine.ranks": config.engine.ranks,
+        "engine.threads": config.engine.threads,
+    }
+    at_least_one |= {
+        f"train.{table}.{task}": epochs
+        for table in ("task_epochs", "adapter_task_epochs")
+        for task, epochs in getattr(train, table).items()
+    }
+    require(config.seed >= 0, f"seed={config.seed}: it must be 0 or more")
+    for name, value in at_least_one.items():
+        require(value is None or value >= 1, f"{name}={value}: it must be at least 1")
+    rates = {"train.learning_rate": train.learning_rate, "train.eps": train.eps}
+    rates |= {
+        f"task.{name}.learning_rate": task.learning_rate for name, task in config.task.items()
+    }
+    for name, rate in rates.items():
+        valid = rate is None or (rate > 0 and math.isfinite(rate))
+        require(valid, f"{name}={rate}: it must be a positive number")
+    for name, value in {
+        "train.weight_decay": train.weight_decay,
+        "train.clip": train.clip,
+        "eval.temperature": evaluation.temperature,
+        "eval.suite_temperature": evaluation.suite_temperature,
+    }.items():
+        require(value >= 0 and math.isfinite(value), f"{name}={value}: it must be 0 or more")
+    require(0 <= train.warmup_ratio <= 1, f"train.warmup_ratio={train.warmup_ratio}: use 0 to 1")
+    betas = train.betas
+    valid = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
+    require(valid, f"train.betas={list(betas)}: AdamW takes two numbers in [0, 1)")
+    require(evaluation.backend == "hf", f"eval.backend={evaluation.backend}: only 'hf' is there")
+
+
+def _check_engine(config: HarnessConfig) -> None:
+    engine = config.engine
+    require(engine.zero_stage in (0, 1, 2, 3), f"engine.zero_stage={engine.zero_stage}: use 0 to 3")
+    positive = {
+        "engine.timeout_minutes": engine.timeout_minutes,
+        "engine.tflops": engine.tflops,
+        "engine.bandwidth": engine.bandwidth,
+        "model.parameters": config.model.parameters,
+    }
+    for name, value in positive.items():
+        valid = value is None or 0 < value <= LARGEST
+        require(valid, f"{name}={value}: it must be a positive number")
+    if engine.precision is Precision.bf16 and engine.zero_stage == 0:
+        raise ConfigError("engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1")
+    gpus = gpu_count()
+    if engine.device is Device.cuda and gpus == 0:
+        raise ConfigError("engine.device=cuda, but there is no GPU here; use engine.device=cpu")
+    on_cpu = engine.device is Device.cpu or gpus == 0
+    limit = cpu_cores() if on_cpu else gpus
+    if engine.ranks is not None and engine.ranks > limit:
+        what = "CPU cores" if on_cpu else "GPUs"
+        raise ConfigError(
+            f"engine.ranks={engine.ranks}, but there are {limit} {what}; use {limit} at most"
+        )
+    _check_attention(config, on_cpu)
+
+
+def _check_attention(config: HarnessConfig, on_cpu: bool) -> None:
+    attention = config.model.attention
+    place = f"model.attention={attention.value}"
+    flexible = on_cpu and attention is Attention.flex_attention
+    require(not flexible, f"{place} trains on a GPU only; use model.attention=sdpa")
+    package = FLASH_PACKAGES.get(attention)
+    if package is None:
+        return
+    fast = not on_cpu and config.engine.precision is Precision.bf16
+    require(fast, f"{place} needs a GPU and engine.precision=bf16; use model.attention=sdpa")
+    there = find_spec(package) is not None
+    require(there, f"{place} needs the package {package}; install it or use model.attention=sdpa")
+
+
+def _check_model(config: HarnessConfig) -> None:
+    model = config.model
+    require(model.kind == "causal", f"model.kind={model.kind}: only 'causal' is there")
+    details = folder_description(model.path, "model.path")
+    if details is None:
+        details = cached_description(model) or {}
+    _check_description(config, details)
+
+
+def _check_description(config: HarnessConfig, details: dict[str, Any]) -> None:
+    """A model's config.json, as far as it is known before the model is fetched."""
+    require_causal(details, "model.path")
+    require_known_code(details, config.model)
+    for name, strategy in load_strategies(config.method).items():
+        try:
+            strategy.check_model(details)
+        except ConfigError as error:
+            raise ConfigError(f"method.{name}.{error}") from error
+    _check_lengths(config, details.get("max_position_embeddings"))
+
+
+def _check_lengths(config: HarnessConfig, positions: int | None) -> None:
+    parts = [(f"task.{name}", task, True) for name, task in config.task.items()]
+    for suite, group in config.suite.items():
+        for name, benchmark in group.benchmarks.items():
+            parts.append((f"suite.{suite}.benchmarks.{name}", benchmark, False))
+    for where, part, trained in parts:
+        for name in ("max_prompt_tokens", "max_answer_tokens"):
+            value = getattr(part, name)
+            require(value is None or value >= 1, f"{where}.{name}: it must be at least 1")
+        total = (part.max_prompt_tokens or 1) + part.max_answer_tokens
+        if trained and config.eval.max_answer_tokens is not None:
+            total = max(total, part.max_prompt_tokens + config.eval.max_answer_tokens)
+        if positions is not None and total > positions:
+            raise ConfigError(
+                f"{where}: prompt + answer may take {total} tokens, "
+                f"the model has {positions} positions"
+            )
+
+
+def _check_task(config: HarnessConfig, name: str) -> None:
+    task = config.task[name]
+    if task.epochs < 1:
+        raise ConfigError(f"task.{name}.epochs={task.epochs}: it must be at least 1")
+    for split in ("train", config.eval.split.value):
+        rows = read_rows(split_path(config.data.root, task.folder, split))
+        if task.instruction and not rows[0]["prompt"].startswith(task.instruction):
+            raise ConfigError(
+                f"task.{name}.instruction: prompts of {config.data.root} do not begin with it; is "
+                "this the data of another task, or of a variant (reasoning)?"
+            )
+    _check_headline(f"task.{name}", task.scorer, task.headline, rows[0])
+    if config.eval.split is Split.eval:
+        check_validation(config, name, "eval.split=eval")
+
+
+def _check_headline(where: str, scorer: str, headline: str, row: dict[str, Any]) -> None:
+    """The scorer, tried on an empty prediction, gives the metric that is named."""
+    function = load_part(scorer, f"{where}.scorer", Kind.scorer)
+    try:
+        metrics = list(function(row, ""))  # type: ignore[operator]
+    except Exception as error:  # a user's own scorer may fail with anything
+        told = f"{type(error).__name__}: {first_line(error)}"
+        raise ConfigError(
+            f"{where}.scorer: {scorer} fails on an empty prediction ({told})"
+        ) from error
+    if headline not in metrics:
+        raise ConfigError(
+            f"{where}.headline={headline}: no such metric" + suggest(headline, metrics)
+        )
+
+
+def _check_benchmark(config: HarnessConfig, where: str, benchmark: BenchmarkConfig) -> None:
+    require(benchmark.shots >= 0, f"{where}.shots={benchmark.shots}: it must be 0 or more")
+    limit = benchmark.limit
+    require(limit is None or limit >= 1, f"{where}.limit={limit}: it must be at least 1")
+    if (benchmark.folder is None) == (benchmark.lm_eval_task is None):
+        raise ConfigError(f"{where}: give either folder (local data) or lm_eval_task")
+    if benchmark.folder is None:
+        return
+    if (benchmark.scorer is None) == (benchmark.source is None):
+        raise ConfigError(f"{where}: a local benchmark needs either a scorer or a source")
+    find = source_folder if benchmark.source is not None else rows_file
+    try:
+        place = find(config.data.suite_root, benchmark.folder)
+    except HarnessError as error:
+        raise type(error)(f"{where}: {error}") from error
+    if benchmark.source is not None:
+        measure(benchmark, place, where)
+    else:
+        row = read_rows(place)[0]
+        _check_headline(where, str(benchmark.scorer), benchmark.headline, row)

@@ -1,0 +1,57 @@
+"""Rough device hours and disk of a plan, from counts of weights and tokens; no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config import EngineConfig, ModelConfig, Precision
+from harness.models.weights.headers import stored_weights
+
+TRAINING_FLOPS, FORWARD_FLOPS = 6, 2  # a token and weight (arXiv 2001.08361, section 2.1)
+MASTER_BYTES = 4  # stages are written in the masters' precision
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Device hours of training, of reading what is scored and the most that generation can take;
+    bytes of checkpoints."""
+
+    training_hours: float
+    reading_hours: float
+    generation_hours: float
+    disk_bytes: float
+
+
+def weight_count(model: ModelConfig) -> float | None:
+    """Number of weights: of a folder its safetensors headers, else the config's `parameters`."""
+    folder = Path(model.path)
+    if folder.is_dir():
+        return float(stored_weights(folder)) or None
+    return None if model.parameters is None else model.parameters * 1e9
+
+
+def estimate(
+    weights: float,
+    engine: EngineConfig,
+    batch_size: int,
+    trained_tokens: int,
+    read_tokens: int,
+    generated_tokens: int,
+    stages: int,
+) -> Estimate:
+    """Training and reading are bound by arithmetic (6 and 2 operations a weight and token),
+    generation by reading every weight for each token of a batch. `generated_tokens` counts every
+    cap as reached.
+    """
+    second = engine.tflops * 1e12
+    training = TRAINING_FLOPS * weights * trained_tokens / second
+    reading = FORWARD_FLOPS * weights * read_tokens / second
+    width = 2 if engine.precision is Precision.bf16 else 4
+    steps = generated_tokens / batch_size
+    moving = steps * width * weights / (engine.bandwidth * 1e12)
+    arithmetic = FORWARD_FLOPS * weights * generated_tokens / second
+    return Estimate(
+        training_hours=training / 3600,
+        reading_hours=reading / 3600,
+        generation_hours=(moving + arithmetic) / 3600,
+        disk_bytes=stages * weights * MASTER_BYTES,
+    )

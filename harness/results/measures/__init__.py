@@ -1,0 +1,1 @@
+"""Overall performance, backward transfer and the rest, from scores alone."""

@@ -1,0 +1,1 @@
+"""Runs: the parent that walks a plan, and the ranks that do its work."""

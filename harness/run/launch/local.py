@@ -1,0 +1,118 @@
+"""Spawn the ranks of a worker group, follow them, and never leave one behind; no torch here."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.store.files import write_json
+
+GRACE_SECONDS = 5.0
+POLL_SECONDS = 0.1
+
+
+class WorkerGroup:
+    """The ranks of one job: N processes that share a job file and die with this one."""
+
+    def __init__(self, job: dict[str, Any], folder: Path, world: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.world = folder, world
+        rendezvous = Path(tempfile.mkdtemp(prefix="harness-")) / "rendezvous"
+        path = folder / "job.json"
+        job = job | {
+            "folder": str(folder),
+            "parent_pid": os.getpid(),
+            "rendezvous": str(rendezvous),
+        }
+        write_json(path, job)
+        self.rendezvous = rendezvous
+        self._seen = [0] * world
+        self.processes = [self._spawn(path, rank, job["threads"]) for rank in range(world)]
+
+    def _spawn(self, path: Path, rank: int, threads: int) -> subprocess.Popen[bytes]:
+        environment = os.environ | {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(self.world),
+            "OMP_NUM_THREADS": str(threads),
+            "PYTHONUNBUFFERED": "1",
+            # How long a thread spins before it sleeps. Endless spinning (the default) is 30 times
+            # slower as soon as a core is busy with something else, none is twice as slow always.
+            "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
+            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+        }
+        with self.log(rank).open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "harness.run.rank", str(path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def log(self, rank: int) -> Path:
+        """Log file of a rank."""
+        return self.folder / f"rank{rank}.log"
+
+    def wait(self, follow: Callable[[dict[str, Any]], None]) -> int | None:
+        """Follow the group to its end, passing every event on. Returns the first rank that
+        failed, or None; the others are stopped as soon as one fails."""
+        failed = None
+        try:
+            while failed is None and any(process.poll() is None for process in self.processes):
+                time.sleep(POLL_SECONDS)
+                for event in self.events():
+                    follow(event)
+                codes = [process.poll() for process in self.processes]
+                failed = next((rank for rank, code in enumerate(codes) if code), None)
+            for event in self.events():
+                follow(event)
+        finally:
+            self.stop()
+        return failed
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """What the ranks have said since the last call."""
+        for rank in range(self.world):
+            path = self.folder / f"events.{rank}.jsonl"
+            if not path.exists():
+                continue
+            with path.open("rb") as stream:
+                stream.seek(self._seen[rank])
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        break
+                    self._seen[rank] += len(line)
+                    yield json.loads(line)
+
+    def stop(self) -> None:
+        """Terminate what still runs, then kill it."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for process in self.processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.rendezvous.unlink(missing_ok=True)
+        if self.rendezvous.parent.exists():
+            self.rendezvous.parent.rmdir()
+
+    def cause(self, rank: int) -> str:
+        """The last telling line of a rank's log."""
+        lines = self.log(rank).read_text(errors="replace").splitlines()
+        errors = [line for line in lines if "Error" in line or "StageFailed" in line]
+        told = errors or [line for line in lines if line.strip()] or ["it wrote nothing"]
+        line = re.sub(r"^\[rank\d+\]:\s*", "", told[-1].strip())
+        return line.removeprefix("harness.errors.StageFailed: ")

@@ -1,0 +1,199 @@
+"""The parent: walks a plan, skips what is done, launches workers for the rest, writes the table.
+
+The only module that knows everything; it never imports torch.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from harness.cli.display import Display
+from harness.config import HarnessConfig, ResetOptimizer
+from harness.config.machine import machine
+from harness.config.plain import plain
+from harness.errors import ConfigError, StageFailed
+from harness.evaluation.known_tasks import check_lm_eval_tasks
+from harness.plan.checks.inputs import require_inputs
+from harness.plan.checks.run import check_outputs, validate
+from harness.plan.planner import make_plan
+from harness.plan.tokens import check_demonstrations
+from harness.results.build import rebuild_table, record_run
+from harness.run.launch.local import WorkerGroup
+from harness.store.store import TRANSIENT, Store
+from harness.store.work import Node, Plan
+
+WAIT_SECONDS = 1.0
+
+
+@dataclass
+class Outcome:
+    """What a run did. `found`: how many nodes were there before. `cut`: task -> share of training
+    rows whose prompt or answer was cut."""
+
+    plan: Plan
+    trained: int
+    scored: int
+    found: int
+    seconds: float
+    table: Path
+    cut: dict[str, dict[str, float]]
+
+
+def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
+    """Validate a configuration, plan it, and see that what it reads is within reach. Raises
+    ConfigError or DataError."""
+    store, plan = planned(config, variant)
+    require_inputs(config, pending_nodes(config, store, plan))
+    check_demonstrations(config, store, plan)
+    store.hashes.save()
+    return store, plan
+
+
+def planned(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
+    """Validate a configuration and plan it; what comes from the network may still be missing."""
+    validate(config)
+    check_outputs(config)
+    store = Store(config.store.root)
+    check_lm_eval_tasks(config, store.root / "cache")
+    plan = make_plan(config, store.hashes, variant)
+    store.hashes.save()
+    return store, plan
+
+
+def execute(config: HarnessConfig, variant: str = "") -> Outcome:
+    """Do what is missing of a run and rebuild the table. Raises StageFailed."""
+    started = time.monotonic()
+    store, plan = prepare(config, variant)
+    store.sweep_leftovers()
+    record_run(store, plan)
+    try:
+        done = _Walk(config, store, plan).finish()
+    finally:
+        store.hashes.save()
+        table = rebuild_table(store, Path(config.store.results) / "scores.csv")
+    return Outcome(
+        plan=plan,
+        trained=sum(node.kind == "train" for node in done),
+        scored=sum(node.kind == "eval" for node in done),
+        found=len(plan.nodes) - len(done),
+        seconds=time.monotonic() - started,
+        table=table,
+        cut=_cut_shares(store, plan),
+    )
+
+
+def _cut_shares(store: Store, plan: Plan) -> dict[str, dict[str, float]]:
+    nodes = [node for node in plan.nodes if node.kind == "train"]
+    reports = [store.read("train", node.key, "training.json") for node in nodes]
+    return {report["task"]: report["truncated"] for report in reports}
+
+
+def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Node]:
+    """Nodes still to do, in plan order.
+
+    With carried-over moments a finished stage whose optimizer state is gone is done again when
+    the stage after it is still to train.
+    """
+    pending = {node.key: node for node in plan.nodes if not store.done(node.kind, node.key)}
+    if config.train.reset_optimizer is ResetOptimizer.never:
+        trains = [node for node in plan.nodes if node.kind == "train"]
+        for before, after in reversed(list(pairwise(trains))):
+            if after.model["key"] != before.key:
+                continue
+            if after.key in pending and before.key not in pending:
+                if not (store.path("train", before.key) / TRANSIENT).is_dir():
+                    pending[before.key] = before
+                else:
+                    _require_same_shape(config, store, before)
+    return [node for node in plan.nodes if node.key in pending]
+
+
+def _require_same_shape(config: HarnessConfig, store: Store, node: Node) -> None:
+    """DeepSpeed's optimizer state can only be read by equally many ranks at the same stage."""
+    manifest = store.manifest("train", node.key)
+    written = manifest["ranks"], manifest["config"]["engine"]["zero_stage"]
+    here = machine(config.engine)[1], config.engine.zero_stage
+    if written != here:
+        raise ConfigError(
+            f"train.reset_optimizer=never: stage {node.stage} was trained with other ranks or "
+            f"another ZeRO stage; go on with engine.ranks={written[0]} engine=zero{written[1]}"
+        )
+
+
+class _Walk:
+    """Runs what is pending, in worker groups, until nothing is."""
+
+    def __init__(self, config: HarnessConfig, store: Store, plan: Plan) -> None:
+        self.config, self.store, self.plan = config, store, plan
+        self.finished: list[Node] = []
+
+    def finish(self) -> list[Node]:
+        pending = pending_nodes(self.config, self.store, self.plan)
+        if not pending:
+            return []
+        with Display(pending) as display:
+            while pending:
+                wanted = [(node.kind, node.key) for node in pending]
+                with self.store.locks(wanted) as held:
+                    free = set(held)
+                    mine = [node for node in pending if (node.kind, node.key) in free]
+                    ready = self._ready(mine)
+                    if ready:
+                        self._launch(ready, display)
+                if not ready:
+                    busy = pending[0]
+                    display.current = f"waiting for {self.store.holder(busy.kind, busy.key)}"
+                    time.sleep(WAIT_SECONDS)
+                pending = pending_nodes(self.config, self.store, self.plan)
+        return self.finished
+
+    def _ready(self, nodes: list[Node]) -> list[Node]:
+        """Nodes whose inputs are in the store or made by an earlier one of these; at ZeRO 3 only
+        one training stage, since a second engine in a process leaks there."""
+        chosen: list[Node] = []
+        made: set[str] = set()
+        trained = False
+        for node in nodes:
+            needs = node.needs()
+            if not all(key in made or self.store.done(kind, key) for kind, key in needs):
+                continue
+            if node.kind == "train":
+                if self.config.engine.zero_stage == 3 and trained:
+                    break
+                trained = True
+            made.add(node.key)
+            chosen.append(node)
+        return chosen
+
+    def _drop_optimizer_states(self) -> None:
+        """Optimizer state is kept until the stage after it is done."""
+        trains = [node for node in self.plan.nodes if node.kind == "train"]
+        for before, after in pairwise(trains):
+            if self.store.done("train", after.key):
+                shutil.rmtree(self.store.path("train", before.key) / TRANSIENT, ignore_errors=True)
+
+    def _launch(self, nodes: list[Node], display: Display) -> None:
+        device, world, threads = machine(self.config.engine)
+        job: dict[str, Any] = {
+            "store": str(self.store.root),
+            "config": plain(self.config),
+            "nodes": [node.to_json() for node in nodes],
+            "device": device,
+            "threads": threads,
+        }
+        folder = self.store.root / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
+        group = WorkerGroup(job, folder, world)
+        failed = group.wait(display.follow)
+        done = [node for node in nodes if self.store.done(node.kind, node.key)]
+        self.finished += done
+        self._drop_optimizer_states()
+        if len(done) == len(nodes):
+            return  # a rank that dies after its work (in teardown) has failed nothing
+        missing = next(node for node in nodes if node not in done)
+        rank = failed or 0
+        raise StageFailed(
+            f"stage {missing.stage}, {missing.label}: {group.cause(rank)} (log: {group.log(rank)})"
+        )

@@ -1,0 +1,42 @@
+"""Write a file so that a reader sees the old or the new content, never a part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError
+
+
+def write_atomically(path: Path, content: str | bytes) -> Path:
+    """Write text (UTF-8) or bytes beside `path` and rename; folders are made. Returns the path."""
+    data = content.encode() if isinstance(content, str) else content
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Write a JSON value with sorted keys, atomically."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True)
+    return write_atomically(path, f"{text}\n")
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,39 @@
+"""What is minimised at every answer token; imports torch only when called."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from harness.config.parts import Kind
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Objective:
+    """Base of all objectives, which are dataclasses; a call gives the loss per answer token."""
+
+    part_kind: ClassVar[Kind] = Kind.objective
+    abstract: ClassVar[bool] = True  # not inherited
+    file_parameters: ClassVar[tuple[str, ...]] = ()
+    # Parameters that hold the dotted path of a user's own function.
+    code_parameters: ClassVar[tuple[str, ...]] = ()
+    # Raised when what it computes changes, so that stored stages of before are not taken for it.
+    version: ClassVar[int] = 1
+
+    def __call__(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
+        """logits [n, vocabulary], targets [n] -> [n]."""
+        raise NotImplementedError
+
+
+@dataclass
+class CrossEntropy(Objective):
+    """Negative log-likelihood of the next token, computed in fp32."""
+
+    label_smoothing: float = 0.0
+
+    def __call__(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
+        """In nats."""
+        from torch.nn.functional import cross_entropy
+
+        smoothing = self.label_smoothing
+        return cross_entropy(logits.float(), targets, reduction="none", label_smoothing=smoothing)
