@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.command import harness
 from support.command import script as run_script
 
 from harness.cli.metrics import main
@@ -268,3 +269,11 @@ def test_the_script_prints_the_measures(tmp_path):
     done = script(write(tmp_path, ROWS), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["op"] == pytest.approx(0.6)
+
+
+def test_the_script_is_the_verb(tmp_path):
+    scores = tmp_path / "scores.csv"
+    scores.write_text("stage,task,value\n1,a,0.5\n2,a,0.25\n2,b,0.75\n")
+    done = script(str(scores), "--json")
+    assert done.stdout == harness("metrics", str(scores), "--json").stdout
+    assert json.loads(done.stdout)["bwt"] == -0.25

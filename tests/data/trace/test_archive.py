@@ -1,7 +1,6 @@
 """The archive check: every size and nesting, and each way in which an archive can be wrong."""
 
 import json
-import os
 import shutil
 import subprocess
 import zipfile
@@ -9,15 +8,11 @@ from pathlib import Path
 
 import pytest
 from support.command import harness, refused, script
-from support.places import REPOSITORY
+from support.places import DATA, needs_data
 from support.raw_files import write_rows
 
 from harness.data.trace.archive import known_counts
 
-DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-needs_data = pytest.mark.skipif(
-    not (DATA / "trace-500").is_dir(), reason="HARNESS_TEST_DATA names no folder with trace-500"
-)
 TASKS = 8
 
 
@@ -220,7 +215,7 @@ def test_wrong_arguments(archive: Path, tmp_path: Path) -> None:
     assert "no <task>/train.json" in refused(*start, "--archive", str(tmp_path))
 
 
-@needs_data
+@needs_data("trace-500")
 def test_real_files(tmp_path: Path) -> None:
     done = check("--archive", DATA, "--out", tmp_path, "--allow-other", "--json")
     assert done.returncode == 0, done.stderr
