@@ -54,7 +54,7 @@ def plan_keys(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[
     root = tmp_path_factory.mktemp("golden")
     patched = pytest.MonkeyPatch()
     patched.setattr("harness.plan.planner.version", lambda package: "any")
-    patched.setattr("harness.evaluation.amounts.measure", lambda *args: UNKNOWN)
+    patched.setattr("harness.plan.planner.measure", lambda *args: UNKNOWN)
     rows = [{"prompt": f"{i}?", "answer": "AB"[i % 2]} for i in range(8)]
     for task in load([]).task.values():
         for split in ("train", "eval", "test"):
