@@ -10,8 +10,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, REPOSITORY
-from documents import (
+from matrix import MATRIX
+from support.documents import (
     CONTRIBUTING,
     DOCUMENTS,
     README,
@@ -24,7 +24,7 @@ from documents import (
     without_data,
     write_files,
 )
-from matrix import MATRIX
+from support.places import MICRO_MODEL, REPOSITORY
 
 from harness.config.compose.compose import load
 from harness.config.compose.sweep import expand

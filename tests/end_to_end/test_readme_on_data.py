@@ -10,9 +10,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, REPOSITORY, write_rows
-from documents import on_data, run
-from judge.endpoint import Endpoint
+from support.documents import on_data, run
+from support.endpoint import Endpoint
+from support.places import MICRO_MODEL, REPOSITORY
+from support.raw_files import write_rows
 
 DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 pytestmark = [

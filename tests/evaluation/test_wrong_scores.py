@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import MICRO_MODEL, harness
+from support.command import harness
+from support.places import MICRO_MODEL
 
 from harness.config.compose.compose import load
 from harness.config.plain import plain

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused
 from pandas import DataFrame
 from safetensors.torch import load_file, save_file
+from support.command import harness, refused
 
 from harness.config.compose.compose import load
 from harness.plan.planner import make_plan

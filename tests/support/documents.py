@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import REPOSITORY
+from support.places import REPOSITORY
 
 NAMES = ("README.md", "CONTRIBUTING.md", "conf/README.md", "results/README.md")
 DOCUMENTS = {name: (REPOSITORY / name).read_text(encoding="utf-8") for name in NAMES}
