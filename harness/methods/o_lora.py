@@ -19,12 +19,10 @@ from harness.methods.base import Strategy
 from harness.methods.needs import Adapter, Needs
 from harness.methods.stage import Stage
 from harness.methods.view import SavedState, State, View
+from harness.models.adapters.lora import factor_of
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-A, B = ".lora_A.", ".lora_B."
 
 
 class Penalty(Enum):
@@ -87,10 +85,10 @@ class OLoRA(Strategy):
             return None
         whole = view.gather(name)
         extra = whole * 0.0
-        if overlap and self.penalty is Penalty.upstream and A in name:
+        if overlap and self.penalty is Penalty.upstream and factor_of(name) == "A":
             old = self.earlier[name]  # [earlier ranks, inputs]
             extra = self.lambda_1 * (whole @ old.T).sign() @ old
-        if overlap and self.penalty is Penalty.paper and B in name:
+        if overlap and self.penalty is Penalty.paper and factor_of(name) == "B":
             old = self.earlier[name]  # [outputs, earlier ranks]
             extra = 2 * self.lambda_1 * old @ (old.T @ whole)
         norm = whole.norm()
@@ -105,11 +103,11 @@ class OLoRA(Strategy):
         for name in self._adapted(list(view.shapes)):
             new = view.gather(name)
             parts = [self.earlier[name], new] if name in self.earlier else [new]
-            self.earlier[name] = torch.cat(parts, dim=0 if A in name else 1)
+            self.earlier[name] = torch.cat(parts, dim=0 if factor_of(name) == "A" else 1)
 
     def _adapted(self, names: Sequence[str]) -> list[str]:
-        kept = A if self.penalty is Penalty.upstream else B
-        return [name for name in names if kept in name]
+        kept = "A" if self.penalty is Penalty.upstream else "B"
+        return [name for name in names if factor_of(name) == kept]
 
     def state(self) -> State:
         return State(dict(self.earlier), values={"names": sorted(self.earlier)})

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import ResetOptimizer
+from harness.config.plain import plain
 from harness.data.randomness import derive_seed, seed_everything
-from harness.models.adapters import finish_stage
+from harness.models.adapters.stages import finish_stage
 from harness.models.loading import load_prompts, save_tokenizer
 from harness.store.files import write_json
-from harness.store.store import TRANSIENT
+from harness.store.layout import TRAINING, TRANSIENT
+from harness.store.scores import StageCost
 from harness.train.cost import CostMeter
 from harness.train.engine.ranks import Rank
 from harness.train.job import Progress, TrainJob
@@ -31,13 +33,14 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
         training.run(progress)
         training.finish()
         _write_stage(training, folder)
-        log = _log(training, meter.read(rank.world))
+        hours, peak = meter.read(rank.world)
+        log = _log(training, hours, peak)
     finally:
         training.close()
     if rank.first:
         finish_stage(config.model, config.method.adapter, job.parent, job.stage, folder)
         save_tokenizer(prompts, folder)
-        write_json(folder / "training.json", log)
+        write_json(folder / TRAINING, log)
 
 
 def _write_stage(training: Training, folder: Path) -> None:
@@ -50,9 +53,16 @@ def _write_stage(training: Training, folder: Path) -> None:
         engine.save_optimizer(folder / TRANSIENT)
 
 
-def _log(training: Training, spent: dict[str, Any]) -> dict[str, Any]:
+def _log(training: Training, hours: float, peak: int) -> dict[str, Any]:
     """What training.json says; of the rows those of the first phase."""
     loop, data = training.loop, training.stage.phases[0].data
+    cost = StageCost(
+        optimizer_steps=len(loop.log),
+        trained_tokens=loop.tokens,
+        stored_examples=training.stored(),
+        device_hours=hours,
+        peak_memory=peak,
+    )
     return {
         "task": data.name,
         "examples": len(data.examples),
@@ -60,11 +70,6 @@ def _log(training: Training, spent: dict[str, Any]) -> dict[str, Any]:
         "answer_tokens_per_epoch": data.answer_tokens,
         "truncated": data.truncation(),
         "packed": training.packed,
-        "cost": {
-            "optimizer_steps": len(loop.log),
-            "trained_tokens": loop.tokens,
-            "stored_examples": training.stored(),
-            **spent,
-        },
+        "cost": plain(cost),
         "steps": loop.log,
     }

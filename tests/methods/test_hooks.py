@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from conftest import harness
+from support.command import harness
 
 from harness.config.compose.compose import load
 from harness.config.parts import Kind, load_part, names

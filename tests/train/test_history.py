@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL
+from support.places import MICRO_MODEL
 
 from harness.config.compose.compose import load
 from harness.data.encoding import RowId
