@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from harness.config import TrainConfig
+from harness.config.objects import load_typed
 from harness.config.parts import Kind
 
 if TYPE_CHECKING:
@@ -23,6 +25,11 @@ class Objective:
     def __call__(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
         """logits [n, vocabulary], targets [n] -> [n]."""
         raise NotImplementedError
+
+
+def load_objective(train: TrainConfig) -> Objective:
+    """What training minimises. Raises ConfigError for a wrong class or parameter."""
+    return load_typed(train.objective, Objective, "train.objective")
 
 
 @dataclass

@@ -2,10 +2,13 @@
 together; imports no torch."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.config import (
     AdapterConfig,
+    Attention,
     BetweenTasks,
     EditStages,
     HarnessConfig,
@@ -18,11 +21,13 @@ from harness.data.rows import read_rows
 from harness.errors import ConfigError, require, suggest
 from harness.methods.base import Strategy
 from harness.methods.edits.loading import load_edit
-from harness.methods.loading import load_objective, load_strategies
+from harness.methods.loading import load_strategies
+from harness.methods.needs import Adapter, Needs
 from harness.models.folders import ADAPTER_CONFIG
 from harness.models.weights.headers import weight_shapes
 from harness.plan.cells import merges_experts
 from harness.plan.checks.selection import check_validation
+from harness.train.objectives import load_objective
 
 
 def check_method(config: HarnessConfig) -> None:
@@ -82,73 +87,110 @@ def _check_edits(config: HarnessConfig) -> None:
 
 
 def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None:
-    """What strategies say about adapters, about each other and about the optimizer."""
-    method, groups = config.method, dict[str, str]()
-    _check_order(strategies)
-    for name, strategy in strategies.items():
-        if strategy.adapter in ("required", "stacked") and method.adapter is None:
-            raise ConfigError(
-                f"method.{name}: it works on an adapter; stack it on one, method=[lora_stack,...]"
-            )
-        stacked = method.adapter and method.adapter.between_tasks is BetweenTasks.stack
-        if strategy.adapter == "stacked" and not stacked:
-            raise ConfigError(
-                f"method.{name}: it compares a fresh adapter with the earlier ones; use "
-                "method.adapter.between_tasks=stack"
-            )
-        if strategy.adapter == "refused" and method.adapter is not None:
-            raise ConfigError(f"method.{name}: it is not defined for adapters; drop method.adapter")
-        if strategy.needs_history() and not _has_history(config):
+    """What strategies say about adapters, about each other and about the run."""
+    needs = {name: strategy.needs() for name, strategy in strategies.items()}
+    _check_order(needs)
+    _check_groups(needs)
+    for name, own in needs.items():
+        _check_own_adapter(name, own, config.method.adapter)
+        if own.history and not _has_history(config):
             raise ConfigError(
                 f"method.{name}: it works with earlier tasks, and here every model is trained from "
                 "the initial one; drop it"
             )
-        if strategy.carries_weights():
-            _check_carried(name, strategies, method.adapter)
-        if strategy.changes_trained and config.train.reset_optimizer is ResetOptimizer.never:
+        if own.carries_weights:
+            _check_carried(name, needs, config.method.adapter)
+        if own.changes_trained and config.train.reset_optimizer is ResetOptimizer.never:
             raise ConfigError(
                 f"method.{name} trains other weights at every task: moments cannot be carried "
                 "over; use train.reset_optimizer=each_task"
             )
-        if strategy.group is not None:
-            other = groups.setdefault(strategy.group, name)
-            if other != name:
-                raise ConfigError(
-                    f"method.{other} and method.{name} are both a {strategy.group}; choose one"
-                )
+        attention = config.model.attention
+        if own.outputs.attentions and attention is not Attention.eager:
+            raise ConfigError(
+                f"method.{name} reads attention weights, which model.attention={attention.value} "
+                "does not give; use model.attention=eager"
+            )
 
 
-def _check_order(strategies: dict[str, Strategy]) -> None:
+def _check_own_adapter(name: str, own: Needs, adapter: AdapterConfig | None) -> None:
+    """Does a strategy work with the method's adapter, or without one?"""
+    if own.adapter in (Adapter.required, Adapter.stacked) and adapter is None:
+        raise ConfigError(
+            f"method.{name}: it works on an adapter; stack it on one, method=[lora_stack,...]"
+        )
+    stacked = adapter is not None and adapter.between_tasks is BetweenTasks.stack
+    if own.adapter is Adapter.stacked and not stacked:
+        raise ConfigError(
+            f"method.{name}: it compares a fresh adapter with the earlier ones; use "
+            "method.adapter.between_tasks=stack"
+        )
+    if own.adapter is Adapter.refused and adapter is not None:
+        raise ConfigError(f"method.{name}: it is not defined for adapters; drop method.adapter")
+
+
+def _check_order(needs: dict[str, Needs]) -> None:
     """A penalty's gradient is masked or projected like that of the loss, of which it is a part."""
     bounded = None
-    for name, strategy in strategies.items():
-        if bounded is not None and strategy.adds_gradient():
+    for name, own in needs.items():
+        if bounded is not None and own.adds_gradient:
             raise ConfigError(
                 f"method.{name}: its gradient would come after method.{bounded} has masked or "
                 f"projected the others; list it first, method=[{name},{bounded}]"
             )
-        if strategy.bounds_gradient:
+        if own.bounds_gradient:
             bounded = name
+
+
+def _check_groups(needs: dict[str, Needs]) -> None:
+    """Of one group there is one strategy."""
+    first: dict[str, str] = {}
+    for name, own in needs.items():
+        other = first.setdefault(own.group, name) if own.group else name
+        if other != name:
+            raise ConfigError(
+                f"method.{other} and method.{name} are both a {own.group}; choose one"
+            )
 
 
 def _has_history(config: HarnessConfig) -> bool:
     return config.method.schedule is Schedule.sequential and not merges_experts(config)
 
 
-def _check_carried(
-    name: str, strategies: dict[str, Strategy], adapter: AdapterConfig | None
-) -> None:
+def _check_carried(name: str, needs: dict[str, Needs], adapter: AdapterConfig | None) -> None:
     """What is known of every trained weight is of no use for others."""
     if adapter is not None and adapter.between_tasks is not BetweenTasks.keep:
         raise ConfigError(
             f"method.{name} carries a value for every trained weight to the next task, and a fresh "
             "adapter is trained there; use method.adapter.between_tasks=keep"
         )
-    for other, strategy in strategies.items():
-        if strategy.thaws:
+    for other, own in needs.items():
+        if own.thaws:
             raise ConfigError(
                 f"method.{name} carries a value for every trained weight to the next task, and "
                 f"method.{other} trains others there; choose one"
+            )
+
+
+def check_strategies_fit(config: HarnessConfig, description: dict[str, Any]) -> None:
+    """Raise ConfigError where a strategy does not go with the model's config.json."""
+    blocks = description.get("num_hidden_layers")
+    for name, strategy in load_strategies(config.method).items():
+        try:
+            strategy.check_model(description)
+        except ConfigError as error:
+            raise ConfigError(f"method.{name}.{error}") from error
+        outputs = strategy.needs().outputs
+        if blocks is not None:
+            _check_layers(name, "hidden_states", outputs.hidden_states, blocks + 1)
+            _check_layers(name, "attentions", outputs.attentions, blocks)
+
+
+def _check_layers(name: str, output: str, layers: Sequence[int], count: int) -> None:
+    for layer in layers:
+        if not -count <= layer < count:
+            raise ConfigError(
+                f"method.{name} reads {output} of layer {layer}; the model has 0 to {count - 1}"
             )
 
 

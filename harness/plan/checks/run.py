@@ -18,10 +18,9 @@ from harness.evaluation.amounts import measure
 from harness.evaluation.item_scores import wrong_item
 from harness.evaluation.judge.settings import check_judging, require_cache
 from harness.evaluation.material import rows_file, source_folder
-from harness.methods.loading import load_strategies
 from harness.models.folders import folder_description, require_causal, require_known_code
 from harness.models.hub import cached_description
-from harness.plan.checks.method import check_method
+from harness.plan.checks.method import check_method, check_strategies_fit
 from harness.plan.checks.selection import check_validation
 from harness.store.folders import require_writable
 from harness.store.scores import COST, SCORE_UNIT, TARGET
@@ -158,11 +157,7 @@ def _check_description(config: HarnessConfig, details: dict[str, Any]) -> None:
     """A model's config.json, as far as it is known before the model is fetched."""
     require_causal(details, "model.path")
     require_known_code(details, config.model)
-    for name, strategy in load_strategies(config.method).items():
-        try:
-            strategy.check_model(details)
-        except ConfigError as error:
-            raise ConfigError(f"method.{name}.{error}") from error
+    check_strategies_fit(config, details)
     _check_lengths(config, details.get("max_position_embeddings"))
 
 
