@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.cli.arguments import Arguments
+from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.errors import DataError
 from harness.results.report.tables import main_table_markdown
 from harness.results.report.write import write_report
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> Arguments:
     parser = Arguments(prog="harness tables", description=_DESCRIPTION)
-    scores, out = Path("results/scores.csv"), Path("results")
+    scores, out = scores_file(), results_folder()
     parser.add_argument("--scores", type=Path, default=scores, help=f"table of scores ({scores})")
     parser.add_argument("--out", type=Path, default=out, help=f"folder to write to ({out})")
     return parser

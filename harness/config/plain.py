@@ -5,20 +5,16 @@ from enum import Enum
 from typing import Any
 
 from harness.config import is_neutral
-from harness.config.method import MethodConfig
 from harness.config.parts import named_identity, part_identity
 from harness.config.root import HarnessConfig
 
 
 def from_plain(data: dict[str, Any]) -> HarnessConfig:
-    """Rebuild a configuration from the plain JSON that `keys.plain` makes of it."""
+    """Rebuild a configuration from the plain JSON that `plain` makes of it."""
     from omegaconf import OmegaConf
 
-    method = OmegaConf.structured(MethodConfig)
-    typed = OmegaConf.merge(OmegaConf.structured(HarnessConfig), {**data, "method": {}})
-    config = OmegaConf.to_object(typed)
-    config.method = OmegaConf.to_object(OmegaConf.merge(method, data["method"]))
-    return config
+    typed = OmegaConf.merge(OmegaConf.structured(HarnessConfig), data)
+    return OmegaConf.to_object(typed)  # type: ignore[return-value]
 
 
 def plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ The only module that knows everything; it never imports torch.
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,11 @@ from harness.cli.display import Display
 from harness.config import HarnessConfig, ResetOptimizer
 from harness.config.machine import machine
 from harness.config.plain import plain
-from harness.errors import ConfigError, StageFailed
-from harness.evaluation.known_tasks import check_lm_eval_tasks
-from harness.plan.checks.inputs import require_inputs
-from harness.plan.checks.run import check_outputs, validate
-from harness.plan.planner import make_plan
+from harness.errors import ConfigError, StageFailed, mistakes_of, refuse
+from harness.plan.checks.inputs import input_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import rebuild_table, record_run
+from harness.run.job import Job, job_of
 from harness.run.launch.local import WorkerGroup
 from harness.store.store import TRANSIENT, Store
 from harness.store.work import Node, Plan
@@ -42,31 +41,28 @@ class Outcome:
     cut: dict[str, dict[str, float]]
 
 
-def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
-    """Validate a configuration, plan it, and see that what it reads is within reach. Raises
-    ConfigError or DataError."""
-    store, plan = planned(config, variant)
-    require_inputs(config, pending_nodes(config, store, plan))
-    check_demonstrations(config, store, plan)
-    store.hashes.save()
-    return store, plan
+def require_ready(jobs: list[Job]) -> None:
+    """See that what the jobs read is within reach. Raises ConfigError, Mistakes for several."""
+    lines = []
+    for job in jobs:
+        lines += input_mistakes(job.config, pending_nodes(job.config, job.store, job.plan))
+        lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
+        job.store.hashes.save()
+    refuse(lines)
 
 
-def planned(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
-    """Validate a configuration and plan it; what comes from the network may still be missing."""
-    validate(config)
-    check_outputs(config)
-    store = Store(config.store.root)
-    check_lm_eval_tasks(config, store.root / "cache")
-    plan = make_plan(config, store.hashes, variant)
-    store.hashes.save()
-    return store, plan
+def execute(config: HarnessConfig) -> Outcome:
+    """Check and plan a configuration, and do what is missing of it. Raises ConfigError or
+    StageFailed."""
+    job = job_of(config)
+    require_ready([job])
+    return finish(job)
 
 
-def execute(config: HarnessConfig, variant: str = "") -> Outcome:
-    """Do what is missing of a run and rebuild the table. Raises StageFailed."""
+def finish(job: Job) -> Outcome:
+    """Do what is missing of a job and rebuild the table. Raises StageFailed."""
     started = time.monotonic()
-    store, plan = prepare(config, variant)
+    config, store, plan = job.config, job.store, job.plan
     store.sweep_leftovers()
     record_run(store, plan)
     try:

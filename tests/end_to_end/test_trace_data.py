@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import MICRO_MODEL, harness, refused, write_rows
 
-from harness.config.compose.compose import load
 from harness.config.sequence import task_order
 from harness.data.guess import guess_scorer
 from harness.models.loading import load_prompts
+from harness.plan.load import load
 from harness.results.schema import read_scores
 
 REPOSITORY = Path(__file__).resolve().parents[2]
