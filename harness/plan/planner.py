@@ -257,9 +257,7 @@ class _Planner:
         """What runs over several seeds have in common: the keys of a plan with seed 0."""
         if self.config.seed == 0:
             return {"keys": list(self.nodes), "method": self.config.method.name}
-        seed, self.config.seed = self.config.seed, 0
-        twin = _Planner(self.config, self.hashes).plan("")
-        self.config.seed = seed
+        twin = _Planner(replace(self.config, seed=0), self.hashes).plan("")
         return {"keys": [node.key for node in twin.nodes], "method": self.config.method.name}
 
 
