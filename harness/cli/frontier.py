@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from harness.cli.display import Jobs
+from harness.cli.display import Display, Jobs
 from harness.cli.overrides import Words, parser, read
 from harness.config import BetweenTasks, HarnessConfig, MethodConfig, Schedule
 from harness.config.places import parse
@@ -219,7 +219,7 @@ class _Runner:
     """Does what the store lacks and says how far it is."""
 
     def __init__(self, jobs: list[Job]) -> None:
-        self.jobs = {job.request.overrides: job for job in jobs}
+        self.jobs = {job.composition.overrides: job for job in jobs}
         self.display, self.begun = Jobs(len(jobs)), 0
 
     def all_of(self, label: str, members: list[list[str]]) -> list[Run]:
@@ -230,6 +230,6 @@ class _Runner:
             name, seed = job.config.method.name, job.config.seed
             self.display.begin(self.begun, f"{name} {label} seed={seed}")
             self.begun += 1
-            outcomes.append(finish(job))
+            outcomes.append(finish(job, Display()))
         wanted = {outcome.plan.run["run"] for outcome in outcomes}
         return [run for run in load_runs(read_scores(outcomes[-1].table)) if run.name in wanted]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cli.display import Jobs
+from harness.cli.display import Display, Jobs
 from harness.cli.overrides import Words, parser, read
 from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
@@ -49,7 +49,7 @@ def run(words: Words) -> int:
     require_ready(jobs)
     print_of_before(jobs)
     task = _Task(jobs, Jobs(len(jobs)) if len(jobs) > 1 else None)
-    if any(job.request.asks_hydra for job in jobs):
+    if any(job.composition.asks_hydra for job in jobs):
         _through_hydra(words, task)
     else:  # Hydra would compose all of them twice more
         for number, job in enumerate(jobs):
@@ -88,7 +88,7 @@ class _Task:
             self.display.begin(number, job.name)
         show_notes(job.config)
         try:
-            outcome = finish(job)
+            outcome = finish(job, Display())
         except StageFailed as error:
             print(f"error: {error}", file=sys.stderr)
             return
@@ -97,7 +97,7 @@ class _Task:
 
 def _job(jobs: list[Job], number: int, overrides: list[str]) -> Job:
     """The job of this number; one that a sweeper thought of by itself is made here and now."""
-    if number < len(jobs) and _values(jobs[number].request.overrides) == _values(overrides):
+    if number < len(jobs) and _values(jobs[number].composition.overrides) == _values(overrides):
         return jobs[number]
     (job,) = make_jobs([overrides])
     require_ready([job])

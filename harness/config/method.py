@@ -82,5 +82,4 @@ class MethodConfig(Section):
     strategies: dict[str, Any] = key(
         "filled from the method's other keys: strategy name -> {_target_: its class, parameters}",
         factory=dict,
-        identity=TRAIN,
     )

@@ -3,14 +3,15 @@
 import json
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness.config import HarnessConfig
-from harness.data.demonstrations import Shown
+from harness.config.choices import Average
+from harness.data.demonstrations import put_before
 from harness.data.randomness import seed_everything
 from harness.data.rows import read_rows
 from harness.evaluation.floors import floors
@@ -21,6 +22,8 @@ from harness.models.adapters import load_stage
 from harness.models.loading import load_prompts
 from harness.store.files import write_atomically, write_json
 from harness.store.keys import digest
+from harness.store.listener import SILENT, Listener
+from harness.store.records import Benchmark, Demonstrations, Evaluation
 
 SCORES, PREDICTIONS, DETAILS = "scores.json", "predictions.jsonl", "details.json"
 
@@ -32,6 +35,7 @@ class Evaluator:
         from datasets import config as datasets_settings
 
         from harness.evaluation.language_model import HarnessLM
+        from harness.generation.hf import HuggingFaceBackend
 
         # Else every local file that is opened asks the network, for statistics, and waits for it.
         datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
@@ -39,74 +43,78 @@ class Evaluator:
         self.config = config
         model = load_stage(config.model, source, config.engine.precision.value)
         prompts = load_prompts(config.model, source)
-        self.lm = HarnessLM(model.to(device).eval(), prompts, config.eval.batch_size)
+        backend = HuggingFaceBackend(
+            model.to(device).eval(),
+            prompts.tokenizer,
+            prompts.eos_token_id,
+            config.eval.batch_size,
+        )
+        self.lm = HarnessLM(backend, prompts)
 
-    def score(self, spec: dict[str, Any], folder: Path, progress: Callable[[], None]) -> None:
-        """Run the benchmark of a node's `spec`; writes its lm-eval task, scores and predictions."""
+    def score(self, asked: Evaluation, folder: Path, listener: Listener = SILENT) -> None:
+        """Run a benchmark; writes its lm-eval task, scores and predictions. The listener hears of
+        requests, of which a choice of an item is one."""
         from lm_eval.evaluator import evaluate
 
         # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.
-        shown = spec.get("shown")
-        self.lm.start_counting(None if shown else spec["what"]["max_prompt_tokens"])
+        benchmark = asked.benchmark
+        self.lm.start_counting(None if asked.shown else benchmark.max_prompt_tokens, listener)
         with _undisturbed():
-            tasks = self._load_tasks(spec, folder)
-            self._apply_sampling(tasks, spec["temperature"])
+            tasks = self._load_tasks(asked, folder)
+            self._apply_sampling(tasks, asked.temperature, asked.seed)
             results = evaluate(
-                self.lm, tasks, limit=spec["limit"], bootstrap_iters=0, log_samples=True
+                self.lm, tasks, limit=asked.limit, bootstrap_iters=0, log_samples=True
             )
-        average = spec["what"].get("average", "subtasks")
-        lowest = floors(tasks["tasks"], results["samples"], by_items=average == "items")
-        rows, predictions = collect(results, spec["benchmark"], average, lowest)
+        by_items = benchmark.average is Average.items
+        lowest = floors(tasks["tasks"], results["samples"], by_items=by_items)
+        rows, predictions = collect(results, benchmark.name, benchmark.average, lowest)
         write_json(folder / SCORES, rows)
         write_json(folder / DETAILS, self.lm.counted())
         lines = (json.dumps(item, ensure_ascii=False, sort_keys=True) for item in predictions)
         write_atomically(folder / PREDICTIONS, "".join(f"{line}\n" for line in lines))
-        progress()
 
-    def _apply_sampling(self, tasks: dict[str, Any], temperature: float) -> None:
-        if temperature == 0:
+    def _apply_sampling(self, tasks: dict[str, Any], temperature: float, seed: int | None) -> None:
+        if temperature == 0 or seed is None:
             return
-        seed_everything(self.config.seed)
+        seed_everything(seed)
         for task in tasks["tasks"].values():
             if task.OUTPUT_TYPE == "generate_until":
                 task.config.generation_kwargs |= {"do_sample": True, "temperature": temperature}
 
-    def _load_tasks(self, spec: dict[str, Any], folder: Path) -> dict[str, Any]:
+    def _load_tasks(self, asked: Evaluation, folder: Path) -> dict[str, Any]:
         from lm_eval.tasks import TaskManager
 
-        if spec["data"] is None:
-            return _built_in(spec["what"])
-        if spec["what"].get("source"):
-            what, data = spec["what"], Path(spec["data"])
-            material = read_material(what["source"], data, what["shots"])
+        benchmark = asked.benchmark
+        if asked.data is None:
+            return _built_in(benchmark)
+        data = Path(asked.data.path)
+        if benchmark.source is not None:
+            material = read_material(benchmark.source.name, data, benchmark.shots)
             parts = store_parts(material, self._shared())
-            write_material(folder, spec["benchmark"], material, parts, what)
+            write_material(folder, benchmark, material, parts)
         else:
-            self._write_rows(spec, folder)
+            rows = self._with_demonstrations(data, asked.shown) if asked.shown else data
+            write_task(folder, benchmark, rows, asked.cut)
         manager = TaskManager(include_path=str(folder), include_defaults=False)
-        return manager.load([spec["benchmark"]])
+        return manager.load([benchmark.name])
 
     def _shared(self) -> Path:
         """Where the rows lie that nodes have in common."""
         return Path(self.config.store.root).absolute() / "cache" / "suites"
 
-    def _write_rows(self, spec: dict[str, Any], folder: Path) -> None:
-        """The task of a TRACE-format file, solved rows put before every prompt."""
-        data = Path(spec["data"])
-        if spec.get("shown"):
-            shown = Shown(**spec["shown"])
-            rows = [
-                {**row, "prompt": shown.before(row["prompt"], self.lm.prompts)}
-                for row in read_rows(data)
-            ]
-            data = write_json(self._shared() / f"{digest(rows)}.json", rows)
-        write_task(folder, spec["benchmark"], data, spec["what"], spec.get("cut"))
+    def _with_demonstrations(self, data: Path, shown: Demonstrations) -> Path:
+        """The rows of a TRACE-format file, solved rows put before every prompt."""
+        rows = [
+            {**row, "prompt": put_before(row["prompt"], shown, self.lm.prompts)}
+            for row in read_rows(data)
+        ]
+        return write_json(self._shared() / f"{digest(rows)}.json", rows)
 
 
-def _built_in(what: dict[str, Any]) -> dict[str, Any]:
-    tasks = _all_tasks().load([what["lm_eval_task"]])
+def _built_in(benchmark: Benchmark) -> dict[str, Any]:
+    tasks = _all_tasks().load([benchmark.lm_eval_task])
     for task in tasks["tasks"].values():
-        task.set_config(key="num_fewshot", value=what["shots"])
+        task.set_config(key="num_fewshot", value=benchmark.shots)
     return tasks
 
 

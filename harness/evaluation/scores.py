@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.config.choices import Average
 from harness.evaluation.task_yaml import subtask_name
 
 Row = dict[str, Any]
@@ -12,7 +13,7 @@ Row = dict[str, Any]
 def collect(
     results: dict[str, Any],
     benchmark: str,
-    average: str = "subtasks",
+    average: Average = Average.subtasks,
     floors: Mapping[str, float] | None = None,
 ) -> tuple[list[Row], list[Row]]:
     """Rows {subtask, metric, filter, value, stderr, floor, n, higher_is_better} and predictions.
@@ -32,7 +33,7 @@ def collect(
         rows += _task_rows(results, name, subtask)
         predictions += [_prediction(sample, subtask) for sample in results["samples"][name]]
     if len(names) > 1:
-        rows += _averages(rows, len(names), by_items=average == "items")
+        rows += _averages(rows, len(names), by_items=average == Average.items)
     for row in rows:
         row["floor"] = (floors or {}).get(row["metric"]) if row["subtask"] is None else None
     return rows, predictions

@@ -6,16 +6,39 @@ is not needed for a tokenizer.
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from harness.config import from_plain
+from harness.config import HarnessConfig, from_plain
+from harness.config.plain import plain, typed
+from harness.store.records import Demonstrations
+
+if TYPE_CHECKING:
+    from harness.data.encoding import PromptFormat
+
+
+@dataclass(frozen=True)
+class Request:
+    """Rows to count, the task whose limits cut them, and what stands before their prompts."""
+
+    data: str
+    task: str
+    shown: Demonstrations | None = None
+
+
+@dataclass(frozen=True)
+class Count:
+    """Rows, tokens of one epoch under the task's limits, and the uncut length of the longest prompt
+    with its demonstrations; 0 where it was not asked for."""
+
+    rows: int
+    tokens: int
+    longest_prompt: int = 0
 
 
 def main() -> None:
-    """Read {"config", "requests": [{"data", "task", "shown"}]}; print a list with, for each
-    request, {"rows", "tokens"}: tokens of an epoch under the task's limits, and where something is
-    shown {"longest_prompt"}: the uncut length of the longest prompt with its demonstrations."""
+    """Read {"config", "requests": Requests}; print a list with the Count of each request."""
     asked = json.load(sys.stdin)
     config = from_plain(asked["config"])
     if not config.model.trust_remote_code:  # a tokenizer that a model ships may import anything
@@ -23,22 +46,22 @@ def main() -> None:
     from harness.models.loading import load_prompts
 
     prompts = load_prompts(config.model, config.model.path)
-    json.dump([_count(request, config, prompts) for request in asked["requests"]], sys.stdout)
+    requests = [typed(Request, request) for request in asked["requests"]]
+    json.dump([plain(_count(request, config, prompts)) for request in requests], sys.stdout)
 
 
-def _count(request: dict[str, Any], config: Any, prompts: Any) -> dict[str, int]:
-    from harness.data.demonstrations import Shown
+def _count(request: Request, config: HarnessConfig, prompts: "PromptFormat") -> Count:
+    from harness.data.demonstrations import put_before
     from harness.data.rows import read_rows
     from harness.data.task_data import load_task_data
 
-    path = Path(request["data"])
-    data = load_task_data(request["task"], path, config.task[request["task"]], prompts)
-    counts = {"rows": len(data.examples), "tokens": data.tokens}
-    if request["shown"] is None:
-        return counts
-    shown = Shown(**request["shown"])
-    texts = [shown.before(row["prompt"], prompts) for row in read_rows(path)]
-    return counts | {"longest_prompt": max(len(prompts.prompt_ids(text)) for text in texts)}
+    path = Path(request.data)
+    data = load_task_data(request.task, path, config.task[request.task], prompts)
+    shown, longest = request.shown, 0
+    if shown is not None:
+        texts = [put_before(row["prompt"], shown, prompts) for row in read_rows(path)]
+        longest = max(len(prompts.prompt_ids(text)) for text in texts)
+    return Count(len(data.examples), data.tokens, longest)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from harness.results.schema import SCHEMA_VERSION, write_scores
 from harness.store.files import write_json
 from harness.store.scores import DONE
 from harness.store.store import MANIFEST, Store
-from harness.store.work import Plan
+from harness.store.work import Plan, TrainWork
 
 Row = dict[str, Any]
 SCORES = "scores.json"
@@ -23,9 +23,7 @@ def record_run(store: Store, plan: Plan) -> None:
     """Remember a run's columns and cells, so that the table can be rebuilt without its config."""
     folder = store.root / "runs"
     folder.mkdir(parents=True, exist_ok=True)
-    training = [
-        {"stage": node.stage, "key": node.key} for node in plan.nodes if node.kind == "train"
-    ]
+    training = [{"stage": node.stage, "key": node.key} for node in plan.of(TrainWork)]
     cells = [plain(cell) for cell in plan.cells]
     content = {"run": plan.run, "cells": cells, "training": training}
     write_json(folder / f"{plan.run['run']}.json", content)

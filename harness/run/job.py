@@ -17,7 +17,7 @@ from harness.store.work import Plan
 
 
 @dataclass(frozen=True)
-class Request:
+class Composition:
     """A composed job. asks_hydra: for more than to be composed, such as a launcher of its own."""
 
     overrides: tuple[str, ...]
@@ -27,15 +27,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """One run. request: what it was made of; plain data, so that it can go to another process."""
+    """One run; plain data, so that it can go to another process."""
 
-    request: Request
+    composition: Composition
     store: Store
     plan: Plan
 
     @property
     def config(self) -> HarnessConfig:
-        return self.request.config
+        return self.composition.config
 
     @property
     def name(self) -> str:
@@ -49,22 +49,22 @@ def make_jobs(lists: Sequence[Sequence[str]]) -> list[Job]:
 
     Raises ConfigError for a mistake, Mistakes for all of several; then nothing was written.
     """
-    requests, lines = list[Request](), list[str]()
+    compositions, lines = list[Composition](), list[str]()
     for overrides in lists:
         tried = attempt(list(overrides), lines)
         lines += tried.lines
         config = _with_tasks(tried, lines)
         if config is not None:
-            requests.append(Request(tuple(overrides), config, tried.asks_hydra))
+            compositions.append(Composition(tuple(overrides), config, tried.asks_hydra))
             lines += tried.about_others(mistakes(config))
     refuse(lines)
-    return _planned(requests)
+    return _planned(compositions)
 
 
 def job_of(config: HarnessConfig) -> Job:
     """The job of a configuration that is there already. Raises ConfigError or Mistakes."""
     refuse(mistakes(config))
-    return _planned([Request((), config)])[0]
+    return _planned([Composition((), config)])[0]
 
 
 def _with_tasks(tried: Attempt, lines: list[str]) -> HarnessConfig | None:
@@ -76,19 +76,22 @@ def _with_tasks(tried: Attempt, lines: list[str]) -> HarnessConfig | None:
     return found[0] if found else None
 
 
-def _planned(requests: list[Request]) -> list[Job]:
+def _planned(compositions: list[Composition]) -> list[Job]:
     """The jobs of checked configurations, in one store per root."""
-    refuse(line for request in requests for line in output_mistakes(request.config))
-    stores = {request.config.store.root: Store(request.config.store.root) for request in requests}
+    refuse(line for composition in compositions for line in output_mistakes(composition.config))
+    stores = {
+        composition.config.store.root: Store(composition.config.store.root)
+        for composition in compositions
+    }
     jobs, lines = list[Job](), list[str]()
-    for request in requests:
-        config, store = request.config, stores[request.config.store.root]
+    for composition in compositions:
+        config, store = composition.config, stores[composition.config.store.root]
         lines += mistakes_of(partial(check_lm_eval_tasks, config, store.root / "cache"))
     refuse(lines)
-    for request in requests:
-        store = stores[request.config.store.root]
-        plan = make_plan(request.config, store.hashes, variant_of(list(request.overrides)))
-        jobs.append(Job(request, store, plan))
+    for composition in compositions:
+        store = stores[composition.config.store.root]
+        plan = make_plan(composition.config, store.hashes, variant_of(list(composition.overrides)))
+        jobs.append(Job(composition, store, plan))
     for store in stores.values():
         store.hashes.save()
     return jobs

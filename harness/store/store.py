@@ -41,9 +41,11 @@ class Store:
         Their keys are of another scheme. They are looked for once, when a store is first opened.
         """
         path = self.root / FORMAT
-        if not path.is_file():
-            write_json(path, {"key_scheme": KEY_SCHEME, "version_0.1": self._nodes_of_0_1()})
-        listed = json.loads(path.read_text())["version_0.1"]
+        try:
+            listed = json.loads(path.read_text())["version_0.1"]
+        except (OSError, json.JSONDecodeError, KeyError):
+            listed = self._nodes_of_0_1()
+            write_json(path, {"key_scheme": KEY_SCHEME, "version_0.1": listed})
         there = sum((self.root / name / MANIFEST).is_file() for name in listed)
         if not there:
             return ""

@@ -42,7 +42,7 @@ def test_a_sweep_composes_checks_and_plans_each_job_once(
 ) -> None:
     done = []
 
-    def fail(job: jobs.Job) -> None:
+    def fail(job: jobs.Job, watcher: object) -> None:
         done.append(job)
         raise StageFailed("stage 1: it is a test")
 
@@ -105,7 +105,7 @@ def test_a_job_that_a_sweeper_invents_is_made_when_it_comes(tiny_run: list[str])
 
 def test_hydra_is_asked_only_for_what_it_alone_does(tiny_run: list[str]) -> None:
     own = [tiny_run, [*tiny_run, "hydra/launcher=joblib"], [*tiny_run, "hydra.job.chdir=false"]]
-    assert [job.request.asks_hydra for job in make_jobs(own)] == [False, True, True]
+    assert [job.composition.asks_hydra for job in make_jobs(own)] == [False, True, True]
 
 
 def test_nothing_is_written_where_one_of_several_jobs_is_wrong(

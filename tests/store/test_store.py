@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from conftest import REPOSITORY
 
 from harness.errors import ConfigError
 from harness.store.folders import require_writable
+from harness.store.keys import KEY_SCHEME
 from harness.store.store import Store
 
 
@@ -110,3 +112,34 @@ def test_writability_is_proved(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"store.root: .* cannot be written"):
         require_writable(tmp_path / "file" / "below", "store.root")
+
+
+def test_nodes_of_version_0_1_are_told(tmp_path: Path) -> None:
+    """They stay and are not used; imported cells, whose keys are as they were, are not meant."""
+    store = Store(tmp_path / "old")
+    for kind, key, version, model in (
+        ("train", "a", "0.1.0", "hub"),
+        ("eval", "b", "0.1.0", "train"),
+        ("eval", "c", "0.1.0", "imported"),
+        ("eval", "d", "0.2.0", "train"),
+    ):
+        with store.writing(kind, key, {"model": {"kind": model}}, os.getpid()) as folder:
+            (folder / "file").write_text("x")
+        path = store.path(kind, key) / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"harness_version": version}))
+    line = store.of_before()
+    assert "2 nodes are of version 0.1" in line
+    assert "none is used again" in line
+    assert "\n" not in line
+    assert line == Store(tmp_path / "old").of_before()
+    listed = json.loads((tmp_path / "old" / "format.json").read_text())["version_0.1"]
+    assert listed == ["eval/b", "train/a"]
+    for name in listed:
+        shutil.rmtree(tmp_path / "old" / name)
+    assert store.of_before() == ""
+
+
+def test_a_new_store_says_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "new")
+    assert store.of_before() == ""
+    assert json.loads((tmp_path / "new" / "format.json").read_text())["key_scheme"] == KEY_SCHEME
