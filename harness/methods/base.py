@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from harness.config import AdapterConfig
-from harness.config.parts import Kind
+from harness.config.parts import Kind, Part
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,14 +55,11 @@ class History(Protocol):
 
 
 @dataclass
-class Strategy:
+class Strategy(Part):
     """Base of all strategies: every hook does nothing. Parameters are the dataclass's fields."""
 
     part_kind: ClassVar[Kind] = Kind.strategy
-    abstract: ClassVar[bool] = True  # a base of strategies, itself none; not inherited
-    file_parameters: ClassVar[tuple[str, ...]] = ()
-    # Parameters that hold the dotted path of a user's own function.
-    code_parameters: ClassVar[tuple[str, ...]] = ()
+    abstract: ClassVar[bool] = True
     supports_packing: ClassVar[bool] = True
     # Is it defined with an adapter: any (with and without), required, stacked (one that is fresh
     # at every task beside the earlier ones), refused?
@@ -75,8 +72,6 @@ class Strategy:
     bounds_gradient: ClassVar[bool] = False
     # Of one group, a method takes one strategy: what the first does the next would undo.
     group: ClassVar[str | None] = None
-    # Raised when what it computes changes, so that stored stages of before are not taken for it.
-    version: ClassVar[int] = 1
 
     def join_adapter(self, adapter: AdapterConfig | None) -> None:
         """The method's adapter, or None: called once, first, and without torch. Raises ConfigError

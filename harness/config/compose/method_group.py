@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from harness.config import MethodConfig
-from harness.config.parts import Kind, load_part
+from harness.config.parts import Kind, Part, load_part
 from harness.config.places import conf_dir, parse, search_path
 from harness.errors import ConfigError, suggest
 
@@ -26,7 +26,7 @@ def preset_aliases(preset: Any) -> list[str]:
 def is_edit(name: str, spec: dict[str, Any]) -> bool:
     """Does a mapping with `_target_` name an edit? Raises ConfigError where it names nothing."""
     part = load_part(str(spec["_target_"]), f"method.{name}._target_", Kind.strategy, Kind.edit)
-    return getattr(part, "part_kind", None) is Kind.edit
+    return isinstance(part, type) and issubclass(part, Part) and part.part_kind is Kind.edit
 
 
 def split_method(method: dict[str, Any]) -> MethodConfig:

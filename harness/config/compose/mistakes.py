@@ -45,7 +45,7 @@ def attempt(overrides: list[str], known: Container[str] = ()) -> Attempt:
                 break
             found.lines.append(str(error))
             culprit = _culprit(left, str(error), load_job)
-            if culprit is None:
+            if culprit is None or _key(culprit).startswith("hydra"):
                 break
             if _key(culprit) in group_names():
                 found.lines += _wrong_choices([word for word in left if word != culprit])
