@@ -13,7 +13,7 @@ from harness.config import MethodConfig
 from harness.config.compose.compose import compose_job
 from harness.config.compose.method_group import is_edit, preset_aliases
 from harness.config.objects import load_class
-from harness.config.places import conf_dir, option_names, own_folder
+from harness.config.places import conf_dir, option_names, own_folders
 from harness.errors import ConfigError, suggest
 from harness.methods.base import Strategy
 from harness.methods.edits.base import Edit
@@ -27,10 +27,11 @@ def main(argv: list[str]) -> int:
     """Print the list of presets or the pages of those named; returns 0 or raises ConfigError."""
     parser = Arguments(prog="harness method", description=_DESCRIPTION)
     parser.add_argument("names", nargs="*", help="presets, for example sfa replay")
-    parser.add_argument("--config-dir", help="a config folder of your own besides")
+    told = "a config folder of your own besides; may be given several times"
+    parser.add_argument("-cd", "--config-dir", action="append", default=[], help=told)
     options = parser.parse_args(argv)
     own = options.config_dir
-    search = own_folder(own) if own else []
+    search = own_folders(own)
     if options.names:
         print("\n\n".join(_page(name, own, search) for name in options.names))
         return 0
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _page(name: str, own: str | None, search: list[str]) -> str:
+def _page(name: str, own: list[str], search: list[str]) -> str:
     """One preset: how it is chosen, the comment of its file, its keys, its strategies and edits."""
     presets = option_names("method", search)
     if name not in presets:
@@ -58,9 +59,9 @@ def _page(name: str, own: str | None, search: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _explained(name: str, own: str | None) -> list[str]:
+def _explained(name: str, own: list[str]) -> list[str]:
     """The comment at the head of a preset's file."""
-    folders = [conf_dir(), *([Path(own)] if own else [])]
+    folders = [conf_dir(), *map(Path, own)]
     files = [folder / "method" / f"{name}.yaml" for folder in folders]
     text = next(path for path in files if path.is_file()).read_text()
     head = []
