@@ -19,11 +19,9 @@ from harness.store import locks
 from harness.store.files import write_json
 from harness.store.folders import filled, working_path
 from harness.store.keys import KEY_SCHEME, FileHashes
+from harness.store.layout import FORMAT, HASHES, MANIFEST, SCORES, TRANSIENT, cache_place
 from harness.store.leases import SILENCE_SECONDS, Leases
-
-MANIFEST = "manifest.json"
-FORMAT = "format.json"  # which keys a store has; one of version 0.1 has no such file
-TRANSIENT = "engine"  # optimizer state kept for the next stage only; not part of a node
+from harness.store.scores import wrong_score
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Store:
 
     def __init__(self, root: str | Path, silence: float = SILENCE_SECONDS) -> None:
         self.root = Path(root).absolute()
-        self.hashes = FileHashes(self.root / "cache" / "hashes.json")
+        self.hashes = FileHashes(cache_place(self.root, HASHES))
         self.leases = Leases(self.root / "leases", silence=silence)
 
     def of_before(self) -> str:
@@ -89,13 +87,26 @@ class Store:
         return working_path(self.path(kind, key), token)
 
     def done(self, kind: str, key: str) -> bool:
-        """True where the manifest is there and every file it lists has the listed hash."""
+        """True where the manifest is there, every file it lists has the listed hash, and every
+        score is one."""
         folder = self.path(kind, key)
         try:
             listed = self.manifest(kind, key)["files"]
-            return all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
+            intact = all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
+            return intact and self.wrong(kind, key) is None
         except (OSError, KeyError, json.JSONDecodeError):
             return False
+
+    def wrong(self, kind: str, key: str, unit: str | None = None) -> str | None:
+        """What of a node's scores cannot be one, in words; null where nothing is, or where there
+        is no such node. unit: of rows that have none."""
+        folder = self.path(kind, key)
+        if not (folder / SCORES).is_file() or not (folder / MANIFEST).is_file():
+            return None
+        try:
+            return wrong_score(self.read(kind, key, SCORES), unit)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return f"{SCORES} holds no rows of scores"
 
     def manifest(self, kind: str, key: str) -> dict[str, Any]:
         """The manifest of a node."""

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, harness
+from support.command import harness
+from support.places import REPOSITORY
 
 from harness.config.compose.compose import load
 from harness.errors import StageFailed
@@ -60,7 +61,7 @@ def test_one_worker_start_for_the_whole_sequence(base: tuple) -> None:
 
 def test_the_table_holds_the_promised_cells(base: tuple) -> None:
     _, _, outcome = base
-    frame = read_scores(outcome.table)
+    frame = read_scores(outcome.table).frame()
     cells = frame[frame["headline"]][["stage", "benchmark"]].to_numpy().tolist()
     assert sorted(map(tuple, cells)) == [
         (0, "copy"),
@@ -243,7 +244,7 @@ def test_sweep_runs_every_job_and_shares_stage_0(base: tuple, tmp_path: Path) ->
     common, _, _ = base
     done = harness(*common, *_store(tmp_path), "-m", "seed=0,1", "eval.past=ends", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert frame["run"].nunique() == 2
     assert frame["group"].nunique() == 1
     first = frame[frame["stage"] == 0]
