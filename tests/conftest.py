@@ -5,10 +5,8 @@ import random
 from pathlib import Path
 
 import pytest
-from support.places import MICRO_MODEL, REPOSITORY
+from support.places import MICRO_MODEL
 from support.raw_files import write_rows
-
-__all__ = ["MICRO_MODEL", "REPOSITORY", "write_rows"]
 
 # Read when torch is first imported. Processes that test side by side share the cores, and a thread
 # that spins while it waits takes them from the others.

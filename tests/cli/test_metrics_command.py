@@ -139,31 +139,6 @@ def test_floors_of_the_file(tmp_path, capsys):
         main([write(tmp_path, [f"{rows[0]},2"], f"{header},floor")])
 
 
-def test_method_and_suites_are_no_other_setting(tmp_path, capsys):
-    rows = [
-        *(
-            f"{row},method.strength=3"
-            for row in ("1,a,0.8,seq,sequential", "2,a,0.4,seq,sequential")
-        ),
-        "2,b,0.6,seq,sequential,+method.replay={ratio: 0.1} method.strength=3",
-        "1,a,0.9,one,single,suite=[]",
-        "2,b,0.7,one,single,suite=[]",
-    ]
-    header = "stage,task,value,run,schedule,variant"
-    found = as_json(capsys, write(tmp_path, rows, header))["runs"][0]
-    assert found["intransigence"] == pytest.approx((0.1 + 0.1) / 2)
-    # Models tuned alone in two ways: which of them would be a guess.
-    two = [
-        *(f"{row},g" for row in rows),
-        "1,a,0.5,low,single,method.rank=1,h",
-        "2,b,0.3,low,single,method.rank=1,h",
-    ]
-    found = as_json(capsys, write(tmp_path, two, f"{header},group"))["runs"][0]
-    assert found["intransigence"] is None
-    other = [row.replace("method.strength=3", "train.batch_size=3") for row in rows]
-    assert as_json(capsys, write(tmp_path, other, header))["runs"][0]["intransigence"] is None
-
-
 def test_runs_of_one_group_are_seeds(tmp_path, capsys):
     rows = ["1,a,0.8,r1,1,g", "1,a,0.6,r2,2,g", "1,a,0.7,r3,3,g"]
     found = as_json(capsys, write(tmp_path, rows, "stage,task,value,run,seed,group"))

@@ -38,7 +38,7 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("task=[]", "the sequence has no task"),
         ("+foo=1", "unknown key 'foo'"),
         ("+train.learning_rat=1e-3", "unknown key 'train.learning_rat'; did you mean"),
-        ("method=foreign", "method.checkpoints: 0 folders for 8 tasks; give one a stage"),
+        ("method=foreign", "method.checkpoints: 0 folders for 8 tasks; give one per stage"),
         ("seed=-1", "seed=-1: it must be 0 or more"),
         ("method.ratio=0.5", "unknown key 'method.ratio'; `python -m harness method <name>` lists"),
         ("method.learning_rate=1", "did you mean 'method.learning_rate_factor'?"),

@@ -161,7 +161,7 @@ def test_files_that_cannot_be_scored(write, content, parts) -> None:
         (["--scorer", "lettr", "FILE"], "did you mean 'letter'"),
         (["--scorer", "harness.scorers.tasks.LENIENT", "FILE"], "no function"),
         (["--scorer", "os.path.join", "FILE"], "is no scorer(doc, prediction)"),
-        (["--scorer", "builtins.print", "FILE"], "gives None for item 0"),
+        (["--scorer", "builtins.print", "FILE"], "builtins.print, item 0: gives None"),
         (["--scorer", "micro_constraints", "FILE"], "needs 'checks'"),
         (["--task", "FOMC", "missing.json"], "missing.json: no such file"),
         (["--task", "FOMC", "/"], "cannot be read"),

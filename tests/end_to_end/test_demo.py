@@ -28,7 +28,7 @@ def _places(folder: Path) -> list[str]:
 
 
 def _matrix(folder: Path) -> dict[tuple[int, str], float]:
-    frame = read_scores(folder / "results" / "scores.csv")
+    frame = read_scores(folder / "results" / "scores.csv").frame()
     target = frame[(frame["suite"] == "target") & frame["headline"]]
     keys = zip(target["stage"], target["benchmark"], strict=True)
     return dict(zip(keys, target["value"], strict=True))
@@ -80,7 +80,7 @@ def test_metrics_equal_the_matrix_by_hand(demo: tuple[Path, str], tmp_path: Path
 
 
 def test_floors_are_the_share_of_the_majority_class(demo: tuple[Path, str]) -> None:
-    frame = read_scores(demo[0] / "results" / "scores.csv")
+    frame = read_scores(demo[0] / "results" / "scores.csv").frame()
     rows = frame[frame["headline"] & (frame["benchmark"] == "micro_stance")]
     items = json.loads((MICRO_MODEL.parent / "data" / "micro_stance" / "test.json").read_text())
     largest = Counter(item["answer"] for item in items).most_common(1)[0][1] / len(items)

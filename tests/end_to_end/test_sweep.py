@@ -26,7 +26,7 @@ def test_a_failing_job_leaves_the_others_running(tiny_run: list[str], tmp_path: 
     assert "Traceback" not in errors
     assert "3 of 4 jobs complete" in printed
     assert "nodes missing, first: train copy" in printed
-    assert read_scores(tmp_path / "results" / "scores.csv")["run"].nunique() == 3
+    assert read_scores(tmp_path / "results" / "scores.csv").frame()["run"].nunique() == 3
 
 
 def test_the_same_command_does_the_rest(tiny_run: list[str]) -> None:
@@ -53,7 +53,7 @@ def test_jobs_side_by_side(tiny_run: list[str], tmp_path: Path) -> None:
     assert code == 0, errors
     assert "3 of 3 jobs complete" in printed
     assert "job 3/3 · " in errors
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert frame["run"].nunique() == 3
     first = frame[(frame["stage"] == 0) & frame["headline"]]
     assert first.groupby("benchmark")["eval_key"].nunique().max() == 1

@@ -42,7 +42,7 @@ def test_eight_real_tasks_end_to_end(few: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "cut to fit while training MeetingBank: 100.0% of its prompts" in done.stdout
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert len(frame[frame["headline"]]) == 8 + 36
     reports = [
         json.loads(path.read_text()) for path in (tmp_path / "store").glob("train/*/training.json")

@@ -147,7 +147,7 @@ def test_a_run_without_network(
     command = ["--config-dir", str(suites), *run, "model.path=org/micro", *few]
     done = harness(*command)
     assert done.returncode == 0, done.stderr[-3000:]
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert sorted(frame[frame["benchmark"] == "questions"]["stage"].unique()) == [0, 2]
 
     # What is done needs no model and no benchmark any more.
