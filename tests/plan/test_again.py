@@ -25,7 +25,7 @@ def told(tiny_run: list[str], tmp_path: Path) -> Told:
         found = reasons(to_do, store)
         for work in to_do if done else ():
             about = {**work.to_json(), "identity": work.content()}
-            with store.writing(work.kind, work.key, about, 1):
+            with store.writing(work.kind, work.key, about):
                 pass
         return found
 
