@@ -37,12 +37,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prompts = [{"prompt": STORY.format(i), "answer": ""} for i in range(5)]
     write_text(root / "lima" / "test.json", json.dumps(prompts))
     write_xstest(root / "xstest")
-    for name, source, what in (
-        ("mmlu", "mmlu", {"shots": 2, "max_prompt_tokens": None}),
-        ("lima", "prompts", {"max_answer_tokens": 12}),
-        ("xstest", "xstest_safe", {"max_answer_tokens": 12, "average": "items"}),
+    for name, source, headline, what in (
+        ("mmlu", "mmlu", "acc", {"shots": 2, "max_prompt_tokens": None}),
+        ("lima", "prompts", "words", {"max_answer_tokens": 12, "unit": "words"}),
+        ("xstest", "xstest_safe", "complied", {"max_answer_tokens": 12, "average": "items"}),
     ):
-        benchmark = BenchmarkConfig(folder=name, source=source, headline="x")
+        benchmark = BenchmarkConfig(folder=name, source=source, headline=headline)
         spec = {
             "benchmark": name,
             "data": str(root / name),
@@ -139,6 +139,7 @@ def test_nodes_tell_how_many_prompts_were_cut(nodes: Path, tmp_path: Path) -> No
         folder="lima",
         source="prompts",
         headline="words",
+        unit="words",
         max_prompt_tokens=tokens - 1,
         max_answer_tokens=2,
     )
