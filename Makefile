@@ -35,9 +35,10 @@ equivalence: $(READY) ## every method at every ZeRO stage against plain PyTorch 
 	  tests/distributed/test_equivalence.py; code=$$?; \
 	$(BIN)/python tests/distributed/show_matrix.py results/equivalence.csv; exit $$code
 
-lint: $(READY) ## ruff: rules and format
+lint: $(READY) ## ruff (rules and format) and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 tables: $(READY) ## write results/tables and results/plots from results/scores.csv
 	$(BIN)/python -m harness tables

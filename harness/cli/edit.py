@@ -26,6 +26,7 @@ def main(argv: list[str]) -> int:
         print(_overview())
         return 0
     name, rest = argv[0], argv[1:]
+    load_part(name, "edit", Kind.edit)
     kind = load_class({"_target_": name}, Edit, "edit")
     options = vars(_parser(name, kind).parse_args(rest))
     given = {key: value for key, value in options.items() if key not in _FRAME}
@@ -110,6 +111,7 @@ def _add_parameter(parser: Arguments, spec: Field) -> None:
 def _inner_edit(text: str) -> dict[str, str]:
     """An edit inside another one, written as ties,density=0.3."""
     name, *parameters = text.split(",")
+    load_part(name, "edit", Kind.edit)
     spec = {"_target_": name}
     for parameter in parameters:
         key, equals, value = parameter.partition("=")

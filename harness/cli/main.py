@@ -94,6 +94,7 @@ def _job(composed: Any) -> None:
     is missing afterwards is read from the store."""
     from hydra.core.hydra_config import HydraConfig
 
+    from harness.cli.display import Display
     from harness.cli.show import show_notes, show_outcome
     from harness.config.compose.compose import to_config
     from harness.config.compose.settings import settings_of
@@ -103,7 +104,7 @@ def _job(composed: Any) -> None:
     config = to_config(composed, overrides)
     show_notes(config)
     try:
-        outcome = execute(config, settings=settings_of(overrides))
+        outcome = execute(config, settings_of(overrides), Display())
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return
@@ -159,7 +160,7 @@ def _named(config: Any) -> str:
 
 def plan(argv: list[str]) -> int:
     """Print what a configuration would do, without doing it."""
-    from harness.cli.plan import Work, print_plan, print_total
+    from harness.cli.plan import Left, print_plan, print_total
     from harness.config.compose.compose import load
     from harness.config.compose.settings import settings_of
     from harness.config.compose.sweep import expand
@@ -172,7 +173,7 @@ def plan(argv: list[str]) -> int:
     plans = [planned(config, settings_of(job)) for config, job in zip(configs, jobs, strict=True)]
     _tell_of_before(configs)
     _tell_of_wrong(plans)
-    left: dict[str, Work] = {}
+    left: dict[str, Left] = {}
     told: set[str] = set()
     for config, (store, plan) in zip(configs, plans, strict=True):
         left |= print_plan(config, store, plan, told)

@@ -100,5 +100,4 @@ class MethodConfig:
     strategies: dict[str, Any] = key(
         "filled from the method's other keys: strategy name -> {_target_: its class, parameters}",
         factory=dict,
-        identity=TRAIN,
     )

@@ -113,29 +113,39 @@ def named_identity(name: str, where: str, kind: Kind) -> str | dict[str, Any]:
 def part_identity(part: Any, kind: Kind, path: str | None = None) -> str | dict[str, Any]:
     """What a class or function is in a content key.
 
-    A part of the harness is its public name. One of the user's own is its dotted path and the
+    A part of the harness is its public name. Code of others is its name or dotted path and the
     sha256 of the files that define it (a class: those of its bases too). path: the one that
     found it, for objects that do not know theirs.
     """
     via = [path.rpartition(".")[0]] if path and "." in path else []
     home = getattr(part, "__module__", None) or "".join(via)
+    name = _public_name(part, home, kind)
+    if name and _is_ours(home):
+        return name
+    own = getattr(part, "__qualname__", None)
+    name = name or (f"{home}.{own}" if own else str(path))
+    return {"path": name, "source": _sources(part, {home, *via})}
+
+
+def _public_name(part: Any, home: str, kind: Kind) -> str | None:
     if any(home == place or home.startswith(f"{place}.") for place in places(kind)):
         for public, known in _parts_of(kind, sys.modules[home]):
             if known is part:
                 return public
-    name = getattr(part, "__qualname__", None)
-    shown = f"{home}.{name}" if name else str(path)
-    return {"path": shown, "source": _sources(part, {home, *via})}
+    return None
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _sources(part: Any, homes: set[str]) -> dict[str, str]:
     """Module -> sha256 of its file, of the code that is neither the harness's nor Python's."""
     modules = homes | {base.__module__ for base in getattr(part, "__mro__", ())}
-    known = {__name__.partition(".")[0], *sys.stdlib_module_names}
     found = {}
     for name in sorted(modules):
         file = getattr(sys.modules.get(name), "__file__", None)
-        if file and name.partition(".")[0] not in known:
+        if file and not _is_ours(name) and name.partition(".")[0] not in sys.stdlib_module_names:
             found[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
     return found
 

@@ -77,5 +77,4 @@ class TrainConfig:
     objective: dict[str, Any] = key(
         "{_target_: name or dotted path of a class} giving a loss per answer token",
         factory=lambda: {"_target_": "cross_entropy"},
-        identity=TRAIN,
     )

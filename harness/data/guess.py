@@ -48,7 +48,7 @@ def _task(root: Path, name: str, sequence: SequenceConfig) -> TaskConfig:
     return TaskConfig(
         folder=name,
         scorer=kind,
-        headline=HEADLINES.get(kind.removeprefix("reasoned_"), "accuracy"),
+        headline=HEADLINES.get(kind.rpartition(".")[2].removeprefix("reasoned_"), "accuracy"),
         max_prompt_tokens=sequence.max_prompt_tokens,
         max_answer_tokens=min(sequence.max_answer_tokens, longest + 1),
     )

@@ -1,31 +1,43 @@
-"""lm-eval's Hugging Face model, encoding prompts with the format that training uses."""
+"""lm-eval's view of a backend: texts are encoded with the format that training uses."""
 
 from typing import Any
 
-import torch
-from lm_eval.models.huggingface import HFLM
-from torch import Tensor
+from lm_eval import utils
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import TemplateLM
+from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_text
 
 from harness.data.encoding import PromptFormat
+from harness.errors import StageFailed
+from harness.generation.backend import Backend, Sampling
+from harness.store.listener import SILENT, Listener
+
+MAX_TOKENS = 256  # lm-eval's own, for tasks that name none
 
 
-class HarnessLM(HFLM):
-    """HFLM on a loaded model whose prompt ids equal the training ids, token for token.
+class HarnessLM(TemplateLM):
+    """Asks a backend with prompt ids that equal the training ids, token for token.
 
-    `prompt_limit` bounds the prompts of generations and is set before each benchmark. Stock HFLM
-    decides about the BOS of a whole batch by its first string and cuts prompts without keeping the
-    BOS; both would make generation see other ids than training.
+    `prompt_limit` bounds the prompts of generations and is set before each benchmark. lm-eval's own
+    class for transformers decides about the BOS of a whole batch by its first string and cuts
+    prompts without keeping the BOS; both would make generation see other ids than training.
     """
 
-    def __init__(self, model: Any, prompts: PromptFormat, batch_size: int) -> None:
-        super().__init__(pretrained=model, tokenizer=prompts.tokenizer, batch_size=batch_size)
-        self.prompts = prompts
+    def __init__(self, backend: Backend, prompts: PromptFormat) -> None:
+        super().__init__()
+        self.backend_model, self.prompts = backend, prompts
+        self.tokenizer = prompts.tokenizer
         self.start_counting(None)
 
-    def start_counting(self, prompt_limit: int | None) -> None:
-        """Before a benchmark: bound its generations' prompts, and count requests from 0."""
-        self.prompt_limit = prompt_limit
-        self._requests = self._cut = 0
+    def start_counting(self, prompt_limit: int | None, listener: Listener = SILENT) -> None:
+        """Before a benchmark: bound its generations' prompts, and count requests from 0. The
+        listener hears after every batch how many of those known so far are answered."""
+        self.prompt_limit, self._listener = prompt_limit, listener
+        self._requests = self._cut = self._expected = self._answered = 0
+
+    def _done(self, count: int) -> None:
+        self._answered += count
+        self._listener.update(self._answered, self._expected)
 
     def counted(self) -> dict[str, float]:
         """Requests since `start_counting` (a choice of an item is one), and the share whose prompt
@@ -38,60 +50,97 @@ class HarnessLM(HFLM):
         """The EOS that training teaches."""
         return self.prompts.eos_token_id
 
+    @property
+    def prefix_token_id(self) -> int:
+        """What stands before a text that has no context."""
+        bos = self.tokenizer.bos_token_id
+        return self.eot_token_id if bos is None else bos
+
+    @property
+    def tokenizer_name(self) -> str:
+        """What lm-eval calls the tokenizer in its own records."""
+        return self.tokenizer.name_or_path
+
     def tok_encode(
-        self,
-        string: str,
-        add_special_tokens: bool | None = None,
-        left_truncate_len: int | None = None,
-        **kwargs: Any,
+        self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
     ) -> list[int]:
         """Ids of a whole text; with add_special_tokens=False, without BOS. The prompt limit does
         not apply: lm-eval tells context and continuation of a likelihood apart by their lengths."""
         if add_special_tokens is False:
-            return super().tok_encode(string, False, left_truncate_len, **kwargs)
+            return self.tokenizer.encode(string, add_special_tokens=False)
         return self.prompts.text_ids(string)
 
-    def tok_batch_encode(
-        self,
-        strings: list[str],
-        padding_side: str = "left",
-        left_truncate_len: int | None = None,
-        truncation: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """Prompts as [rows, width] ids and mask, padded on the left with EOS under the mask."""
-        limits = [limit for limit in (self.prompt_limit, left_truncate_len) if limit is not None]
-        limit = min(limits, default=None)
-        whole = [self.prompts.prompt_ids(string) for string in strings]
-        fits = [limit is None or len(ids) <= limit for ids in whole]
-        self._requests += len(fits)
-        self._cut += fits.count(False)
-        rows = [
-            ids if fit else self.prompts.prompt_ids(string, limit)
-            for string, ids, fit in zip(strings, whole, fits, strict=True)
-        ]
-        width = max(len(row) for row in rows)
-        ids = torch.full((len(rows), width), self.prompts.eos_token_id)
-        mask = torch.zeros_like(ids)
-        for index, row in enumerate(rows):
-            place = slice(width - len(row), width) if padding_side == "left" else slice(len(row))
-            ids[index, place] = torch.tensor(row)
-            mask[index, place] = 1
-        return ids, mask
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
+        """The texts that follow the requests' prompts, each up to its first stop text."""
+        texts: dict[int, str] = {}
+        self._expected += len(requests)
+        for how, indices in self._alike(requests):
+            prompts = [self._prompt(requests[i].args[0], how.max_tokens) for i in indices]
+            made = self.backend_model.generate(prompts, how, self._done)
+            for index, ids in zip(indices, made, strict=True):
+                text = self.tokenizer.decode(ids, skip_special_tokens=True)
+                texts[index] = postprocess_generated_text(text, list(how.stop), None)
+        return [texts[index] for index in range(len(requests))]
+
+    def _alike(self, requests: list[Instance]) -> list[tuple[Sampling, list[int]]]:
+        """Which requests are continued in the same way."""
+        groups: list[tuple[Sampling, list[int]]] = []
+        for index, request in enumerate(requests):
+            how = _sampling(request.args[1])
+            group = next((members for known, members in groups if known == how), None)
+            if group is None:
+                group = []
+                groups.append((how, group))
+            group.append(index)
+        return groups
+
+    def _prompt(self, text: str, new_tokens: int) -> list[int]:
+        room = self.backend_model.context - new_tokens
+        if room <= 0:
+            raise StageFailed(
+                f"answers of {new_tokens} tokens leave no room for a prompt in the model's context "
+                f"of {self.backend_model.context}; lower max_answer_tokens"
+            )
+        limit = room if self.prompt_limit is None else min(room, self.prompt_limit)
+        whole = self.prompts.prompt_ids(text)
+        self._requests += 1
+        self._cut += len(whole) > limit
+        return whole if len(whole) <= limit else self.prompts.prompt_ids(text, limit)
 
     def _loglikelihood_tokens(
-        self, requests: list[tuple[Any, list[int], list[int]]], *args: Any, **kwargs: Any
+        self, requests: list[tuple[Any, list[int], list[int]]], **kwargs: Any
     ) -> list[tuple[float, bool]]:
-        """Likelihoods; lm-eval keeps the last tokens of context and continuation that fit."""
-        lengths = [len(context) + len(continuation) for _, context, continuation in requests]
-        self._requests += len(lengths)
-        self._cut += sum(length > self.max_length + 1 for length in lengths)
-        return super()._loglikelihood_tokens(requests, *args, **kwargs)
+        """Likelihoods; the last tokens of context and continuation that fit are kept."""
+        pairs = [(context, continuation) for _, context, continuation in requests]
+        self._requests += len(pairs)
+        self._expected += len(pairs)
+        self._cut += sum(len(a) + len(b) > self.backend_model.context + 1 for a, b in pairs)
+        return [tuple(found) for found in self.backend_model.likelihoods(pairs, self._done)]
 
-    def _model_generate(
-        self, context: Tensor, max_length: int, stop: list[str], **kwargs: Any
-    ) -> Tensor:
-        """Generate; the EOS string is no stop text, since generation ends at the EOS id itself
-        (matching text would decode every step of every row)."""
-        eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
-        texts = [text for text in stop if text != eos]
-        return super()._model_generate(context, max_length, texts, **kwargs)
+    def loglikelihood_rolling(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[float]:
+        """Log probability of whole texts, in windows of the model's context."""
+        pairs, owners = [], []
+        for number, request in enumerate(requests):
+            windows = utils.get_rolling_token_windows(
+                token_list=self.tok_encode(request.args[0]),
+                prefix_token=self.prefix_token_id,
+                max_seq_len=self.backend_model.context,
+                context_len=1,
+            )
+            made = [(None, *utils.make_disjoint_window(window)) for window in windows]
+            pairs += made
+            owners += [number] * len(made)
+        sums = [0.0] * len(requests)
+        for number, (value, _) in zip(owners, self._loglikelihood_tokens(pairs), strict=True):
+            sums[number] += value
+        return sums
+
+
+def _sampling(asked: dict[str, Any]) -> Sampling:
+    """lm-eval's generation keys as what a backend takes."""
+    options: dict[str, Any] = dict(normalize_gen_kwargs(asked, MAX_TOKENS))
+    stop = tuple(text for text in options.pop("until") if text)
+    temperature = options.pop("temperature", 0.0) if options.pop("do_sample") else 0.0
+    return Sampling(options.pop("max_gen_toks"), temperature, stop, options)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.config.choices import Average
 from harness.errors import StageFailed
 from harness.evaluation.task_yaml import subtask_name
 from harness.store.scores import SCORE_UNIT, ScoreRow, combined_error, misfit, wrong_score
@@ -21,7 +22,7 @@ OTHER_SCALES = {
 def collect(
     results: dict[str, Any],
     benchmark: str,
-    average: str = "subtasks",
+    average: Average = Average.subtasks,
     floors: Mapping[str, float] | None = None,
     unit: str = SCORE_UNIT,
 ) -> tuple[list[ScoreRow], list[Prediction]]:
@@ -42,7 +43,7 @@ def collect(
         rows += _task_rows(results, name, subtask)
         predictions += [_prediction(sample, subtask) for sample in results["samples"][name]]
     if len(names) > 1:
-        rows += _averages(rows, len(names), by_items=average == "items")
+        rows += _averages(rows, len(names), by_items=average == Average.items)
     for row in rows:
         row["floor"] = (floors or {}).get(row["metric"]) if row["subtask"] is None else None
         row["unit"] = unit

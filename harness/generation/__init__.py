@@ -1,1 +1,1 @@
-"""Token ids in, token ids or likelihoods out; knows neither tasks nor lm-eval."""
+"""Token ids in, token ids or likelihoods out; knows no tasks and no evaluation library."""

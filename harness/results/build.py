@@ -103,11 +103,9 @@ def _of_cell(store: Store, run: RunColumns, cell: Cell) -> Iterator[TableRow]:
 
 
 def _model_key(store: Store, cell: Cell) -> str:
-    """The content key of the model that answered; a judge's node names the answers."""
-    model = store.manifest(cell.kind, cell.key)["model"]
-    if model["kind"] == "eval":
-        model = store.manifest("eval", model["key"])["model"]
-    return model["key"]
+    """The content key of the model that answered."""
+    key: str = store.manifest(cell.kind, cell.key)["model"]["key"]
+    return key
 
 
 def _fitting(rows: Iterable[TableRow], left_out: dict[str, str]) -> Iterator[TableRow]:

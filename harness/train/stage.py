@@ -12,7 +12,7 @@ from harness.data.randomness import derive_seed, seed_everything
 from harness.data.task_data import TaskData, load_task_data
 from harness.methods.base import Phase, Strategy
 from harness.methods.loading import load_objective, load_strategies
-from harness.models.adapters import finish_stage, start_model
+from harness.models.adapters.stages import finish_stage, start_model
 from harness.models.loading import load_prompts, save_tokenizer
 from harness.store.files import write_json
 from harness.store.layout import TRAINING, TRANSIENT

@@ -220,20 +220,23 @@ def test_an_interrupted_run_says_that_it_goes_on(base: tuple, tmp_path: Path) ->
     assert "Traceback" not in told
 
 
-def test_two_parents_share_one_store(base: tuple, tmp_path: Path) -> None:
+def test_parents_of_two_machines_share_one_store(base: tuple, tmp_path: Path) -> None:
+    """Two of one machine, and one of a machine whose processes they cannot see."""
     common, _, _ = base
     command = [sys.executable, "-m", "harness", *common, *_store(tmp_path), "eval.past=ends"]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    both = [
+    here = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    parents = [
         subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True
         )
-        for _ in range(2)
+        for environment in (here, here, here | {"HARNESS_HOST": "far"})
     ]
-    told = [process.communicate(timeout=300)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
+    told = [process.communicate(timeout=300)[0] for process in parents]
+    assert [process.returncode for process in parents] == [0, 0, 0]
     trained = [int(text.split("trained ")[1].split()[0]) for text in told]
     assert sum(trained) == 2
+    assert not list((tmp_path / "store" / "leases").iterdir())
+    assert not list((tmp_path / "store" / "locks").iterdir())
 
 
 def test_sweep_runs_every_job_and_shares_stage_0(base: tuple, tmp_path: Path) -> None:

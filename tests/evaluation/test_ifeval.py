@@ -78,14 +78,16 @@ def test_instructions_are_pooled_over_prompts(tmp_path: Path) -> None:
     """Through lm-eval: 2 of 3 instructions, 1 of 2 prompts."""
     from lm_eval.tasks import TaskManager
 
+    from harness.config import BenchmarkConfig
     from harness.evaluation.material import store_parts
     from harness.evaluation.task_yaml import write_material
+    from harness.plan.scoring import as_benchmark
 
     many = ([NO_COMMA, WORDS], [{}, {"relation": "at least", "num_words": 99}])
     material = ifeval.read(write_items(tmp_path, ([NO_COMMA], [{}]), many), 0)
     files = store_parts(material, tmp_path / "cache")
-    what = {"max_answer_tokens": 7, "version": 1, "average": "subtasks"}
-    write_material(tmp_path / "node", "ifeval", material, files, what)
+    benchmark = as_benchmark("ifeval", BenchmarkConfig(headline="", max_answer_tokens=7))
+    write_material(tmp_path / "node", benchmark, material, files)
     manager = TaskManager(include_path=str(tmp_path / "node"), include_defaults=False)
     task = manager.load(["ifeval"])["tasks"]["ifeval"]
     results = [task.process_results(doc, ["no pause"]) for doc in task.test_docs()]

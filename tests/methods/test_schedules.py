@@ -14,6 +14,7 @@ from harness.plan.planner import make_plan
 from harness.results.schema import read_scores
 from harness.run.parent import Outcome, execute
 from harness.store.keys import FileHashes
+from harness.store.work import TrainWork
 
 pytestmark = pytest.mark.distributed
 FAST = ("train.max_steps=3", "eval.limit=4")
@@ -79,8 +80,8 @@ def test_epoch_tables_belong_to_tasks_not_places(tiny_run: list[str]) -> None:
 
     def epochs(*overrides: str) -> dict[str, int]:
         plan = make_plan(load([*tiny_run, *tables, *overrides]), FileHashes())
-        parts = [part for node in plan.nodes if node.kind == "train" for part in node.spec["parts"]]
-        return {part["task"]: part["epochs"] for part in parts}
+        parts = [part for node in plan.of(TrainWork) for part in node.parts]
+        return {part.name: part.epochs for part in parts}
 
     assert epochs() == {"copy": 3, "count": 1}
     assert epochs("sequence.order=reversed") == {"copy": 3, "count": 1}

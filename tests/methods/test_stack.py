@@ -8,7 +8,7 @@ from conftest import harness
 
 from harness.config import from_plain
 from harness.config.compose.compose import load
-from harness.config.plain import identity, plain
+from harness.config.plain import identity_of, plain
 from harness.errors import ConfigError
 from harness.methods.loading import load_strategies
 from harness.results.schema import read_scores
@@ -31,9 +31,9 @@ def test_as_listed_or_as_asked() -> None:
 
 
 def test_the_order_is_part_of_the_key() -> None:
-    keys = [identity(load(["method=sfa", *x]).method, "train") for x in ([L2, AGEM], [AGEM, L2])]
+    keys = [identity_of(load(["method=sfa", *x]).method, "train") for x in ([L2, AGEM], [AGEM, L2])]
     assert keys[0] != keys[1]
-    assert "order" not in identity(load(["method=sfa"]).method, "train")
+    assert "order" not in identity_of(load(["method=sfa"]).method, "train")
 
 
 def test_a_wrong_order_is_refused() -> None:

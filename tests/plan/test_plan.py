@@ -1,11 +1,12 @@
 """Content keys: what changes them, what does not, and what runs share."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.config.compose.compose import load
-from harness.config.plain import identity
+from harness.config.plain import identity_of
 from harness.methods.edits.wise_ft import WiSEFT
 from harness.methods.replay import Replay
 from harness.plan.planner import make_plan
@@ -96,6 +97,12 @@ def test_a_change_of_the_second_task_keeps_the_first(plan_of) -> None:
     assert before[1] != after[1]
 
 
+@pytest.mark.parametrize("suite", ["suite=[]", "suite=[micro_general]"])
+def test_the_batch_size_of_generation_changes_no_key(plan_of, suite: str) -> None:
+    plans = [plan_of(suite), plan_of(suite, "eval.batch_size=5")]
+    assert [n.key for n in plans[0].nodes] == [n.key for n in plans[1].nodes]
+
+
 def test_micro_batch_size_is_identity_under_its_own_normalisation(plan_of) -> None:
     one = keys(plan_of("train.loss_norm=micro_batch"), "train")
     other = keys(plan_of("train.loss_norm=micro_batch", "train.micro_batch_size=2"), "train")
@@ -151,9 +158,8 @@ def test_seeds_of_one_setting_form_a_group(plan_of) -> None:
 def test_neutral_fields_stay_out_of_the_key() -> None:
     """A field at its default adds nothing, so a key that is added later keeps old stores valid."""
     train = load([]).train
-    assert "weight_decay" not in identity(train, "train")
-    train.weight_decay = 0.1
-    assert identity(train, "train")["weight_decay"] == 0.1
+    assert "weight_decay" not in identity_of(train, "train")
+    assert identity_of(replace(train, weight_decay=0.1), "train")["weight_decay"] == 0.1
 
 
 def test_digests_are_stable() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -181,7 +180,7 @@ class _Node:
 
     def write(self, store: Store) -> None:
         """Write the node into the store."""
-        with store.writing("eval", self.cell.key, self.about, os.getpid()) as folder:
+        with store.writing("eval", self.cell.key, self.about) as folder:
             write_json(folder / SCORES, self.source.rows)
             items = self.source.predictions
             lines = (json.dumps(item, ensure_ascii=False) + "\n" for item in items)

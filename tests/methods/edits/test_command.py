@@ -169,7 +169,7 @@ def test_wrong_folders(tiny_model: Path, tuned: list[Path], tmp_path: Path) -> N
     assert "pytorch_model.bin is a pickle, which is not read" in line
     (pickled / "model.safetensors").write_bytes(b"no header")
     line = told("wise_ft", "--base", tiny_model, "--tuned", pickled, *out)
-    assert "cannot be read as safetensors" in line
+    assert "is not a safetensors file" in line
     (pickled / "model.safetensors").unlink()
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
     (pickled / "model.safetensors.index.json").write_text(json.dumps(index))

@@ -13,6 +13,7 @@ from harness.plan.planner import make_plan
 from harness.results.schema import read_scores
 from harness.run.parent import Outcome, execute
 from harness.store.keys import FileHashes
+from harness.store.work import EditWork
 
 pytestmark = pytest.mark.distributed
 
@@ -105,7 +106,7 @@ def test_stages_of_the_sequence_may_be_merged_too(run_of, tmp_path: Path) -> Non
 def test_a_task_that_is_visited_again_is_merged_once(tiny_run: list[str]) -> None:
     again = ["sequence.tasks=[copy,count,copy]", "sequence.recurrence=true"]
     plan = make_plan(load([*tiny_run, "method=soup", *again]), FileHashes())
-    experts = [node.spec["tuned"] for node in plan.nodes if node.kind == "edit"]
+    experts = [node.tuned for node in plan.of(EditWork)]
     assert [len(models) for models in experts] == [2]  # stage 3 adds no expert to those of stage 2
 
 
@@ -149,7 +150,7 @@ def test_a_greedy_soup_chooses_on_the_eval_splits(run_of, tmp_path: Path) -> Non
     store = tmp_path / "store"
     singles = nodes(run_of("method=single"), "train")
     (made,) = nodes(run_of("method=greedy_soup"), "edit")
-    assert [Path(item["data"]).name for item in made.spec["validation"]] == ["eval.json"] * 2
+    assert [Path(item.data.path).name for item in made.validation] == ["eval.json"] * 2
     record = json.loads((store / "edit" / made.key / "edit.json").read_text())
     alone = record["told"]["scores alone"]
     assert set(alone) == {str(store / "train" / node.key) for node in singles}
