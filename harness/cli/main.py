@@ -112,7 +112,7 @@ def _job(composed: Any) -> None:
 
 
 def _report_unfinished(configs: list[HarnessConfig]) -> int:
-    """Exit code 1, and for a sweep a line a job, unless everything that was asked for is there."""
+    """Exit code 1 (in a sweep, one line per job) unless everything that was asked for is there."""
     from harness.results.build import rebuild_table
     from harness.run.parent import pending_nodes, prepare
     from harness.store.layout import TABLE

@@ -54,8 +54,10 @@ class Evaluator:
 
     def score(self, asked: Evaluation, folder: Path, listener: Listener = SILENT) -> None:
         """Run a benchmark; writes its lm-eval task, scores and predictions. The listener hears of
-        requests, of which a choice of an item is one. Raises StageFailed, before any score is
-        written, where one is none."""
+        requests, of which a choice of an item is one.
+
+        Raises StageFailed, before anything is written, where a score is none.
+        """
         from lm_eval.evaluator import evaluate
 
         # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.

@@ -24,7 +24,7 @@ class Scoring(NamedTuple):
 def score_items(
     scoring: Scoring, items: list[dict[str, str]], place: str
 ) -> dict[str, list[float]]:
-    """Return the values of every metric by name, one an item, in the order of the items.
+    """Return the values of every metric by name, one per item, in the order of the items.
 
     items: {"prediction", "answer"} and maybe "prompt". Raises DataError where the scorer wants more
     of an item than it has, ConfigError where it does not give the same metrics, in 0..1, for all.

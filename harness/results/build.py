@@ -104,8 +104,7 @@ def _of_cell(store: Store, run: RunColumns, cell: Cell) -> Iterator[TableRow]:
 
 def _model_key(store: Store, cell: Cell) -> str:
     """The content key of the model that answered."""
-    key: str = store.manifest(cell.kind, cell.key)["model"]["key"]
-    return key
+    return store.manifest(cell.kind, cell.key)["model"]["key"]
 
 
 def _fitting(rows: Iterable[TableRow], left_out: dict[str, str]) -> Iterator[TableRow]:

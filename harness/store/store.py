@@ -99,19 +99,14 @@ class Store:
 
     def wrong(self, kind: str, key: str, unit: str | None = None) -> str | None:
         """What of a node's scores cannot be one, in words; null where nothing is, or where there
-        is no such node. unit: of rows that have none (nodes of before)."""
+        is no such node. unit: of rows that have none."""
         folder = self.path(kind, key)
         if not (folder / SCORES).is_file() or not (folder / MANIFEST).is_file():
             return None
         try:
-            return wrong_score(self.read(kind, key, SCORES), unit or self._unit(kind, key))
+            return wrong_score(self.read(kind, key, SCORES), unit)
         except (AttributeError, KeyError, TypeError, ValueError):
             return f"{SCORES} holds no rows of scores"
-
-    def _unit(self, kind: str, key: str) -> str | None:
-        """The unit of a benchmark whose rows were written without."""
-        benchmark = self.manifest(kind, key).get("benchmark")
-        return benchmark.get("unit") if isinstance(benchmark, dict) else None
 
     def manifest(self, kind: str, key: str) -> dict[str, Any]:
         """The manifest of a node."""

@@ -1,17 +1,14 @@
 """`harness metrics` and its script: output, JSON, and one line for every mistake of a user."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from support.command import harness
+from support.command import script as run_script
 
 from harness.cli.metrics import main
 from harness.errors import ConfigError, DataError
 
-ROOT = Path(__file__).resolve().parents[2]
 HEADER = "stage,task,value,n"
 ROWS = [
     "1,a,0.8,100", "2,a,0.6,100", "2,b,0.9,100", "3,a,0.5,100", "3,b,0.7,100", "3,c,0.6,100",
@@ -25,9 +22,7 @@ def write(tmp_path, rows, header=HEADER):
 
 
 def script(*arguments):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / "scripts" / "continual_metrics.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    return run_script("continual_metrics.py", *arguments)
 
 
 def as_json(capsys, *arguments):
@@ -249,3 +244,11 @@ def test_the_script_prints_the_measures(tmp_path):
     done = script(write(tmp_path, ROWS), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["op"] == pytest.approx(0.6)
+
+
+def test_the_script_is_the_verb(tmp_path):
+    scores = tmp_path / "scores.csv"
+    scores.write_text("stage,task,value\n1,a,0.5\n2,a,0.25\n2,b,0.75\n")
+    done = script(str(scores), "--json")
+    assert done.stdout == harness("metrics", str(scores), "--json").stdout
+    assert json.loads(done.stdout)["bwt"] == -0.25

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, harness, refused
+from support.command import harness, refused
+from support.places import REPOSITORY
 
 from harness.cli.score import main
 from harness.errors import HarnessError

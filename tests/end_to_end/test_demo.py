@@ -2,14 +2,12 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness
+from support.command import harness
+from support.places import MICRO_MODEL
 
 from harness.results.schema import read_scores
 
@@ -104,19 +102,3 @@ def test_the_worker_started_once(demo: tuple[Path, str]) -> None:
     folder, _ = demo
     jobs = [json.loads(path.read_text()) for path in folder.glob("store/logs/*/job.json")]
     assert sum(any(node["kind"] == "train" for node in job["nodes"]) for job in jobs) == 1
-
-
-def test_the_scripts_are_the_verbs(tmp_path: Path) -> None:
-    repository = Path(__file__).resolve().parents[2]
-    scores = tmp_path / "scores.csv"
-    scores.write_text("stage,task,value\n1,a,0.5\n2,a,0.25\n2,b,0.75\n")
-    script = subprocess.run(
-        [sys.executable, "scripts/continual_metrics.py", str(scores), "--json"],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(repository)},
-        check=True,
-    )
-    assert script.stdout == harness("metrics", str(scores), "--json").stdout
-    assert json.loads(script.stdout)["bwt"] == -0.25

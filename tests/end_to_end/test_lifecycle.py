@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, harness
+from support.command import harness
+from support.places import REPOSITORY
 
 from harness.config.compose.compose import load
 from harness.errors import StageFailed

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from asked import asked
-from conftest import MICRO_MODEL, harness
+from support.asked import asked
+from support.command import harness
+from support.places import MICRO_MODEL
 
 from harness.config.compose.compose import load
 from harness.errors import ConfigError, StageFailed

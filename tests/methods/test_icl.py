@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness, refused, write_rows
+from support.command import harness, refused
+from support.places import MICRO_MODEL
+from support.raw_files import write_rows
 
 from harness.config import DemonstrationSource, PromptingConfig, PromptStyle, TaskConfig
 from harness.config.compose.compose import load

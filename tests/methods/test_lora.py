@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import refused
+from support.command import refused
 
 from harness.config import AdapterConfig, ModelConfig
 from harness.config.compose.compose import load

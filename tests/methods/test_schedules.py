@@ -1,13 +1,13 @@
-"""Schedules besides the sequence: a model a task, one model on all tasks, stages from elsewhere."""
+"""Schedules beside the sequence: one model per task, one on all tasks, stages from elsewhere."""
 
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused
 from pandas import DataFrame
 from safetensors.torch import load_file, save_file
+from support.command import harness, refused
 
 from harness.config.compose.compose import load
 from harness.plan.planner import make_plan

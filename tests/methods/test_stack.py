@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import harness
+from support.command import harness
 
 from harness.config import from_plain
 from harness.config.compose.compose import load

@@ -28,7 +28,7 @@ def make_run(run, cells, general=(0.6, 0.5), **changes):
     return rows
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def score_row():
     return make_row
 

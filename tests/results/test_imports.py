@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused
+from support.command import harness, refused
 
 from harness.results.runs import load_runs
 from harness.results.schema import read_scores

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused
+from support.command import harness, refused
 
 from harness.results.paper.claims import check
 from harness.results.paper.ours import Found, Ours
@@ -17,7 +17,7 @@ TASKS = "C-STANCE|FOMC|MeetingBank|Py150|ScienceQA|NumGLUE-cm|NumGLUE-ds|20Minut
 PUBLISHED = read_published()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trace_rows(score_row):
     """A whole triangle of our LLaMA-2-7B-Chat: every score .5, but .6 right after training; and
     GSM8K .25 before, .05 after."""
@@ -38,12 +38,13 @@ def trace_rows(score_row):
     return rows
 
 
-@pytest.fixture
-def written(trace_rows, tmp_path: Path) -> Path:
-    scores = write_scores(trace_rows, tmp_path / "scores.csv")
-    done = harness("paper", "--scores", str(scores), "--out", str(tmp_path / "paper"))
+@pytest.fixture(scope="module")
+def written(trace_rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    scores = write_scores(trace_rows, folder / "scores.csv")
+    done = harness("paper", "--scores", str(scores), "--out", str(folder / "paper"))
     assert done.returncode == 0, done.stderr
-    return tmp_path / "paper"
+    return folder / "paper"
 
 
 def lines(folder: Path, table: str, **labels: str) -> dict[str, dict[str, str]]:

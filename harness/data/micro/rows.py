@@ -45,7 +45,7 @@ def distinct(generator: Generator, rng: random.Random, count: int, taken: set[st
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """A JSON list with one row a line: readable by TRACE's loaders, and good for diffs."""
+    """A JSON list with one row per line: readable by TRACE's loaders, and good for diffs."""
     lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in rows)
     write_atomically(path, f"[\n{lines}\n]\n")
 

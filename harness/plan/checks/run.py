@@ -30,7 +30,7 @@ FLASH_PACKAGES = {
     Attention.flash_attention_2: "flash_attn",
     Attention.flash_attention_3: "flash_attn_interface",
 }
-LARGEST = 1e6  # of what is given in minutes, TFLOP/s, TB/s or billions: no such number is larger
+LARGEST = 1e6  # no value in minutes, TFLOP/s, TB/s or billions is meant to be above it
 
 
 def validate(config: HarnessConfig) -> None:

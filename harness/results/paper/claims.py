@@ -201,7 +201,7 @@ CLAIMS = (
     ),
     Claim(
         "rcl_helps",
-        "reasoning-augmented data raise OP at 500 rows a task",
+        "reasoning-augmented data raise OP at 500 rows per task",
         "section 5, table 3",
         (
             Term(1.0, "table3", "SeqFT", "OP", sequence="trace_rcl"),

@@ -46,8 +46,8 @@ def op_bwt_png(published: Published, ours: Ours) -> bytes:
 
 
 def stages_png(ours: Ours, benchmark: str) -> bytes | None:
-    """A benchmark after every stage, a line a comparable run that scored it at all of them; null if
-    there is none."""
+    """A benchmark after every stage, one line per comparable run that scored it at all of them;
+    null if there is none."""
     curves = []
     for run in ours.comparable:
         for item in run.benchmarks:

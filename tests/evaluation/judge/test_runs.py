@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused, write_rows
-from judge.endpoint import Endpoint
+from support.command import harness, refused
+from support.endpoint import Endpoint
+from support.raw_files import write_rows
 
 from harness.results.runs import load_runs
 from harness.results.schema import Scores, read_scores

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import REPOSITORY
 from safetensors.torch import load_file, save_file
+from support.places import REPOSITORY
 
 from harness.errors import DataError
 from harness.methods.edits.apply import apply_edit

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import refused, write_rows
 from safetensors.torch import load_file
+from support.command import refused
+from support.raw_files import write_rows
 
 from harness.config.compose.compose import load
 from harness.plan.planner import make_plan
