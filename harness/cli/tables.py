@@ -5,7 +5,7 @@ from pathlib import Path
 from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.errors import DataError
 from harness.results.groups import group_runs
-from harness.results.report.tables import main_table_markdown
+from harness.results.report.terminal import main_table_markdown
 from harness.results.report.write import write_report
 from harness.results.runs import load_runs
 from harness.results.schema import read_scores

@@ -6,8 +6,9 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from harness.config.plain import plain
+from harness.store.layout import MANIFEST
 from harness.store.records import Json
-from harness.store.store import MANIFEST, Store
+from harness.store.store import Store
 from harness.store.work import Work
 
 MOST_READ = 300  # manifests per kind, the newest first
