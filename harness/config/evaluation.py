@@ -105,7 +105,7 @@ class JudgeConfig:
     temperature: float = key("0 = greedy", 0.0, identity=JUDGE)
     max_tokens: int = key("most tokens of a judgement", 512, identity=JUDGE)
     workers: int = key("requests at once", 8)
-    requests_per_minute: float | None = key("most requests a minute; null = no limit", None)
+    requests_per_minute: float | None = key("most requests per minute; null = no limit", None)
     timeout_seconds: float = key("longest wait for a reply", 120.0)
     attempts: int = key("tries of a request that fails", 6)
     backoff_seconds: float = key("first pause after a failure; it doubles, with jitter", 1.0)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BETWEEN = "\n\n"
 BETWEEN_TOKENS = 2
-# Above so many different answers a task has no labels to draw in equal numbers.
+# A task with more different answers than this has no labels to draw in equal numbers.
 MOST_LABELS = 5
 
 

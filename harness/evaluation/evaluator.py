@@ -4,7 +4,7 @@ import json
 import logging
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,18 @@ from harness.data.demonstrations import put_before
 from harness.data.randomness import seed_everything
 from harness.data.rows import read_rows
 from harness.evaluation.floors import floors
+from harness.evaluation.item_scores import checked_items
 from harness.evaluation.material import read_material, store_parts
-from harness.evaluation.scores import collect
+from harness.evaluation.scores import Prediction, collect, in_own_units, require_scores
 from harness.evaluation.task_yaml import write_material, write_task
-from harness.models.adapters import load_stage
+from harness.models.adapters.stages import load_stage
 from harness.models.loading import load_prompts
 from harness.store.files import write_atomically, write_json
 from harness.store.keys import digest
+from harness.store.layout import DETAILS, PREDICTIONS, SCORES, SUITES, cache_place
 from harness.store.listener import SILENT, Listener
 from harness.store.records import Benchmark, Demonstrations, Evaluation
-
-SCORES, PREDICTIONS, DETAILS = "scores.json", "predictions.jsonl", "details.json"
+from harness.store.scores import ScoreRow
 
 
 class Evaluator:
@@ -53,7 +54,10 @@ class Evaluator:
 
     def score(self, asked: Evaluation, folder: Path, listener: Listener = SILENT) -> None:
         """Run a benchmark; writes its lm-eval task, scores and predictions. The listener hears of
-        requests, of which a choice of an item is one."""
+        requests, of which a choice of an item is one.
+
+        Raises StageFailed, before anything is written, where a score is none.
+        """
         from lm_eval.evaluator import evaluate
 
         # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.
@@ -62,12 +66,11 @@ class Evaluator:
         with _undisturbed():
             tasks = self._load_tasks(asked, folder)
             self._apply_sampling(tasks, asked.temperature, asked.seed)
-            results = evaluate(
-                self.lm, tasks, limit=asked.limit, bootstrap_iters=0, log_samples=True
-            )
-        by_items = benchmark.average is Average.items
-        lowest = floors(tasks["tasks"], results["samples"], by_items=by_items)
-        rows, predictions = collect(results, benchmark.name, benchmark.average, lowest)
+            with _looked_at(tasks, asked):
+                results = evaluate(
+                    self.lm, tasks, limit=asked.limit, bootstrap_iters=0, log_samples=True
+                )
+        rows, predictions = _rows(results, tasks, asked)
         write_json(folder / SCORES, rows)
         write_json(folder / DETAILS, self.lm.counted())
         lines = (json.dumps(item, ensure_ascii=False, sort_keys=True) for item in predictions)
@@ -100,7 +103,7 @@ class Evaluator:
 
     def _shared(self) -> Path:
         """Where the rows lie that nodes have in common."""
-        return Path(self.config.store.root).absolute() / "cache" / "suites"
+        return cache_place(self.config.store.root, SUITES).absolute()
 
     def _with_demonstrations(self, data: Path, shown: Demonstrations) -> Path:
         """The rows of a TRACE-format file, solved rows put before every prompt."""
@@ -109,6 +112,30 @@ class Evaluator:
             for row in read_rows(data)
         ]
         return write_json(self._shared() / f"{digest(rows)}.json", rows)
+
+
+def _looked_at(tasks: dict[str, Any], asked: Evaluation) -> AbstractContextManager[None]:
+    """Look at what our own scoring, or a user's, gives for each item. The scores of lm-eval's own
+    tasks are looked at as a whole: an item of theirs may have none."""
+    benchmark = asked.benchmark
+    scorer = benchmark.source or benchmark.scorer
+    if asked.data is None or scorer is None:
+        return nullcontext()
+    return checked_items(tasks["tasks"], benchmark.name, scorer.name, benchmark.unit)
+
+
+def _rows(
+    results: dict[str, Any], tasks: dict[str, Any], asked: Evaluation
+) -> tuple[list[ScoreRow], list[Prediction]]:
+    """Score rows and predictions of a benchmark. Raises StageFailed where a score is none."""
+    benchmark = asked.benchmark
+    by_items = benchmark.average is Average.items
+    lowest = floors(tasks["tasks"], results["samples"], by_items=by_items)
+    rows, predictions = collect(results, benchmark.name, benchmark.average, lowest, benchmark.unit)
+    if asked.data is None:
+        rows = in_own_units(rows, benchmark.headline)
+    require_scores(rows, benchmark.name, benchmark.headline, benchmark.filter)
+    return rows, predictions
 
 
 def _built_in(benchmark: Benchmark) -> dict[str, Any]:

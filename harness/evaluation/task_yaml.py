@@ -1,5 +1,6 @@
 """Local benchmarks as lm-eval YAML tasks over JSON files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,9 @@ def _dump(content: dict[str, Any]) -> str:
 def _metric_names(scorer: str, data: Path) -> list[str]:
     function = load_part(scorer, "scorer", Kind.scorer)
     try:
-        return list(function(read_rows(data)[0], ""))  # type: ignore[operator]
+        found = function(read_rows(data)[0], "")  # type: ignore[operator]
     except (KeyError, TypeError) as error:
         raise DataError(f"{data}: scorer {scorer} cannot read its rows ({error})") from error
+    if not isinstance(found, Mapping) or not found:
+        raise DataError(f"{data}: scorer {scorer} gives {found!r}, it must give {{metric: value}}")
+    return list(found)

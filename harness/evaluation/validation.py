@@ -7,7 +7,8 @@ from pathlib import Path
 
 from harness.config import HarnessConfig
 from harness.evaluation.datasets_cache import local_cache
-from harness.evaluation.evaluator import SCORES, Evaluator
+from harness.evaluation.evaluator import Evaluator
+from harness.store.layout import DATASETS, SCORES, cache_place
 from harness.store.records import Evaluation
 
 Score = Callable[[Path], float]
@@ -24,7 +25,7 @@ def validation_score(config: HarnessConfig, asked: Sequence[Evaluation], device:
 
 
 def _headline(evaluator: Evaluator, asked: Evaluation) -> float:
-    cache = Path(evaluator.config.store.root).absolute() / "cache" / "datasets"
+    cache = cache_place(evaluator.config.store.root, DATASETS).absolute()
     with tempfile.TemporaryDirectory() as place, local_cache(cache):
         evaluator.score(asked, Path(place))
         rows = json.loads((Path(place) / SCORES).read_text())

@@ -1,14 +1,13 @@
-"""Helper process: count tokens, which needs transformers. JSON on stdin, JSON on stdout."""
+"""Helper process: count tokens, which needs transformers."""
 
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config import HarnessConfig, from_plain
 from harness.config.plain import plain, typed
-from harness.store.records import Demonstrations
+from harness.store.helper import answer
+from harness.store.records import Demonstrations, Json
 
 if TYPE_CHECKING:
     from harness.data.encoding import PromptFormat
@@ -33,15 +32,14 @@ class Count:
     longest_prompt: int = 0
 
 
-def main() -> None:
-    """Read {"config", "requests": Requests}; print a list with the Count of each request."""
+def count_tokens(asked: Json) -> list[Json]:
+    """{"config", "requests": Requests} -> the Count of each request."""
     from harness.models.loading import load_prompts
 
-    asked = json.load(sys.stdin)
     config = from_plain(asked["config"])
     prompts = load_prompts(config.model, config.model.path)
     requests = [typed(Request, request) for request in asked["requests"]]
-    json.dump([plain(_count(request, config, prompts)) for request in requests], sys.stdout)
+    return [plain(_count(request, config, prompts)) for request in requests]
 
 
 def _count(request: Request, config: HarnessConfig, prompts: "PromptFormat") -> Count:
@@ -57,4 +55,4 @@ def _count(request: Request, config: HarnessConfig, prompts: "PromptFormat") -> 
 
 
 if __name__ == "__main__":
-    main()
+    answer(count_tokens)

@@ -18,12 +18,14 @@ from harness.plan.scoring import Scoring
 from harness.plan.training import TrainingNodes
 from harness.store.keys import FileHashes, digest, node_key
 from harness.store.records import Json, ModelRef
+from harness.store.scores import Settings
 from harness.store.work import Cell, EvalWork, JudgeWork, Plan, Work
 
 
-def make_plan(config: HarnessConfig, hashes: FileHashes, overrides: str = "") -> Plan:
-    """Plan a validated configuration. `hashes` remembers file hashes between calls."""
-    return _Planner(config, hashes).plan(overrides)
+def make_plan(config: HarnessConfig, hashes: FileHashes, settings: Settings | None = None) -> Plan:
+    """Plan a validated configuration. `hashes` remembers file hashes between calls; `settings`
+    are what tells the run apart in tables."""
+    return _Planner(config, hashes).plan(settings)
 
 
 class _Planner:
@@ -38,7 +40,7 @@ class _Planner:
         self.baselines: dict[tuple[str, str], EvalWork] = {}
         self.cells: list[Cell] = []
 
-    def plan(self, overrides: str) -> Plan:
+    def plan(self, settings: Settings | None = None) -> Plan:
         total = len(self.order)
         targets = target_cells(self.config, total)
         with_suites = set(suite_stages(self.config, total))
@@ -51,7 +53,7 @@ class _Planner:
             if stage in with_suites:
                 self._suites(stage, model)
         self.nodes |= self.judgements
-        return Plan(self._run(overrides), list(self.nodes.values()), self.cells)
+        return Plan(self._run(settings), list(self.nodes.values()), self.cells)
 
     def _target(self, stage: int, model: ModelRef, column: int) -> None:
         work = self.scoring.work(stage, model, self.scoring.task(self.order[column]))
@@ -120,7 +122,7 @@ class _Planner:
             side=benchmark.side,
         )
 
-    def _run(self, overrides: str) -> Json:
+    def _run(self, settings: Settings | None) -> Json:
         config = self.config
         about = {
             "experiment": config.experiment,
@@ -141,7 +143,7 @@ class _Planner:
             "seed": config.seed,
             "run": digest({**content, "seed": config.seed}),
             "group": digest(unseeded),
-            "variant": overrides,
+            "settings": settings or {},
             "model_key": self.training.initial_model().key,
         }
 

@@ -1,8 +1,6 @@
 """Token counts for the parent, measured once in a helper process and remembered in the store."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,12 +9,14 @@ from harness.config.plain import plain, typed
 from harness.data.encoding import rough_tokens
 from harness.data.order import steps_per_epoch
 from harness.data.rows import read_rows
-from harness.errors import ConfigError, StageFailed
+from harness.errors import ConfigError
 from harness.models.folders import folder_description
 from harness.models.hub import cached_description
 from harness.plan.count_tokens import Count, Request
 from harness.store.files import write_json
+from harness.store.helper import call
 from harness.store.keys import digest
+from harness.store.layout import TOKENS, cache_place
 from harness.store.store import Store
 from harness.store.work import EvalWork, Plan, TrainWork
 
@@ -92,7 +92,7 @@ def _positions(config: HarnessConfig) -> int | None:
 def _counts(
     config: HarnessConfig, store: Store, plan: Plan, requests: list[Request]
 ) -> list[Count]:
-    cache = store.root / "cache" / "tokens.json"
+    cache = cache_place(store.root, TOKENS)
     known = json.loads(cache.read_text()) if cache.is_file() else {}
     names = [_name(config, store, plan, request) for request in requests]
     missing = {name: r for name, r in zip(names, requests, strict=True) if name not in known}
@@ -111,14 +111,6 @@ def _name(config: HarnessConfig, store: Store, plan: Plan, request: Request) -> 
 
 
 def _measure(config: HarnessConfig, requests: list[Request]) -> list[Count]:
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.plan.count_tokens"],
-        input=json.dumps({"config": plain(config), "requests": plain(requests)}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        cause = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise StageFailed(f"counting tokens failed: {cause}")
-    return [typed(Count, count) for count in json.loads(done.stdout)]
+    request = {"config": plain(config), "requests": plain(requests)}
+    counts = call("harness.plan.count_tokens", request, "counting tokens")
+    return [typed(Count, count) for count in counts]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from harness.config import HarnessConfig
 from harness.plan.tokens import TokenCounts, training_tokens
+from harness.store.layout import DATASETS, cache_place
 from harness.store.listener import Listener
 from harness.store.records import Hub, Made, ModelRef
 from harness.store.store import Store
@@ -121,7 +122,7 @@ class Scoring(Handler[EvalWork]):
         if not mine:
             return
         evaluator = Evaluator(site.config, source(mine[0].model, site.store), site.rank.device)
-        datasets = site.store.root / "cache" / "datasets"
+        datasets = cache_place(site.store.root, DATASETS)
         for work in mine:
             cache = nullcontext() if work.data is None else local_cache(datasets)
             with site.writing(work) as (folder, listener), cache:

@@ -19,11 +19,14 @@ from harness.plan.checks.inputs import require_inputs
 from harness.plan.checks.run import check_outputs, validate
 from harness.plan.planner import make_plan
 from harness.plan.tokens import check_demonstrations
-from harness.results.build import rebuild_table, record_run
+from harness.results.build import rebuild_table
+from harness.results.records import record_run
 from harness.run.events import Nobody, Watcher, watched
 from harness.run.launch.job import RankJob
 from harness.run.launch.local import WorkerGroup, new_rendezvous
-from harness.store.store import TRANSIENT, Store
+from harness.store.layout import CACHE, LOGS, TABLE, TRAINING, TRANSIENT
+from harness.store.scores import Settings
+from harness.store.store import Store
 from harness.store.work import EvalWork, Plan, TrainWork, Work
 
 WAIT_SECONDS = 1.0
@@ -32,7 +35,7 @@ WAIT_SECONDS = 1.0
 @dataclass
 class Outcome:
     """What a run did. `found`: how many nodes were there before. `cut`: task -> share of training
-    rows whose prompt or answer was cut."""
+    rows whose prompt or answer was cut. `left_out`: what the table lacks, a line per node."""
 
     plan: Plan
     trained: int
@@ -40,55 +43,59 @@ class Outcome:
     found: int
     seconds: float
     table: Path
+    left_out: list[str]
     cut: dict[str, dict[str, float]]
 
 
-def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
+def prepare(config: HarnessConfig, settings: Settings | None = None) -> tuple[Store, Plan]:
     """Validate a configuration, plan it, and see that what it reads is within reach. Raises
     ConfigError or DataError."""
-    store, plan = planned(config, variant)
+    store, plan = planned(config, settings)
     require_inputs(config, pending_nodes(config, store, plan))
     check_demonstrations(config, store, plan)
     store.hashes.save()
     return store, plan
 
 
-def planned(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
+def planned(config: HarnessConfig, settings: Settings | None = None) -> tuple[Store, Plan]:
     """Validate a configuration and plan it; what comes from the network may still be missing."""
     validate(config)
     check_outputs(config)
     store = Store(config.store.root)
-    check_lm_eval_tasks(config, store.root / "cache")
-    plan = make_plan(config, store.hashes, variant)
+    check_lm_eval_tasks(config, store.root / CACHE)
+    plan = make_plan(config, store.hashes, settings)
     store.hashes.save()
     return store, plan
 
 
-def execute(config: HarnessConfig, variant: str = "", watcher: Watcher | None = None) -> Outcome:
+def execute(
+    config: HarnessConfig, settings: Settings | None = None, watcher: Watcher | None = None
+) -> Outcome:
     """Do what is missing of a run and rebuild the table; the watcher is told how far it is. Raises
     StageFailed."""
     started = time.monotonic()
-    store, plan = prepare(config, variant)
+    store, plan = prepare(config, settings)
     store.sweep_leftovers()
     record_run(store, plan)
     try:
         done = _Walk(config, store, plan, watcher or Nobody()).finish()
     finally:
         store.hashes.save()
-        table = rebuild_table(store, Path(config.store.results) / "scores.csv")
+        rebuilt = rebuild_table(store, Path(config.store.results) / TABLE)
     return Outcome(
         plan=plan,
         trained=sum(isinstance(node, TrainWork) for node in done),
         scored=sum(isinstance(node, EvalWork) for node in done),
         found=len(plan.nodes) - len(done),
         seconds=time.monotonic() - started,
-        table=table,
+        table=rebuilt.path,
+        left_out=rebuilt.left_out,
         cut=_cut_shares(store, plan),
     )
 
 
 def _cut_shares(store: Store, plan: Plan) -> dict[str, dict[str, float]]:
-    reports = [store.read("train", n.key, "training.json") for n in plan.of(TrainWork)]
+    reports = [store.read("train", n.key, TRAINING) for n in plan.of(TrainWork)]
     return {report["task"]: report["truncated"] for report in reports}
 
 
@@ -138,11 +145,11 @@ class _Walk:
             while pending:
                 wanted = [(node.kind, node.key) for node in pending]
                 with self.store.locks(wanted) as held:
-                    free = set(held)
+                    free = set(held.nodes)
                     mine = [node for node in pending if (node.kind, node.key) in free]
                     ready = self._ready(mine)
                     if ready:
-                        self._launch(ready)
+                        self._launch(ready, held.token)
                 if not ready:
                     busy = pending[0]
                     self.watcher.wait_for(self.store.holder(busy.kind, busy.key))
@@ -174,11 +181,12 @@ class _Walk:
             if self.store.done("train", after.key):
                 shutil.rmtree(self.store.path("train", before.key) / TRANSIENT, ignore_errors=True)
 
-    def _launch(self, nodes: list[Work]) -> None:
+    def _launch(self, nodes: list[Work], lease: str) -> None:
         device, world, threads = machine(self.config.engine)
-        folder = self.store.root / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
+        folder = self.store.root / LOGS / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
         job = RankJob(
             store=str(self.store.root),
+            lease=lease,
             config=plain(self.config),
             works=[node.to_json() for node in nodes],
             device=device,

@@ -83,13 +83,13 @@ class Worker:
             "threads": self.job.threads,
             "versions": versions(),
         }
-        with self.store.writing(work.kind, work.key, about, self.job.parent_pid) as folder:
+        with self.store.writing(work.kind, work.key, about, self.job.lease) as folder:
             yield folder, progress
         progress.finish()
 
     def reading(self, work: Work) -> Path:
         """The folder in which the first rank writes a piece of work."""
-        return self.store.working_path(work.kind, work.key, self.job.parent_pid)
+        return self.store.working_path(work.kind, work.key, self.job.lease)
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from raw_files import write_mmlu
+from support.raw_files import write_mmlu
 
 from harness.config import BenchmarkConfig
 from harness.evaluation.amounts import measure, of_rows

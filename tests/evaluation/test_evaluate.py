@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from asked import asked
-from conftest import MICRO_MODEL
 from omegaconf import OmegaConf
-from stock import lm_eval, results
+from support.asked import asked
+from support.places import MICRO_MODEL
+from support.stock import lm_eval, results
 
 from harness.config.compose.compose import load
 from harness.config.parts import Kind, load_part

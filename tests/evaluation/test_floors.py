@@ -2,12 +2,12 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.places import DATA, needs_data
 
 from harness.config import BenchmarkConfig, TaskConfig
 from harness.evaluation.floors import floors
@@ -16,8 +16,6 @@ from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import write_material, write_task
 from harness.plan.scoring import as_benchmark
 from harness.scorers.sari import sari
-
-DATA = Path(os.environ.get("HARNESS_TEST_DATA", "/nowhere"))
 
 
 def _load(folder: Path, name: str) -> dict[str, Any]:
@@ -85,7 +83,7 @@ def test_an_answer_behind_a_cue(tmp_path: Path) -> None:
     assert _of_answers(tmp_path, "reasoned_letter", ["A", "B", "B", "C"])["accuracy"] == 0.5
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="HARNESS_TEST_DATA is not set")
+@needs_data("trace-reasoning")
 def test_real_tasks(tmp_path: Path) -> None:
     """The largest class of FOMC in the data whose answers stand behind a cue, counted apart."""
     rows = json.loads((DATA / "trace-reasoning" / "FOMC" / "test.json").read_text())

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from asked import asked
-from conftest import MICRO_MODEL, REPOSITORY, write_rows
-from stock import lm_eval, results
+from support.asked import asked
+from support.places import MICRO_MODEL, REPOSITORY
+from support.raw_files import write_rows
+from support.stock import lm_eval, results
 
 from harness.config.compose.compose import load
 from harness.config.parts import Kind, load_part
@@ -69,6 +70,7 @@ def test_the_stock_command_finds_our_scores(root: Path, tmp_path: Path) -> None:
             assert found == pytest.approx(row["value"], abs=1e-12), (name, row["metric"])
 
 
+@pytest.mark.slow
 def test_without_the_variable_it_is_named(tmp_path: Path) -> None:
     done = lm_eval(FOLDER, "trace_FOMC", tmp_path, TRACE_ROOT="")
     assert done.returncode != 0

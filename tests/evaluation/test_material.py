@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asked import asked
-from conftest import MICRO_MODEL, refused
-from raw_files import write_boolq, write_mmlu, write_text, write_xstest
-from stock import lm_eval, results
+from support.asked import asked
+from support.command import refused
+from support.places import MICRO_MODEL
+from support.raw_files import write_boolq, write_mmlu, write_text, write_xstest
+from support.stock import lm_eval, results
 
 from harness.config import BenchmarkConfig
 from harness.config.choices import Average

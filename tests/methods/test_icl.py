@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness, refused, write_rows
+from support.command import harness, refused
+from support.places import MICRO_MODEL
+from support.raw_files import write_rows
 
 from harness.config import DemonstrationSource, PromptingConfig, PromptStyle, TaskConfig
 from harness.config.compose.compose import load
@@ -125,7 +127,7 @@ def done(tiny_run: list[str]) -> Outcome:
 @pytest.mark.distributed
 def test_cells_and_prompts(done: Outcome, tiny_data: Path, tmp_path: Path) -> None:
     assert (done.trained, done.scored) == (0, 2)
-    frame = read_scores(done.table)
+    frame = read_scores(done.table).frame()
     assert set(frame["stage"]) == {0}
     assert set(frame["shots"]) == {2}
     training = {row["prompt"] for row in json.loads((tiny_data / "copy/train.json").read_text())}

@@ -1,7 +1,7 @@
 """Strategies' parameters out of range: one line that names the key, before anything loads."""
 
 import pytest
-from conftest import refused
+from support.command import refused
 
 from harness.config import Schedule
 from harness.config.compose.compose import load

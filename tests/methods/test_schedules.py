@@ -1,13 +1,13 @@
-"""Schedules besides the sequence: a model a task, one model on all tasks, stages from elsewhere."""
+"""Schedules beside the sequence: one model per task, one on all tasks, stages from elsewhere."""
 
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused
 from pandas import DataFrame
 from safetensors.torch import load_file, save_file
+from support.command import harness, refused
 
 from harness.config.compose.compose import load
 from harness.plan.planner import make_plan
@@ -29,7 +29,7 @@ def run_of(tiny_run: list[str]):
 
 
 def scores(outcome: Outcome) -> DataFrame:
-    frame = read_scores(outcome.table)
+    frame = read_scores(outcome.table).frame()
     return frame[frame["suite"] == "target"]
 
 
@@ -69,7 +69,7 @@ def test_joint_sees_every_row_as_often_as_the_sequence(run_of, tmp_path: Path) -
     assert log["examples"] == 2 * 33 + 33
     assert len(log["steps"]) == 13  # 99 rows in batches of 8
     told = json.loads(harness("metrics", str(joint.table), "--json").stdout)
-    frame = read_scores(joint.table)
+    frame = read_scores(joint.table).frame()
     last = frame[(frame["stage"] == 2) & frame["headline"]]["value"]
     assert told["op"] == pytest.approx(last.mean())
     assert told["bwt"] is None

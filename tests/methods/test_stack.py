@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import harness
+from support.command import harness
 
 from harness.config import from_plain
 from harness.config.compose.compose import load
@@ -46,7 +46,7 @@ def test_a_stack_has_its_name_in_the_table(tiny_run: list[str], tmp_path: Path) 
     quick = ["train.max_steps=1", "eval.limit=1", "eval.stage0=false", "eval.past=ends"]
     done = harness(*tiny_run, *quick, "-m", "method=[sfa,replay],[replay,ema]")
     assert done.returncode == 0, done.stderr
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert set(frame["method"]) == {"sfa+replay", "replay+ema"}
     runs = [json.loads(path.read_text()) for path in (tmp_path / "store/runs").glob("*.json")]
     assert len(runs) == 2

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from asked import asked
-from conftest import MICRO_MODEL
+from support.asked import asked
+from support.places import MICRO_MODEL
 
 from harness.config.compose.compose import load
 from harness.evaluation.evaluator import Evaluator

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import write_rows
+from support.raw_files import write_rows
 
 from harness.config.compose.compose import load
 from harness.config.places import option_names

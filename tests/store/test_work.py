@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
-from conftest import write_rows
+from support.raw_files import write_rows
 
 from harness.config import BenchmarkConfig, TaskConfig
 from harness.config.compose.compose import load

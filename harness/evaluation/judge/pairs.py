@@ -11,11 +11,10 @@ from harness.evaluation.judge.judging import Backend, judge_pairs
 from harness.evaluation.judge.local import LocalJudge
 from harness.evaluation.judge.prompts import Pair
 from harness.store.files import write_atomically, write_json
+from harness.store.layout import DETAILS, PREDICTIONS, SCORES
 from harness.store.listener import Listener
 from harness.store.store import Store
 from harness.store.work import JudgeWork
-
-SCORES, PREDICTIONS, DETAILS = "scores.json", "predictions.jsonl", "details.json"
 
 
 class JudgeRunner:

@@ -9,11 +9,13 @@ from harness.store.records import Json
 class RankJob:
     """Work for a group of ranks, all in plain JSON.
 
-    works: as `Work.to_json` tells them. config: the configuration, as `plain` tells it. folder:
-    where logs and events go. rendezvous: a path that no group has used before.
+    lease: of the parent, which all that the ranks write carries until it is done. works: as
+    `Work.to_json` tells them. config: the configuration, as `plain` tells it. folder: where logs
+    and events go. rendezvous: a path that no group has used before.
     """
 
     store: str
+    lease: str
     config: Json
     works: list[Json]
     device: str

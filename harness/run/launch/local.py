@@ -14,6 +14,7 @@ from harness.config.plain import plain
 from harness.run.events import Event, EventReader
 from harness.run.launch.job import RankJob
 from harness.store.files import write_json
+from harness.store.helper import import_path
 
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.1
@@ -44,7 +45,7 @@ class WorkerGroup:
             # How long a thread spins before it sleeps. Endless spinning (the default) is 30 times
             # slower as soon as a core is busy with something else, none is twice as slow always.
             "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
-            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+            "PYTHONPATH": import_path(),
         }
         with self.log(rank).open("wb") as log:
             return subprocess.Popen(

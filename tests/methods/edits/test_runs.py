@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import refused, write_rows
 from safetensors.torch import load_file
+from support.command import refused
+from support.raw_files import write_rows
 
 from harness.config.compose.compose import load
 from harness.plan.planner import make_plan
@@ -35,7 +36,7 @@ def weights(store: Path, node) -> dict[str, torch.Tensor]:
 
 
 def cells(outcome: Outcome) -> list[tuple[int, str]]:
-    frame = read_scores(outcome.table)
+    frame = read_scores(outcome.table).frame()
     mine = frame[(frame["run"] == outcome.plan.run["run"]) & (frame["suite"] == "target")]
     return sorted(set(zip(mine["stage"], mine["benchmark"], strict=True)))
 
@@ -62,7 +63,7 @@ def test_a_finished_run_is_edited_without_a_training_step(
             wanted = base[name] + 0.5 * (tuned[name] - base[name])
             assert torch.allclose(value, wanted, atol=1e-7)
     whole = run_of("method=[seqft,wise_ft]", "method.wise_ft.alpha=1")
-    frame = read_scores(whole.table)
+    frame = read_scores(whole.table).frame()
     frame = frame[frame["suite"] == "target"].set_index(["stage", "benchmark", "metric"])
     scores = {run: rows["value"].to_dict() for run, rows in frame.groupby("run")}
     assert scores[whole.plan.run["run"]] == scores[seqft.plan.run["run"]]
