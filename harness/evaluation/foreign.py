@@ -1,13 +1,13 @@
 """Scores of predictions that were made elsewhere."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
 from harness.config.parts import Kind, load_part
-from harness.config.places import conf_dir
+from harness.config.places import option_files, refuse_clashes
+from harness.config.plugins import broken
 from harness.errors import ConfigError, DataError, suggest
 
 
@@ -50,17 +50,15 @@ def _score(scoring: Scoring, index: int, item: dict[str, Any], place: str) -> di
 
 def scoring_of(name: str) -> Scoring:
     """The scorer and headline of a task of the `task` group (conf/task/<name>.yaml)."""
-    files = _task_files()
+    files = option_files("task", [])
     if name not in files:
-        raise ConfigError(f"--task: unknown task '{name}'" + suggest(name, sorted(files)))
+        raise ConfigError(
+            f"--task: unknown task '{name}'" + suggest(name, sorted(files)) + broken()
+        )
+    refuse_clashes([f"task/{name}"], [])
     [task] = OmegaConf.load(files[name]).values()
     found = _of_path(task.scorer, f"task.{name}.scorer")
     return found._replace(task=name, headline=task.headline)
-
-
-def _task_files() -> dict[str, Path]:
-    folder = conf_dir() / "task"
-    return {str(p.relative_to(folder).with_suffix("")): p for p in folder.rglob("*.yaml")}
 
 
 def _of_path(path: str, where: str) -> Scoring:

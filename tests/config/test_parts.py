@@ -71,7 +71,9 @@ def test_every_file_of_a_part_is_its_name() -> None:
     assert set(names(Kind.strategy)) == files - others
     assert names(Kind.objective) == ["cross_entropy"]
     assert {"letter", "reasoned_letter", "micro_refusal"} <= set(names(Kind.scorer))
-    assert {"gsm8k", "open_ended", "open_ended_self_instruct", "xstest_safe"} <= set(names(Kind.source))
+    assert {"gsm8k", "open_ended", "open_ended_self_instruct", "xstest_safe"} <= set(
+        names(Kind.source)
+    )
     assert not {"base", "apply", "loading"} & set(names(Kind.edit))
 
 

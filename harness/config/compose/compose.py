@@ -20,11 +20,12 @@ from yaml import YAMLError
 from harness.config import HarnessConfig
 from harness.config.compose.messages import explain, group_names, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
-from harness.config.places import PACKAGE, conf_dir, parse
+from harness.config.compose.search_path import refuse_chosen_clashes
+from harness.config.places import conf_dir, package_file, parse
 from harness.data.guess import tasks_from_folder
 from harness.errors import ConfigError, first_line, suggest
 
-OmegaConf.register_new_resolver("package", lambda path: str(PACKAGE / path), replace=True)
+OmegaConf.register_new_resolver("package", package_file, replace=True)
 ConfigStore.instance().store(name="schema", node=HarnessConfig)
 
 
@@ -35,6 +36,7 @@ def compose_job(overrides: list[str]) -> DictConfig:
     _refuse_tasks_beside_a_folder(overrides)
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         try:
+            refuse_chosen_clashes(overrides)
             composed = compose("config", overrides=overrides, return_hydra_config=True)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             check_stack(overrides)
