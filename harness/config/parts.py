@@ -62,11 +62,19 @@ def places(kind: Kind) -> tuple[str, ...]:
 
 def names(*kinds: Kind) -> list[str]:
     """All public names of these kinds, in the order of the alphabet; imports all their modules."""
-    found: set[str] = set()
+    return sorted(parts_by_name(*kinds))
+
+
+def parts_by_name(*kinds: Kind, name: str | None = None) -> dict[str, list[Any]]:
+    """Every public name of these kinds, or only `name`, and the parts that have it: one, unless a
+    plug-in took a name that is taken."""
+    found: dict[str, list[Any]] = {}
     for kind in kinds:
-        for module in _modules(kind):
-            found |= {name for name, _ in _parts_of(kind, module)}
-    return sorted(found)
+        for module in _modules(kind, name):
+            for public, part in _parts_of(kind, module):
+                if name in (None, public) and part not in found.setdefault(public, []):
+                    found[public].append(part)
+    return found
 
 
 def load_part(name: str, where: str, *kinds: Kind) -> object:
@@ -77,21 +85,15 @@ def load_part(name: str, where: str, *kinds: Kind) -> object:
     """
     if "." in name:
         return load_object(name, where)
-    found = {
-        f"{part.__module__}.{part.__qualname__}": part
-        for kind in kinds
-        for module in _modules(kind, name)
-        for public, part in _parts_of(kind, module)
-        if public == name
-    }
+    found = parts_by_name(*kinds, name=name).get(name, [])
     if len(found) > 1:
-        both = " and ".join(found)
+        both = " and ".join(f"{part.__module__}.{part.__qualname__}" for part in found)
         raise ConfigError(f"{where}: '{name}' may be {both}; say which by its dotted path")
     if not found:
         known = suggest(name, names(*kinds))
         told = f"{where}: there is no {' or '.join(kinds)} '{name}'{known}"
         raise ConfigError(told + plugins.broken())
-    return next(iter(found.values()))
+    return found[0]
 
 
 def load_object(path: str, where: str) -> object:

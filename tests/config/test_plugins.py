@@ -142,6 +142,7 @@ def warnings(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
+@pytest.mark.distributed
 def test_an_installed_plug_in_runs(
     environment: Path, sample_run: list[str], tmp_path: Path
 ) -> None:
@@ -183,7 +184,9 @@ def test_pages_and_plans_know_it(
     for told in ("  Sequential fine-tuning whose", "arXiv 1910.08475", "method.shrink.factor=0.9"):
         assert told in page
     assert main(["plan", *sample_run, "method.factor=0.5"]) == 0
-    assert "run parity" not in capsys.readouterr().err
+    plan = capsys.readouterr()
+    assert all(f" {label} " in plan.out for label in ("train parity", "score spelled_parity"))
+    assert plan.err == ""
     with pytest.raises(ConfigError, match=r"method\.shrink\.factor=2.*in \(0, 1\]"):
         main(["plan", *sample_run, "method.factor=2"])
 
@@ -319,6 +322,22 @@ def test_two_parts_of_one_name_are_refused_when_asked_for(install: Install) -> N
     assert load_part("ewc", "x", Kind.strategy).__name__ == "EWC"
     assert names(Kind.strategy).count("replay") == 1
     assert "mine" in names(Kind.strategy)
+
+
+def test_edits_are_listed_with_those_of_plug_ins(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explained = f'"""Another ties."""\n{EDIT}'
+    install("one", {f"edits/{name}.py": EDIT for name in ("__init__", "halfway")})
+    install("two", {"edits/__init__.py": "", "edits/ties.py": explained})
+    assert main(["edit", "--help"]) == 0
+    lines = [line.split(None, 1) for line in capsys.readouterr().out.splitlines() if line]
+    told = [words[1] for words in lines if words[0] == "ties"]
+    assert len(told) == 2
+    assert "Another ties." in told
+    assert ["halfway", "(no explanation)"] in lines
+    with pytest.raises(ConfigError, match=r"'ties' may be harness\..* and two\.edits\."):
+        main(["edit", "ties", "--help"])
 
 
 def test_two_options_of_one_name_are_refused_when_chosen(install: Install, tmp_path: Path) -> None:
