@@ -4,10 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 RANKS  ?= $(shell [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ] && echo 2 || echo 1)
+# Processes that test side by side, each with whole files of its own.
+WORKERS ?= $(RANKS)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast equivalence lint tables paper-tables methods-demo bench-methods clean
+.PHONY: help setup demo test test-fast test-all equivalence lint tables paper-tables methods-demo bench-methods clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -23,11 +26,14 @@ demo: $(READY) ## four methods on the micro sequence, and their tables (again: n
 	$(BIN)/python -m harness -m method=seqft,lora_seqft,replay,icl engine.ranks=$(RANKS)
 	$(BIN)/python -m harness tables
 
-test: $(READY) ## all tests
-	$(BIN)/python -m pytest
+test: $(READY) ## tests, ranks and whole runs included (15 minutes on two cores)
+	$(PYTEST) -m 'not slow'
 
-test-fast: $(READY) ## tests that start no ranks and no demo (seconds)
-	$(BIN)/python -m pytest -m 'not distributed and not slow'
+test-fast: $(READY) ## tests that start no ranks (3 minutes)
+	$(PYTEST) -m 'not distributed and not slow'
+
+test-all: $(READY) ## all tests, those of large files, foreign commands and pretraining included
+	$(PYTEST)
 
 equivalence: $(READY) ## every method at every ZeRO stage against plain PyTorch (results/equivalence.csv)
 	@mkdir -p results

@@ -1,22 +1,11 @@
-"""Fixtures shared by all tests: a tiny model folder, small task data, the command line."""
+"""Fixtures shared by all tests: a tiny model folder, small task data."""
 
-import json
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-MICRO_MODEL = REPOSITORY / "harness" / "data" / "micro" / "model"
-
-
-def write_rows(path: Path, rows: list[dict]) -> None:
-    """Write one split in TRACE's format."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+from support.places import MICRO_MODEL
+from support.raw_files import write_rows
 
 
 @pytest.fixture(scope="session")
@@ -91,25 +80,3 @@ def tiny_run(tiny_model: Path, tiny_data: Path, tiny_conf: list[str], tmp_path: 
         f"store.root={tmp_path / 'store'}",
         f"store.results={tmp_path / 'results'}",
     ]
-
-
-def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `python -m harness` as a user would."""
-    return subprocess.run(
-        [sys.executable, "-m", "harness", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd or REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        check=False,
-    )
-
-
-def refused(*arguments: str) -> str:
-    """The one line that a wrong command line prints; it exits with 2 and without a traceback."""
-    done = harness(*arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("error: ")
-    return lines[0]

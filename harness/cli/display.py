@@ -2,30 +2,35 @@
 
 import sys
 import time
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from harness.store.work import Node
+from harness.run.events import Event
+from harness.store.work import Work
 
 
 class Display:
-    """A live bar on a terminal, a line a finished node elsewhere.
+    """The watcher of a run: a live bar on a terminal, elsewhere a line per finished node.
 
     Training and scoring run at different speeds, so each kind's rate is measured by itself and
     the time left is the remaining work of each kind over its rate. Until a kind was measured, it
     counts with the other's rate.
     """
 
-    def __init__(self, nodes: list[Node]) -> None:
-        self.nodes = {node.key: node for node in nodes}
-        self.fractions = dict.fromkeys(self.nodes, 0.0)
-        self.spent = {node.kind: 0.0 for node in nodes}
-        self.current = ""
-        self.last = self.started = time.monotonic()
+    def __init__(self) -> None:
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
+        self.current = ""
+
+    def begin(self, works: Sequence[Work]) -> None:
+        """Show that these are to do."""
+        self.nodes = {work.key: work for work in works}
+        self.fractions = dict.fromkeys(self.nodes, 0.0)
+        self.spent = {work.kind: 0.0 for work in works}
+        self.last = self.started = time.monotonic()
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -35,24 +40,28 @@ class Display:
             disable=not self.live,
         )
         self.task = self.bar.add_task("starting", total=1.0, left="?")
-
-    def __enter__(self) -> Self:
         self.bar.start()
-        return self
 
-    def __exit__(self, *error: object) -> None:
+    def end(self) -> None:
+        """Leave the terminal as it was."""
         self.bar.stop()
 
-    def follow(self, event: dict[str, Any]) -> None:
-        """Take in one event of a rank: {"key", "done": 0..1}."""
-        node = self.nodes.get(event["key"])
+    def wait_for(self, holder: str) -> None:
+        """Say who has what is left."""
+        self.current = f"waiting for {holder}"
+        if self.live:
+            self.bar.update(self.task, description=self.current)
+
+    def follow(self, event: Event) -> None:
+        """Take in one event of a rank."""
+        node = self.nodes.get(event.key)
         if node is None:
             return
         now = time.monotonic()
         self.spent[node.kind] += now - self.last
         self.last = now
-        finished = event["done"] >= 1.0 > self.fractions[node.key]
-        self.fractions[node.key] = event["done"]
+        finished = event.done >= 1.0 > self.fractions[node.key]
+        self.fractions[node.key] = event.done
         self.current = f"stage {node.stage} · {node.label}"
         if self.live:
             self.bar.update(
@@ -68,8 +77,8 @@ class Display:
 
     def _work(self, kind: str) -> tuple[float, float]:
         nodes = [node for node in self.nodes.values() if node.kind == kind]
-        total = sum(max(node.work, 1.0) for node in nodes)
-        done = sum(max(node.work, 1.0) * self.fractions[node.key] for node in nodes)
+        total = sum(max(node.effort, 1.0) for node in nodes)
+        done = sum(max(node.effort, 1.0) * self.fractions[node.key] for node in nodes)
         return done, total
 
     def _seconds_left(self) -> float | None:

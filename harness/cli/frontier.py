@@ -210,7 +210,7 @@ def _rate(asked: Request) -> float:
 
 
 def _seeds(asked: Request, setting: list[str]) -> list[HarnessConfig]:
-    """A configuration a seed."""
+    """One configuration per seed."""
     words = [*FEWEST_CELLS, f"method={asked.method}", *asked.overrides, *setting]
     return [load([*words, f"seed={seed}"]) for seed in asked.seeds]
 
@@ -222,7 +222,7 @@ class _Runner:
         self.jobs, self.begun = Jobs(total), 0
 
     def all_of(self, label: str, configs: list[HarnessConfig]) -> list[Run]:
-        """The runs of one setting, one a seed."""
+        """The runs of one setting, one per seed."""
         outcomes = []
         for config in configs:
             self.jobs.begin(self.begun, f"{config.method.name} {label} seed={config.seed}")

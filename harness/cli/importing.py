@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
+from harness.config import StoreConfig
 from harness.config.places import sequence_tasks
 from harness.results.importing import lm_eval_files, trace_files
 from harness.results.importing.record import RunName, finish, record
@@ -42,10 +43,10 @@ def main(argv: list[str]) -> int:
     )
     run = record(cells, name, tasks, store)
     store.hashes.save()
-    table = finish(store, options.results)
+    rebuilt = finish(store, options.results)
     stages = sorted({cell.stage for cell in cells})
     print(f"imported {len(cells)} cells of stages {stages[0]} to {stages[-1]} as run {run}")
-    print(f"scores: {table}")
+    print(*rebuilt.left_out, f"scores: {rebuilt.path}", sep="\n")
     return 0
 
 
@@ -64,7 +65,7 @@ def _parser() -> Arguments:
     parser.add_argument("--stage", type=int, default=0, help="lm_eval: tasks trained before (0)")
     parser.add_argument("--suite", default="general", help="lm_eval: suite of the tasks (general)")
     parser.add_argument("--metric", help="lm_eval: the headline metric of every task")
-    store, results = Path("results/store"), Path("results")
+    store, results = Path(StoreConfig().root), Path(StoreConfig().results)
     parser.add_argument("--store", type=Path, default=store, help=f"the store ({store})")
     parser.add_argument("--results", type=Path, default=results, help=f"the table's ({results})")
     return parser

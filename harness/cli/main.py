@@ -51,10 +51,12 @@ def run(argv: list[str]) -> int:
         from harness.plan.checks.run import check_outputs, validate
         from harness.run.parent import prepare
 
-        for check in (validate, check_outputs, prepare):
+        for check in (validate, check_outputs):
             for config in configs:
                 check(config)
+        plans = [prepare(config) for config in configs]
         _tell_of_before(configs)
+        _tell_of_wrong(plans)
     # Hydra's own parser wants the flags before the overrides.
     ordered = [*(word for word in argv if word not in overrides), *swept, *overrides]
     if swept:
@@ -92,16 +94,17 @@ def _job(composed: Any) -> None:
     is missing afterwards is read from the store."""
     from hydra.core.hydra_config import HydraConfig
 
+    from harness.cli.display import Display
     from harness.cli.show import show_notes, show_outcome
     from harness.config.compose.compose import to_config
-    from harness.config.compose.settings import variant_of
+    from harness.config.compose.settings import settings_of
     from harness.run.parent import execute
 
     overrides = list(HydraConfig.get().overrides.task)
     config = to_config(composed, overrides)
     show_notes(config)
     try:
-        outcome = execute(config, variant=variant_of(overrides))
+        outcome = execute(config, settings_of(overrides), Display())
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return
@@ -109,9 +112,10 @@ def _job(composed: Any) -> None:
 
 
 def _report_unfinished(configs: list[HarnessConfig]) -> int:
-    """Exit code 1, and for a sweep a line a job, unless everything that was asked for is there."""
+    """Exit code 1 (in a sweep, one line per job) unless everything that was asked for is there."""
     from harness.results.build import rebuild_table
     from harness.run.parent import pending_nodes, prepare
+    from harness.store.layout import TABLE
 
     unfinished = 0
     for config in configs:
@@ -119,7 +123,7 @@ def _report_unfinished(configs: list[HarnessConfig]) -> int:
         missing = pending_nodes(config, store, planned)
         unfinished += bool(missing)
         # Jobs side by side each wrote the table; the last to write may not have seen the others.
-        rebuild_table(store, Path(config.store.results) / "scores.csv")
+        rebuild_table(store, Path(config.store.results) / TABLE)
         if len(configs) > 1:
             first = f"{len(missing)} nodes missing, first: {missing[0].label}" if missing else ""
             state = first or "complete"
@@ -141,15 +145,24 @@ def _tell_of_before(configs: list[HarnessConfig]) -> None:
             print(line)
 
 
+def _tell_of_wrong(plans: list[Any]) -> None:
+    """A line per node of these plans whose stored scores cannot be."""
+    from harness.results.build import wrong_nodes
+
+    lines = [line for store, plan in plans for line in wrong_nodes(store, plan.run, plan.cells)]
+    for line in dict.fromkeys(lines):
+        print(line)
+
+
 def _named(config: Any) -> str:
     return f"{config.method.name} seed={config.seed} on {config.sequence.name}"
 
 
 def plan(argv: list[str]) -> int:
     """Print what a configuration would do, without doing it."""
-    from harness.cli.plan import Work, print_plan, print_total
+    from harness.cli.plan import Left, print_plan, print_total
     from harness.config.compose.compose import load
-    from harness.config.compose.settings import variant_of
+    from harness.config.compose.settings import settings_of
     from harness.config.compose.sweep import expand
     from harness.run.parent import planned
 
@@ -157,9 +170,10 @@ def plan(argv: list[str]) -> int:
     jobs = expand(overrides, "-m" in flags or "--multirun" in flags)
     configs = [load(job) for job in jobs]
     # All of them before the first is printed, so that a mistake in one is all that is said.
-    plans = [planned(config, variant_of(job)) for config, job in zip(configs, jobs, strict=True)]
+    plans = [planned(config, settings_of(job)) for config, job in zip(configs, jobs, strict=True)]
     _tell_of_before(configs)
-    left: dict[str, Work] = {}
+    _tell_of_wrong(plans)
+    left: dict[str, Left] = {}
     told: set[str] = set()
     for config, (store, plan) in zip(configs, plans, strict=True):
         left |= print_plan(config, store, plan, told)

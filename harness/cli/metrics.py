@@ -1,7 +1,5 @@
 """`harness metrics`: every continual-learning measure of a CSV file of scores, by name."""
 
-from __future__ import annotations
-
 import json
 import math
 import statistics

@@ -1,16 +1,16 @@
 """`harness paper`: TRACE's tables, figures and findings, ours beside the published ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
+from harness.config import StoreConfig
 from harness.errors import ConfigError, DataError, suggest
 from harness.results.paper.ours import PROTOCOL, Ours
 from harness.results.paper.published import read_published
 from harness.results.paper.write import NO_RUNS, claims_table, write_paper
 from harness.results.report.printing import grid
-from harness.results.schema import read_scores, scores_digest
+from harness.results.schema import read_scores
+from harness.store.layout import TABLE
 
 _DESCRIPTION = """\
 Write every table and figure of TRACE's paper that has numbers, ours beside the published ones, the
@@ -34,17 +34,17 @@ def main(argv: list[str]) -> int:
 
 def _ours(path: Path | None, protocol: str | None) -> tuple[Ours, str]:
     """The runs of the tidy table; none where no table was named and none is there yet."""
-    default = Path("results/scores.csv")
+    default = Path(StoreConfig().results) / TABLE
     if path is None and not default.is_file():
         return NO_RUNS, "none"
-    frame = read_scores(path or default)
-    if frame.empty:
+    scores = read_scores(path or default)
+    if not scores.rows:
         raise DataError(f"{path or default}: the table of scores is empty")
-    ours = Ours.of(frame, protocol or PROTOCOL)
+    ours = Ours.of(scores, protocol or PROTOCOL)
     known = sorted({run.protocol or "" for run in ours.runs})
     if protocol is not None and protocol not in known:
         raise ConfigError(f"--protocol: no run under '{protocol}'" + suggest(protocol, known))
-    return ours, scores_digest(frame)
+    return ours, scores.digest
 
 
 def _parser() -> Arguments:

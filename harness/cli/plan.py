@@ -7,6 +7,7 @@ from harness.config import HarnessConfig
 from harness.data.encoding import BYTES_A_TOKEN
 from harness.errors import ConfigError
 from harness.models.hub import is_hub, missing_files
+from harness.plan.again import reasons
 from harness.plan.checks.inputs import require_inputs
 from harness.plan.estimates import Estimate, estimate, weight_count
 from harness.plan.tokens import (
@@ -14,17 +15,17 @@ from harness.plan.tokens import (
     check_demonstrations,
     estimated_counts,
     training_counts,
-    training_tokens,
 )
+from harness.run.handlers import Size, size
 from harness.run.parent import pending_nodes
 from harness.store.store import Store
-from harness.store.work import Node, Plan
+from harness.store.work import Plan, Work
 
 SMALLEST_ESTIMATED = 5e7  # below, start-up and scheduling decide, which the estimate leaves out
 
 
 @dataclass(frozen=True)
-class Work:
+class Left:
     """What one node that is not done asks for; no cost where the model's size is unknown."""
 
     tokens: int
@@ -32,24 +33,26 @@ class Work:
     cost: Estimate | None
 
 
-def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) -> dict[str, Work]:
-    """Print nodes, which are done, tokens to train and generations to make; returns the work left
-    by content key. A model that cannot be had yet is named, and its tokens are estimated; `told`
-    holds what earlier jobs of a sweep named."""
+def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) -> dict[str, Left]:
+    """Print nodes, which are done, why work is to do again, tokens to train and generations to
+    make; returns what is left by content key. A model that is not available yet is named, and its
+    tokens are estimated; `told` holds what earlier jobs of a sweep named."""
     pending = {node.key for node in pending_nodes(config, store, plan)}
     to_do = [node for node in plan.nodes if node.key in pending]
     tokens = _counted(config, store, plan, to_do, told)
     run = plan.run
     print(f"run {run['run']}: {run['method']} on {run['sequence']}, seed {run['seed']}")
     print(f"{'stage':>5}  {'node':<24} {'key':<20} {'state':<8} {'work':>20}")
-    left: dict[str, Work] = {}
+    left: dict[str, Left] = {}
     for node in plan.nodes:
-        amount, unit = _amount(node, tokens, config)
+        needed = size(node, tokens)
         if node.key in pending:
-            left[node.key] = _work(node, amount, unit, config)
+            left[node.key] = _left(needed, config)
         state = "to do" if node.key in pending else "done"
-        work = f"{amount:,} {unit}" if amount else "lm-eval task"
+        work = f"{needed.amount:,} {needed.unit}" if needed.amount else "lm-eval task"
         print(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
+    for line in reasons(to_do, store):
+        print(line)
     done = len(plan.nodes) - len(pending)
     print(f"{len(plan.nodes)} nodes, {done} done; to do: {_asked(left.values())}")
     weights = weight_count(config.model)
@@ -62,7 +65,7 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
     return left
 
 
-def print_total(jobs: int, left: dict[str, Work]) -> None:
+def print_total(jobs: int, left: dict[str, Left]) -> None:
     """The sum over a sweep, what its jobs share counted once."""
     costs = [work for work in left.values() if work.cost is not None]
     told = f"; {_spent(costs)}" if costs else ""
@@ -70,7 +73,7 @@ def print_total(jobs: int, left: dict[str, Work]) -> None:
 
 
 def _counted(
-    config: HarnessConfig, store: Store, plan: Plan, to_do: list[Node], told: set[str]
+    config: HarnessConfig, store: Store, plan: Plan, to_do: list[Work], told: set[str]
 ) -> TokenCounts:
     missing = _missing_input(config, to_do)
     if missing and missing not in told:
@@ -82,7 +85,7 @@ def _counted(
     return training_counts(config, store, plan)
 
 
-def _missing_input(config: HarnessConfig, to_do: list[Node]) -> str:
+def _missing_input(config: HarnessConfig, to_do: list[Work]) -> str:
     """What has to be fetched first, as a line or two; empty where all is there."""
     try:
         require_inputs(config, to_do)
@@ -98,14 +101,14 @@ def _no_tokenizer(config: HarnessConfig) -> bool:
     return is_hub(config.model) and bool(missing_files(config.model))
 
 
-def _asked(left: Iterable[Work]) -> str:
+def _asked(left: Iterable[Left]) -> str:
     works = list(left)
     tokens = sum(work.tokens for work in works)
     generations = sum(work.generations for work in works)
     return f"{tokens:,} tokens to train, {generations:,} generations to make"
 
 
-def _spent(left: Iterable[Work]) -> str:
+def _spent(left: Iterable[Left]) -> str:
     costs = [work.cost for work in left if work.cost is not None]
     training = sum(cost.training_hours for cost in costs)
     reading = sum(cost.reading_hours for cost in costs)
@@ -119,32 +122,18 @@ def _spent(left: Iterable[Work]) -> str:
     )
 
 
-def _work(node: Node, amount: int, unit: str, config: HarnessConfig) -> Work:
-    tokens = amount if node.kind == "train" else 0
-    generations = amount if unit == "generations" else 0
+def _left(needed: Size, config: HarnessConfig) -> Left:
+    generations = needed.amount if needed.generated else 0
     weights = weight_count(config.model)
     if weights is None or weights < SMALLEST_ESTIMATED:
-        return Work(tokens, generations, None)
-    longest = node.spec["what"]["max_answer_tokens"] if generations else 0
-    # Edits and adapters: an edit writes a whole model, an adapter is small beside one.
-    whole = node.kind == "edit" or (node.kind == "train" and config.method.adapter is None)
+        return Left(needed.trained, generations, None)
     cost = estimate(
         weights,
         config.engine,
         config.eval.batch_size,
-        trained_tokens=tokens,
-        read_tokens=node.spec.get("read_tokens", 0),
-        generated_tokens=generations * longest,
-        stages=int(whole),
+        trained_tokens=needed.trained,
+        read_tokens=needed.read,
+        generated_tokens=needed.generated,
+        stages=needed.models,
     )
-    return Work(tokens, generations, cost)
-
-
-def _amount(node: Node, tokens: TokenCounts, config: HarnessConfig) -> tuple[int, str]:
-    if node.kind == "train":
-        return training_tokens(node, tokens, config), "tokens"
-    if node.kind == "edit":
-        return len(node.spec["tuned"]), "models"
-    if node.kind == "judge":
-        return node.spec["items"], "judgements"
-    return node.spec["items"], "likelihoods" if node.spec["by_likelihood"] else "generations"
+    return Left(needed.trained, generations, cost)

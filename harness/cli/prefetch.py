@@ -21,7 +21,7 @@ from harness.models.hub import PLACE, fetch, hub_files, is_hub, is_offline, miss
 
 def prefetch(configs: list[HarnessConfig]) -> None:
     """Fetch models and benchmark data of all configurations. Raises ConfigError for the first
-    thing that cannot be had; what was fetched before it stays."""
+    thing that is not available; what was fetched before it stays."""
     models = {
         (model.path, model.revision): (model, place)
         for config in configs

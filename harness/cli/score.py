@@ -1,28 +1,26 @@
 """`harness score`: all scores of a task for predictions that were made elsewhere."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
 from harness.config.places import option_names
-from harness.evaluation.foreign import _of_path, score_items, scoring_of
+from harness.evaluation.foreign import score_items, scoring_at, scoring_of
 from harness.evaluation.prediction_file import SHAPE, read_predictions
 from harness.store.files import write_json
 
 _DESCRIPTION = f"""\
 Score predictions as an evaluation of the task would: one JSON object with the mean of every strict
 and lenient metric, 0..1, and the name of the headline metric. The file is JSON:
-{SHAPE}, strings, one each an item; prompts are needed where the metric compares with the source
+{SHAPE}, strings, one per item; prompts are needed where the metric compares with the source
 (20Minuten). The result files of TRACE's reference code are read as well."""
 
 
 def main(argv: list[str]) -> int:
     """Print the scores of a file of predictions; return 0, or raise a HarnessError."""
     options = _parser().parse_args(argv)
-    scoring = scoring_of(options.task) if options.task else _of_path(options.scorer, "--scorer")
+    scoring = scoring_of(options.task) if options.task else scoring_at(options.scorer, "--scorer")
     items = score_items(scoring, read_predictions(options.predictions), options.predictions)
     if options.item_values:
         write_json(options.item_values, items)

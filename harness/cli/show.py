@@ -37,8 +37,7 @@ def show_outcome(outcome: Any) -> None:
         if any(shares.values()):
             told = f"{shares['prompt']:.1%} of its prompts, {shares['answer']:.1%} of its answers"
             print(f"cut to fit while training {task}: {told}")
-    frame = read_scores(outcome.table)
-    mine = frame[frame["run"] == run]
+    mine = read_scores(outcome.table).of_run(run)
     print(main_table_markdown(mine))
     print(matrix_markdown(mine, run))
-    print(f"scores: {outcome.table}")
+    print(*outcome.left_out, f"scores: {outcome.table}", sep="\n")

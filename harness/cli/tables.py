@@ -1,15 +1,16 @@
 """`harness tables`: regenerate every table and heat map from the tidy table of scores."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
+from harness.config import StoreConfig
 from harness.errors import DataError
+from harness.results.groups import group_runs
 from harness.results.report.tables import main_table_markdown
 from harness.results.report.write import write_report
-from harness.results.runs import group_runs, load_runs
-from harness.results.schema import read_scores, scores_digest
+from harness.results.runs import load_runs
+from harness.results.schema import read_scores
+from harness.store.layout import TABLE
 
 _DESCRIPTION = """\
 Write the main table, the score matrix of every run-group, the suites by benchmark, where several
@@ -20,19 +21,20 @@ every matrix, from the table of scores alone."""
 def main(argv: list[str]) -> int:
     """Write all tables and plots, print the main table and the paths; return 0 or raise."""
     options = _parser().parse_args(argv)
-    frame = read_scores(options.scores)
-    groups = group_runs(load_runs(frame))
+    scores = read_scores(options.scores)
+    groups = group_runs(load_runs(scores))
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
-    written = list(write_report(groups, scores_digest(frame), options.out))
-    print(main_table_markdown(frame))
+    written = list(write_report(groups, scores.digest, options.out))
+    print(main_table_markdown(scores))
     print(*(f"wrote {path}" for path in written), sep="\n")
     return 0
 
 
 def _parser() -> Arguments:
     parser = Arguments(prog="harness tables", description=_DESCRIPTION)
-    scores, out = Path("results/scores.csv"), Path("results")
+    out = Path(StoreConfig().results)
+    scores = out / TABLE
     parser.add_argument("--scores", type=Path, default=scores, help=f"table of scores ({scores})")
     parser.add_argument("--out", type=Path, default=out, help=f"folder to write to ({out})")
     return parser

@@ -24,14 +24,12 @@ class EvalConfig:
         "score eval although its prompts are test prompts (a choice made there is made on test)",
         False,
     )
-    limit: int | None = key(
-        "first so many items of every task and subtask; null = all", None, identity=EVAL
-    )
+    limit: int | None = key("first so many items of every task and subtask; null = all", None)
     max_answer_tokens: int | None = key(
         "most tokens generated for every task of the sequence; null = the task's cap", None
     )
     temperature: float = key(
-        "of the tasks and of judged benchmarks: 0 = greedy; above = sampling", 0.0, identity=EVAL
+        "of the tasks and of judged benchmarks: 0 = greedy; above = sampling", 0.0
     )
     suite_temperature: float = key("of the other benchmarks", 0.0)
     stage0: bool = key("also score the initial model (row 0)", True)
@@ -107,7 +105,7 @@ class JudgeConfig:
     temperature: float = key("0 = greedy", 0.0, identity=JUDGE)
     max_tokens: int = key("most tokens of a judgement", 512, identity=JUDGE)
     workers: int = key("requests at once", 8)
-    requests_per_minute: float | None = key("most requests a minute; null = no limit", None)
+    requests_per_minute: float | None = key("most requests per minute; null = no limit", None)
     timeout_seconds: float = key("longest wait for a reply", 120.0)
     attempts: int = key("tries of a request that fails", 6)
     backoff_seconds: float = key("first pause after a failure; it doubles, with jitter", 1.0)

@@ -1,8 +1,9 @@
-"""A field of the configuration: its help text, and which content keys it enters."""
+"""Fields that say what they are for: of the configuration, and of records of work."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, field
-from typing import Any
+from dataclasses import MISSING, Field, field
+from inspect import get_annotations
+from typing import Any, ClassVar, get_origin
 
 from harness.config.parts import Kind
 
@@ -20,14 +21,42 @@ def key(
     identity: tuple[str, ...] = (),
     part: Kind | None = None,
 ) -> Any:
-    """A config field with its help text and the kinds of node whose content key it enters.
+    """A config field with its help text and the kinds of work whose content key it enters.
 
     part: what it names is a part of this kind, which has an identity of its own.
     """
-    metadata = {"help": help, "identity": identity, "part": part}
+    return _marked({"help": help, "identity": identity, "part": part}, default, factory)
+
+
+def identity(default: Any = MISSING, *, factory: Callable[[], Any] | Any = MISSING) -> Any:
+    """A field of a record that can change results: it enters the content key, but for its default,
+    so that a field that is added later leaves older keys as they are."""
+    return _marked({"identity": True, "part": None}, default, factory)
+
+
+def detail(default: Any = MISSING, *, factory: Callable[[], Any] | Any = MISSING) -> Any:
+    """A field of a record that changes no result, such as where a file lies."""
+    return _marked({"identity": False, "part": None}, default, factory)
+
+
+def _marked(metadata: dict[str, Any], default: Any, factory: Any) -> Any:
     if factory is not MISSING:
         return field(default_factory=factory, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+class Record:
+    """Base of dataclasses from which content keys are derived: every field is marked `identity()`
+    or `detail()`; a class with a field that is neither raises TypeError when it is made."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, kind in get_annotations(cls).items():
+            marked = vars(cls).get(name)
+            if kind is ClassVar or get_origin(kind) is ClassVar:
+                continue
+            if not (isinstance(marked, Field) and "identity" in marked.metadata):
+                raise TypeError(f"{cls.__name__}.{name}: mark it identity() or detail()")
 
 
 def is_neutral(spec: Any, value: Any) -> bool:

@@ -87,7 +87,7 @@ class TaskConfig:
 @dataclass
 class DataConfig:
     name: str = key("label of the data in tables", "")
-    root: str = key("folder with one sub-folder a task", "???")
+    root: str = key("folder with one sub-folder per task", "???")
     replay_set: str | None = key(
         "file of rows that replay adds to the old tasks' (TRACE: LIMA); null = none", None
     )

@@ -25,7 +25,7 @@ def gpu_count() -> int:
 
 
 def machine(engine: EngineConfig) -> tuple[str, int, int]:
-    """(device, ranks, CPU threads a rank) that an engine config means on this machine."""
+    """(device, ranks, CPU threads per rank) that an engine config means on this machine."""
     gpus = 0 if engine.device is Device.cpu else gpu_count()
     device = "cuda" if gpus else "cpu"
     ranks = engine.ranks or max(1, gpus)

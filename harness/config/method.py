@@ -26,8 +26,8 @@ class AdapterConfig:
         identity=TRAIN,
     )
     between_tasks: BetweenTasks = key(
-        "keep: one adapter goes on; stack: a fresh one a task beside the frozen earlier ones; "
-        "merge: a fresh one a task, the earlier ones added to the weights",
+        "keep: one adapter goes on; stack: a fresh one per task beside the frozen earlier ones; "
+        "merge: a fresh one per task, the earlier ones added to the weights",
         BetweenTasks.keep,
         identity=TRAIN,
     )
@@ -73,7 +73,7 @@ class EditConfig:
 class MethodConfig:
     name: str = key("name of the method in tables", "???")
     schedule: Schedule = key(
-        "sequential | joint (one model on all tasks) | single (a model a task) | none",
+        "sequential | joint (one model on all tasks) | single (one model per task) | none",
         Schedule.sequential,
     )
     adapter: AdapterConfig | None = key(
@@ -100,5 +100,4 @@ class MethodConfig:
     strategies: dict[str, Any] = key(
         "filled from the method's other keys: strategy name -> {_target_: its class, parameters}",
         factory=dict,
-        identity=TRAIN,
     )

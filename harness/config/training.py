@@ -19,9 +19,9 @@ from harness.config.fields import BOTH, TRAIN, key
 class EngineConfig:
     zero_stage: int = key("DeepSpeed ZeRO stage: 0, 1, 2 or 3", 0)
     precision: Precision = key("fp32 | bf16 (bf16 needs ZeRO 1-3)", Precision.fp32, identity=BOTH)
-    ranks: int | None = key("processes; null = one a GPU, one on a machine without", None)
+    ranks: int | None = key("processes; null = one per GPU, or one without a GPU", None)
     device: Device = key("auto | cpu | cuda", Device.auto)
-    threads: int | None = key("CPU threads a rank; null = cores / ranks", None)
+    threads: int | None = key("CPU threads per rank; null = cores / ranks", None)
     timeout_minutes: float = key("longest wait of one rank for another", 240.0)
     tflops: float = key("sustained TFLOP/s of a device, for the hours that `plan` prints", 125.0)
     bandwidth: float = key("memory bandwidth of a device in TB/s, for the same", 1.5)
@@ -77,5 +77,4 @@ class TrainConfig:
     objective: dict[str, Any] = key(
         "{_target_: name or dotted path of a class} giving a loss per answer token",
         factory=lambda: {"_target_": "cross_entropy"},
-        identity=TRAIN,
     )

@@ -1,4 +1,4 @@
-"""Rows for the model: several examples in one packed row, or one example a padded row."""
+"""Rows for the model: several examples in one packed row, or one example per padded row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,12 +1,12 @@
 """Solved examples in front of a prompt (in-context learning); imports no torch."""
 
 import random
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.config import DemonstrationSource, PromptingConfig, PromptStyle, TaskConfig
 from harness.data.randomness import derive_seed
 from harness.data.rows import Row
+from harness.store.records import Demonstrations
 
 if TYPE_CHECKING:
     from harness.data.encoding import PromptFormat
@@ -14,40 +14,30 @@ if TYPE_CHECKING:
 
 BETWEEN = "\n\n"
 BETWEEN_TOKENS = 2
-# Above so many different answers a task has no labels to draw in equal numbers.
+# A task with more different answers than this has no labels to draw in equal numbers.
 MOST_LABELS = 5
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What stands before every prompt of a task.
+def put_before(prompt: str, shown: Demonstrations, prompts: "PromptFormat") -> str:
+    """The whole prompt of an item, `shown` before it; `prompts` counts its tokens."""
+    rows = list(shown.rows)
+    if shown.max_prompt_tokens is None or not rows:
+        return with_demonstrations(prompt, rows, shown.instruction)
+    head = shown.instruction or ""
+    room = shown.max_prompt_tokens - prompts.count(head) - BETWEEN_TOKENS * len(rows)
+    share = max(1, room // (2 * len(rows)))
+    rows = [_shortened(row, head, share, prompts) for row in rows]
+    used = sum(prompts.count(row["prompt"] + row["answer"]) for row in rows)
+    question = prompts.last(prompt.removeprefix(head), max(1, room - used))
+    return with_demonstrations(question, rows, shown.instruction)
 
-    rows: solved rows. instruction: what their prompts start with, said once. max_prompt_tokens: of
-    the whole; half of what the instruction leaves is shared equally by the rows, which keep the
-    ends of their prompts, and the question has the rest.
-    """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    instruction: str | None = None
-    max_prompt_tokens: int | None = None
-
-    def before(self, prompt: str, prompts: "PromptFormat") -> str:
-        """The whole prompt; `prompts` counts its tokens."""
-        if self.max_prompt_tokens is None or not self.rows:
-            return with_demonstrations(prompt, self.rows, self.instruction)
-        head = self.instruction or ""
-        room = self.max_prompt_tokens - prompts.count(head) - BETWEEN_TOKENS * len(self.rows)
-        share = max(1, room // (2 * len(self.rows)))
-        rows = [self._shortened(row, share, prompts) for row in self.rows]
-        used = sum(prompts.count(row["prompt"] + row["answer"]) for row in rows)
-        question = prompts.last(prompt.removeprefix(head), max(1, room - used))
-        return with_demonstrations(question, rows, self.instruction)
-
-    def _shortened(self, row: dict[str, Any], share: int, prompts: "PromptFormat") -> Row:
-        answer = prompts.first(row["answer"], share)
-        asked = row["prompt"].removeprefix(self.instruction or "")
-        left = share - prompts.count(answer)
-        return {"prompt": prompts.last(asked, left) if left > 0 else "", "answer": answer}
+def _shortened(row: Row, head: str, share: int, prompts: "PromptFormat") -> Row:
+    """A solved row in `share` tokens: the answer, and the end of the prompt that fits beside it."""
+    answer = prompts.first(row["answer"], share)
+    left = share - prompts.count(answer)
+    asked = row["prompt"].removeprefix(head)
+    return {"prompt": prompts.last(asked, left) if left > 0 else "", "answer": answer}
 
 
 def demonstration_split(task: TaskConfig, prompting: PromptingConfig) -> DemonstrationSource:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.config import BenchmarkConfig, TaskConfig
-from harness.data.demonstrations import Shown
+from harness.config import BenchmarkConfig
 from harness.data.encoding import rough_tokens
 from harness.data.rows import read_rows
 from harness.errors import ConfigError, DataError
 from harness.evaluation.material import Row, read_material
 from harness.store.keys import digest
+from harness.store.records import Demonstrations
 
 
 @dataclass(frozen=True)
@@ -35,34 +35,38 @@ class Amount:
 UNKNOWN = Amount((0,), (0,), by_likelihood=False)
 
 
-def of_rows(path: Path, what: TaskConfig | BenchmarkConfig, shown: Shown | None = None) -> Amount:
-    """The amount of a file in TRACE's format, `shown` put before each of its prompts."""
+def of_rows(path: Path, longest: int | None, shown: Demonstrations | None = None) -> Amount:
+    """The amount of a file in TRACE's format, prompts cut to `longest` tokens, or `shown` put
+    before each of them, which has a limit of its own."""
     rows = read_rows(path)
     before = sum(rough_tokens(row["prompt"] + row["answer"]) for row in shown.rows) if shown else 0
-    longest = shown.max_prompt_tokens if shown else what.max_prompt_tokens
+    longest = shown.max_prompt_tokens if shown else longest
     tokens = sum(_capped(before + rough_tokens(row["prompt"]), longest) for row in rows)
     return Amount((len(rows),), (tokens,), by_likelihood=False)
 
 
 def measure(benchmark: BenchmarkConfig, folder: Path, where: str) -> Amount:
-    """Read a benchmark's files once a process and state, and tell how much work they hold.
+    """The amount of a benchmark that has a source. Raises ConfigError or DataError; `where` is the
+    benchmark's key."""
+    longest = benchmark.max_prompt_tokens
+    try:
+        return of_source(str(benchmark.source), folder, benchmark.shots, longest)
+    except ConfigError as error:
+        raise ConfigError(f"{where}.{error}") from error
 
-    Raises ConfigError or DataError; `where` is the benchmark's key.
-    """
+
+def of_source(source: str, folder: Path, shots: int, longest: int | None) -> Amount:
+    """How much work a publisher's files hold, which are read once per process and state."""
     stamps = [
         (path.as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     ]
-    longest = benchmark.max_prompt_tokens
-    try:
-        return _measure(str(benchmark.source), folder, benchmark.shots, longest, digest(stamps))
-    except ConfigError as error:
-        raise ConfigError(f"{where}.{error}") from error
+    return _of_source(source, folder, shots, longest, digest(stamps))
 
 
 @cache
-def _measure(source: str, folder: Path, shots: int, longest: int | None, state: str) -> Amount:
+def _of_source(source: str, folder: Path, shots: int, longest: int | None, state: str) -> Amount:
     del state  # part of the memory's key: changed files are read again
     material = read_material(source, folder, shots)
     for name, rows in material.parts.items():

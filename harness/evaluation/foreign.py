@@ -9,6 +9,7 @@ from harness.config.parts import Kind, load_part
 from harness.config.places import option_files, refuse_clashes
 from harness.config.plugins import broken
 from harness.errors import ConfigError, DataError, suggest
+from harness.evaluation.item_scores import wrong_item
 
 
 class Scoring(NamedTuple):
@@ -23,18 +24,24 @@ class Scoring(NamedTuple):
 def score_items(
     scoring: Scoring, items: list[dict[str, Any]], place: str
 ) -> dict[str, list[float]]:
-    """Return the values of every metric by name, one an item, in the order of the items.
+    """Return the values of every metric by name, one per item, in the order of the items.
 
     items: {"prediction", "answer"} and maybe "prompt". Raises DataError where the scorer wants more
-    of an item than it has, ConfigError where it does not give metrics.
+    of an item than it has, ConfigError where it does not give the same metrics, in 0..1, for all.
     """
-    scores = [_score(scoring, index, item, place) for index, item in enumerate(items)]
+    scores: list[dict[str, float]] = []
+    for index, item in enumerate(items):
+        found = _score(scoring, item, place)
+        problem = wrong_item(found, metrics=set(scores[0]) if scores else None)
+        if problem:
+            raise ConfigError(f"scorer {scoring.path}, item {index}: {problem}")
+        scores.append(found)
     return {name: [float(values[name]) for values in scores] for name in scores[0]}
 
 
-def _score(scoring: Scoring, index: int, item: dict[str, Any], place: str) -> dict[str, float]:
+def _score(scoring: Scoring, item: dict[str, Any], place: str) -> dict[str, float]:
     try:
-        scores = scoring.scorer(item, item["prediction"])
+        return scoring.scorer(item, item["prediction"])
     except KeyError as error:
         who = f"task {scoring.task}" if scoring.task else scoring.path
         if error.args == ("prompt",):
@@ -42,10 +49,6 @@ def _score(scoring: Scoring, index: int, item: dict[str, Any], place: str) -> di
         raise DataError(f"{place}: {who} needs {error} of every item, which no file has") from None
     except TypeError as error:
         raise ConfigError(f"{scoring.path} is no scorer(doc, prediction): {error}") from None
-    numbers = scores.values() if isinstance(scores, dict) else [None]
-    if not scores or not all(isinstance(value, int | float) for value in numbers):
-        raise ConfigError(f"{scoring.path}: gives {scores!r} for item {index}, not metric: value")
-    return scores
 
 
 def scoring_of(name: str) -> Scoring:
@@ -57,11 +60,12 @@ def scoring_of(name: str) -> Scoring:
         )
     refuse_clashes([f"task/{name}"], [])
     [task] = OmegaConf.load(files[name]).values()
-    found = _of_path(task.scorer, f"task.{name}.scorer")
+    found = scoring_at(task.scorer, f"task.{name}.scorer")
     return found._replace(task=name, headline=task.headline)
 
 
-def _of_path(path: str, where: str) -> Scoring:
+def scoring_at(path: str, where: str) -> Scoring:
+    """A scorer by its name or path; `where` says who names it. Raises ConfigError."""
     scorer = load_part(path, where, Kind.scorer)
     if not callable(scorer):
         raise ConfigError(f"{where}: {path} is no function scorer(doc, prediction)")

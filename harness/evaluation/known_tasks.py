@@ -1,17 +1,14 @@
-"""Names of lm-eval's built-in tasks, checked in a helper process (reading their index takes 10 s).
-
-`python -m harness.evaluation.known_tasks` prints them as a JSON list; the parent remembers it.
-"""
+"""Names of lm-eval's built-in tasks: asked of this module in a helper process, and remembered
+(reading lm-eval's index takes 10 s)."""
 
 import json
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
 from harness.config import HarnessConfig
-from harness.errors import ConfigError, StageFailed, suggest
+from harness.errors import ConfigError, suggest
 from harness.store.files import write_json
+from harness.store.helper import answer, call
 
 
 def check_lm_eval_tasks(config: HarnessConfig, cache: Path) -> None:
@@ -32,21 +29,16 @@ def check_lm_eval_tasks(config: HarnessConfig, cache: Path) -> None:
 
 def _known(remembered: Path) -> list[str]:
     if not remembered.is_file():
-        done = subprocess.run(
-            [sys.executable, "-m", "harness.evaluation.known_tasks"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            cause = (done.stderr.strip().splitlines() or ["no output"])[-1]
-            raise StageFailed(f"reading lm-eval's task index failed: {cause}")
-        write_json(remembered, json.loads(done.stdout.splitlines()[-1]))
+        names = call("harness.evaluation.known_tasks", None, "reading lm-eval's task index")
+        write_json(remembered, names)
     return json.loads(remembered.read_text())
 
 
-if __name__ == "__main__":
+def _all_tasks(_: None) -> list[str]:
     from lm_eval.tasks import TaskManager
 
-    manager = TaskManager()
-    print(json.dumps(sorted(manager.all_tasks)))
+    return sorted(TaskManager().all_tasks)
+
+
+if __name__ == "__main__":
+    answer(_all_tasks)

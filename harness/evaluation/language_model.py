@@ -1,6 +1,5 @@
 """lm-eval's view of a backend: texts are encoded with the format that training uses."""
 
-from collections.abc import Callable
 from typing import Any
 
 from lm_eval import utils
@@ -11,6 +10,7 @@ from lm_eval.models.utils import normalize_gen_kwargs, postprocess_generated_tex
 from harness.data.encoding import PromptFormat
 from harness.errors import StageFailed
 from harness.generation.backend import Backend, Sampling
+from harness.store.listener import SILENT, Listener
 
 MAX_TOKENS = 256  # lm-eval's own, for tasks that name none
 
@@ -29,13 +29,15 @@ class HarnessLM(TemplateLM):
         self.tokenizer = prompts.tokenizer
         self.start_counting(None)
 
-    def start_counting(
-        self, prompt_limit: int | None, done: Callable[[int], None] = lambda count: None
-    ) -> None:
-        """Before a benchmark: bound its generations' prompts, and count requests from 0. `done` is
-        told after every batch how many requests it answered."""
-        self.prompt_limit, self._done = prompt_limit, done
-        self._requests = self._cut = 0
+    def start_counting(self, prompt_limit: int | None, listener: Listener = SILENT) -> None:
+        """Before a benchmark: bound its generations' prompts, and count requests from 0. The
+        listener hears after every batch how many of those known so far are answered."""
+        self.prompt_limit, self._listener = prompt_limit, listener
+        self._requests = self._cut = self._expected = self._answered = 0
+
+    def _done(self, count: int) -> None:
+        self._answered += count
+        self._listener.update(self._answered, self._expected)
 
     def counted(self) -> dict[str, float]:
         """Requests since `start_counting` (a choice of an item is one), and the share whose prompt
@@ -71,6 +73,7 @@ class HarnessLM(TemplateLM):
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """The texts that follow the requests' prompts, each up to its first stop text."""
         texts: dict[int, str] = {}
+        self._expected += len(requests)
         for how, indices in self._alike(requests):
             prompts = [self._prompt(requests[i].args[0], how.max_tokens) for i in indices]
             made = self.backend_model.generate(prompts, how, self._done)
@@ -110,6 +113,7 @@ class HarnessLM(TemplateLM):
         """Likelihoods; the last tokens of context and continuation that fit are kept."""
         pairs = [(context, continuation) for _, context, continuation in requests]
         self._requests += len(pairs)
+        self._expected += len(pairs)
         self._cut += sum(len(a) + len(b) > self.backend_model.context + 1 for a, b in pairs)
         return [tuple(found) for found in self.backend_model.likelihoods(pairs, self._done)]
 

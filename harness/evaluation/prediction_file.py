@@ -1,7 +1,5 @@
 """Read predictions that were made elsewhere, for `harness score`."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
@@ -16,7 +14,7 @@ STDIN = "-"
 
 
 def read_predictions(name: str) -> list[dict[str, Any]]:
-    """Return one {"prediction", "answer"} an item, with "prompt" where the file has prompts.
+    """One {"prediction", "answer"} per item, with "prompt" where the file has prompts.
 
     name: a JSON file in UTF-8 with {"predictions", "answers"} and maybe "prompts", lists of strings
         of equal length, or TRACE's {"results", "labels", "prompts"}; "-" is standard input.

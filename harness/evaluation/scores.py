@@ -1,21 +1,32 @@
 """lm-eval's results as score rows and predictions of a node."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.config.choices import Average
+from harness.errors import StageFailed
 from harness.evaluation.task_yaml import subtask_name
+from harness.store.scores import SCORE_UNIT, ScoreRow, combined_error, misfit, wrong_score
 
-Row = dict[str, Any]
+Prediction = dict[str, Any]  # a line of predictions.jsonl
+# Metrics of lm-eval on other scales than 0..1, although a value of theirs may happen to lie there.
+OTHER_SCALES = {
+    *("perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"),
+    *("bleu", "chrf", "ter", "mcc", "likelihood_diff", "brier_score"),
+    *("bleu_max", "bleu_diff", "rouge1_max", "rouge1_diff", "rouge2_max", "rouge2_diff"),
+    *("rougeL_max", "rougeL_diff"),
+}
 
 
 def collect(
     results: dict[str, Any],
     benchmark: str,
-    average: str = "subtasks",
+    average: Average = Average.subtasks,
     floors: Mapping[str, float] | None = None,
-) -> tuple[list[Row], list[Row]]:
-    """Rows {subtask, metric, filter, value, stderr, floor, n, higher_is_better} and predictions.
+    unit: str = SCORE_UNIT,
+) -> tuple[list[ScoreRow], list[Prediction]]:
+    """Score rows in `unit`, and predictions.
 
     floors: metric -> what a model without skill scores on the benchmark; null in other rows.
 
@@ -25,20 +36,45 @@ def collect(
     BenchmarkConfig) whatever lm-eval's own group does: its `mmlu` weighs subjects by their size.
     """
     names = sorted(results["samples"])
-    rows: list[Row] = []
-    predictions: list[Row] = []
+    rows: list[ScoreRow] = []
+    predictions: list[Prediction] = []
     for name in names:
         subtask = None if len(names) == 1 else subtask_name(name, benchmark)
         rows += _task_rows(results, name, subtask)
         predictions += [_prediction(sample, subtask) for sample in results["samples"][name]]
     if len(names) > 1:
-        rows += _averages(rows, len(names), by_items=average == "items")
+        rows += _averages(rows, len(names), by_items=average == Average.items)
     for row in rows:
         row["floor"] = (floors or {}).get(row["metric"]) if row["subtask"] is None else None
+        row["unit"] = unit
     return rows, predictions
 
 
-def _task_rows(results: dict[str, Any], name: str, subtask: str | None) -> Iterator[Row]:
+def require_scores(rows: Sequence[ScoreRow], name: str, headline: str, filter: str) -> None:
+    """Raise StageFailed, naming benchmark and value, unless every value is one of its unit and
+    the headline is among them."""
+    problem = wrong_score(rows)
+    if problem:
+        raise StageFailed(f"{name}: {problem}")
+    whole = {(row["metric"], row["filter"]) for row in rows if row["subtask"] is None}
+    if (headline, filter) not in whole:
+        listed = ", ".join(sorted(f"{metric} ({chosen})" for metric, chosen in whole)) or "none"
+        raise StageFailed(
+            f"{name}: no metric {headline} of filter {filter}, its headline; metrics (filters) of "
+            f"the whole benchmark: {listed}"
+        )
+
+
+def in_own_units(rows: Iterable[ScoreRow], headline: str | None = None) -> list[ScoreRow]:
+    """Rows of lm-eval's own tasks: a metric that is no score in 0..1 has its name as its unit;
+    not the headline, whose unit is told elsewhere (null = none is)."""
+    listed = list(rows)
+    outside = {row["metric"] for row in listed if misfit(row["value"], SCORE_UNIT)} | OTHER_SCALES
+    outside.discard(headline or "")
+    return [row | {"unit": row["metric"]} if row["metric"] in outside else row for row in listed]
+
+
+def _task_rows(results: dict[str, Any], name: str, subtask: str | None) -> Iterator[ScoreRow]:
     samples = results["samples"][name]
     for label, value in _metrics(results["results"][name]):
         metric, _, chosen = label.partition(",")
@@ -72,7 +108,7 @@ def _standard_error(value: float, items: list[Any]) -> float | None:
     return math.sqrt(squares / (len(numbers) - 1) / len(numbers))
 
 
-def _averages(rows: list[Row], tasks: int, by_items: bool) -> Iterator[Row]:
+def _averages(rows: list[ScoreRow], tasks: int, by_items: bool) -> Iterator[ScoreRow]:
     """The benchmark's own rows: for every metric that all subtasks have, the weighted mean of
     their scores, and its error for independent subtasks."""
     for metric, chosen in dict.fromkeys((row["metric"], row["filter"]) for row in rows):
@@ -85,24 +121,20 @@ def _averages(rows: list[Row], tasks: int, by_items: bool) -> Iterator[Row]:
         yield weighted_mean(parts, weights)
 
 
-def weighted_mean(parts: Sequence[Row], weights: Sequence[float]) -> Row:
+def weighted_mean(parts: Sequence[ScoreRow], weights: Sequence[float]) -> ScoreRow:
     """The whole's row from its parts' rows of one metric, with the error for independent parts;
     null where a part's is. Its n is the sum of theirs."""
-    errors = [row["stderr"] for row in parts]
     sizes = [row["n"] for row in parts]
-    known = None not in errors
     return {
         **parts[0],
         "subtask": None,
         "value": math.fsum(w * row["value"] for w, row in zip(weights, parts, strict=True)),
-        "stderr": math.hypot(*(w * e for w, e in zip(weights, errors, strict=True)))
-        if known
-        else None,
+        "stderr": combined_error([row["stderr"] for row in parts], weights),
         "n": None if None in sizes else sum(sizes),
     }
 
 
-def _prediction(sample: dict[str, Any], subtask: str | None) -> Row:
+def _prediction(sample: dict[str, Any], subtask: str | None) -> Prediction:
     asked = sample.get("doc", {}).get("asked")
     return {
         **({} if asked is None else {"asked": asked}),

@@ -1,15 +1,18 @@
 """Local benchmarks as lm-eval YAML tasks over JSON files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.config.choices import Average
 from harness.config.parts import Kind, load_part, python_path
 from harness.data.rows import read_rows
 from harness.errors import DataError
 from harness.evaluation.material import WHOLE, Function, Material
 from harness.store.files import write_atomically
+from harness.store.records import Benchmark
 
 
 class _Dumper(yaml.SafeDumper):
@@ -22,23 +25,22 @@ _Dumper.add_representer(Function, lambda d, path: d.represent_scalar("!function"
 TASK_FILE, SCORING_FILE = "task.yaml", "scoring.py"
 
 
-def write_task(
-    folder: Path, name: str, data: Path, what: dict[str, Any], cut: str | None = None
-) -> None:
+def write_task(folder: Path, benchmark: Benchmark, data: Path, cut: str | None = None) -> None:
     """Write a local benchmark's lm-eval task into `folder`: the YAML and the scorer it calls.
 
     cut: of a prediction what stands before this text is scored, as TRACE's in-context code does
     with what a model goes on to write after its answer.
     """
-    module, _, function = python_path(what["scorer"], "scorer", Kind.scorer).rpartition(".")
+    scorer = benchmark.scorer.name if benchmark.scorer else ""
+    module, _, function = python_path(scorer, "scorer", Kind.scorer).rpartition(".")
     answer = f"results[0].partition({cut!r})[0]" if cut else "results[0]"
     scoring = (
         f"from {module} import {function}\n\n\n"
         f"def process_results(doc, results):\n    return {function}(doc, {answer})\n"
     )
     write_atomically(folder / SCORING_FILE, scoring)
-    text = task_yaml(name, data, what["scorer"], what["max_answer_tokens"], what["version"])
-    write_atomically(folder / TASK_FILE, text)
+    cap, version = benchmark.max_answer_tokens, benchmark.version
+    write_atomically(folder / TASK_FILE, task_yaml(benchmark.name, data, scorer, cap, version))
 
 
 def task_yaml(name: str, data: Path, scorer: str, max_answer_tokens: int, version: int) -> str:
@@ -73,19 +75,20 @@ def task_yaml(name: str, data: Path, scorer: str, max_answer_tokens: int, versio
 
 
 def write_material(
-    folder: Path, name: str, material: Material, files: dict[str, Path], what: dict[str, Any]
+    folder: Path, benchmark: Benchmark, material: Material, files: dict[str, Path]
 ) -> None:
-    """Write the lm-eval task or group `name` of a reader's material into `folder`.
+    """Write a benchmark's lm-eval task or group, of a reader's material, into `folder`.
 
-    `files`: part -> its rows. `what`: the benchmark's configuration. A group's subtasks are named
-    `<name>::<name>.<part>` by lm-eval, so no name can be that of another task.
+    `files`: part -> its rows. A group's subtasks are named `<name>::<name>.<part>` by lm-eval, so
+    no name can be that of another task.
     """
+    name = benchmark.name
     shared = {"dataset_path": "json", "test_split": "test", "doc_to_text": "prompt"}
     shared |= {"doc_to_target": "answer", "num_fewshot": 0, **material.task}
     if shared["output_type"] == "generate_until":
-        cap = {"max_gen_toks": what["max_answer_tokens"]}
+        cap = {"max_gen_toks": benchmark.max_answer_tokens}
         shared["generation_kwargs"] = shared["generation_kwargs"] | cap
-    about = {"metadata": {"version": what["version"]}}
+    about = {"metadata": {"version": benchmark.version}}
     if list(files) == [WHOLE]:
         content = {"task": name, **_data(files[WHOLE]), **shared, **about}
     else:
@@ -93,7 +96,7 @@ def write_material(
             {"task": f"{name}.{part}", "task_alias": part, **_data(path), **about}
             for part, path in files.items()
         ]
-        macro = what["average"] == "subtasks"
+        macro = benchmark.average is Average.subtasks
         means = [
             {"metric": metric["metric"], "aggregation": "mean", "weight_by_size": not macro}
             for metric in shared["metric_list"]
@@ -118,6 +121,9 @@ def _dump(content: dict[str, Any]) -> str:
 def _metric_names(scorer: str, data: Path) -> list[str]:
     function = load_part(scorer, "scorer", Kind.scorer)
     try:
-        return list(function(read_rows(data)[0], ""))  # type: ignore[operator]
+        found = function(read_rows(data)[0], "")  # type: ignore[operator]
     except (KeyError, TypeError) as error:
         raise DataError(f"{data}: scorer {scorer} cannot read its rows ({error})") from error
+    if not isinstance(found, Mapping) or not found:
+        raise DataError(f"{data}: scorer {scorer} gives {found!r}, it must give {{metric: value}}")
+    return list(found)

@@ -4,29 +4,29 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.config import HarnessConfig
 from harness.evaluation.datasets_cache import local_cache
-from harness.evaluation.evaluator import SCORES, Evaluator
+from harness.evaluation.evaluator import Evaluator
+from harness.store.layout import DATASETS, SCORES, cache_place
+from harness.store.records import Evaluation
 
 Score = Callable[[Path], float]
 
 
-def validation_score(config: HarnessConfig, specs: Sequence[dict[str, Any]], device: str) -> Score:
-    """A function from a model folder to the mean headline score, 0..1, over benchmarks; `specs` as
-    an eval node has them."""
+def validation_score(config: HarnessConfig, asked: Sequence[Evaluation], device: str) -> Score:
+    """A function from a model folder to the mean headline score, 0..1, over evaluations."""
 
     def score(model: Path) -> float:
         evaluator = Evaluator(config, model, device)
-        return sum(_headline(evaluator, spec) for spec in specs) / len(specs)
+        return sum(_headline(evaluator, one) for one in asked) / len(asked)
 
     return score
 
 
-def _headline(evaluator: Evaluator, spec: dict[str, Any]) -> float:
-    cache = Path(evaluator.config.store.root).absolute() / "cache" / "datasets"
+def _headline(evaluator: Evaluator, asked: Evaluation) -> float:
+    cache = cache_place(evaluator.config.store.root, DATASETS).absolute()
     with tempfile.TemporaryDirectory() as place, local_cache(cache):
-        evaluator.score(spec, Path(place), lambda: None)
+        evaluator.score(asked, Path(place))
         rows = json.loads((Path(place) / SCORES).read_text())
-    return next(row["value"] for row in rows if row["metric"] == spec["what"]["headline"])
+    return next(row["value"] for row in rows if row["metric"] == asked.benchmark.headline)

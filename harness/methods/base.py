@@ -83,7 +83,7 @@ class Strategy:
         where the parameters do not go with it."""
 
     def needs_history(self) -> bool:
-        """Does it nothing at all where no task was trained before? Then models of one task each
+        """Does it do nothing where no task was trained before? Then models of one task each
         and of all tasks at once refuse it."""
         return False
 

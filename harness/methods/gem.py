@@ -7,7 +7,7 @@ gradient and the rows of G those of earlier tasks' memories, the nearest g~ with
 
 solved where any inner product G_k.g is negative; then a margin is added to every v (section 3; the
 authors' code asks for v >= margin instead, which is less where a constraint binds). All are whole
-gradients over the trained weights, not one problem a matrix: ranks exchange the t x t products
+gradients over the trained weights, not one problem per matrix: ranks exchange the t x t products
 alone. Costs a backward pass and an fp32 copy of the gradient's shards for each earlier task.
 """
 

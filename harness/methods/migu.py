@@ -57,6 +57,7 @@ class MIGU(Strategy):
         import torch
         from transformers.pytorch_utils import Conv1D
 
+        from harness.models.adapters.lora import adapted_layer
         from harness.models.weights.blocks import is_head
 
         self.active = self.threshold > 0 and len(earlier) + 1 >= self.from_task
@@ -71,11 +72,8 @@ class MIGU(Strategy):
                 continue
             if isinstance(module, Conv1D):
                 self.transposed.add(name)
-            if ".lora_B." in name:
-                outer = model.get_submodule(name.partition(".lora_B.")[0])
-                outer.register_forward_hook(self._watch(name))
-            else:
-                module.register_forward_hook(self._watch(name))
+            layer = adapted_layer(model, name)
+            (module if layer is None else layer).register_forward_hook(self._watch(name))
         if not self.watched:
             raise StageFailed("MIGU: the model has no linear layer that is trained")
         return model

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.config.ranges import require_range
 from harness.methods.base import Strategy
+from harness.models.adapters.lora import factor_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from harness.data.task_data import TaskData
     from harness.train.engine.sharded_file import SavedState
     from harness.train.engine.view import View
-
-
-A, B = ".lora_A.", ".lora_B."
 
 
 class Penalty(Enum):
@@ -86,10 +84,10 @@ class OLoRA(Strategy):
             return None
         whole = view.gather(name)
         extra = whole * 0.0
-        if overlap and self.penalty is Penalty.upstream and A in name:
+        if overlap and self.penalty is Penalty.upstream and factor_of(name) == "A":
             old = self.earlier[name]  # [earlier ranks, inputs]
             extra = self.lambda_1 * (whole @ old.T).sign() @ old
-        if overlap and self.penalty is Penalty.paper and B in name:
+        if overlap and self.penalty is Penalty.paper and factor_of(name) == "B":
             old = self.earlier[name]  # [outputs, earlier ranks]
             extra = 2 * self.lambda_1 * old @ (old.T @ whole)
         norm = whole.norm()
@@ -103,11 +101,11 @@ class OLoRA(Strategy):
         for name in self._adapted(list(view.shapes)):
             new = view.gather(name)
             parts = [self.earlier[name], new] if name in self.earlier else [new]
-            self.earlier[name] = torch.cat(parts, dim=0 if A in name else 1)
+            self.earlier[name] = torch.cat(parts, dim=0 if factor_of(name) == "A" else 1)
 
     def _adapted(self, names: Sequence[str]) -> list[str]:
-        kept = A if self.penalty is Penalty.upstream else B
-        return [name for name in names if kept in name]
+        kept = "A" if self.penalty is Penalty.upstream else "B"
+        return [name for name in names if factor_of(name) == kept]
 
     def state_dict(self) -> "tuple[dict[str, Any], dict[str, Any]]":
         return dict(self.earlier), {"names": sorted(self.earlier)}

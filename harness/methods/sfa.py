@@ -21,6 +21,7 @@ from harness.config import AdapterConfig, BetweenTasks
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.anchored import Anchored
+from harness.models.adapters.lora import factor_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,6 +82,6 @@ class SFA(Anchored):
             view.reset_moments()
 
     def _merged(self, shard: "Shard") -> "Tensor | None":
-        if self.of_product and ".lora_A." in shard.name:
+        if self.of_product and factor_of(shard.name) == "A":
             return None
         return shard.weight.lerp_(self.anchors[shard.name], self.beta)

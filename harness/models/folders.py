@@ -9,11 +9,14 @@ from harness.config import ModelConfig
 from harness.errors import ConfigError
 
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
-
-
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+
+
+def is_adapter(folder: Path | str) -> bool:
+    """True for the folder of an adapter, in PEFT's format."""
+    return (Path(folder) / ADAPTER_CONFIG).is_file()
 
 
 def folder_description(path: str, place: str) -> dict[str, Any] | None:

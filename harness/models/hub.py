@@ -137,7 +137,7 @@ def fetch(model: ModelConfig, files: Files, place: str = PLACE) -> None:
 
 
 def _quiet_off_terminals() -> None:
-    """The hub library's bars are for terminals; elsewhere a line a model has to do."""
+    """The hub library's bars are for terminals; elsewhere one line per model has to do."""
     if not sys.stderr.isatty():
         disable_progress_bars()
 

@@ -1,12 +1,12 @@
-"""Loading a model folder and its tokenizer; the one place that calls transformers' Auto classes."""
+"""Loading a model and its tokenizer; the one place that calls transformers' Auto classes."""
 
 from pathlib import Path
 from typing import Any
 
 from harness.config import ModelConfig
 from harness.data.encoding import PromptFormat, first_eos
-from harness.errors import StageFailed
-from harness.models.folders import ADAPTER_CONFIG, TOKENIZER_FILES
+from harness.errors import ConfigError, StageFailed
+from harness.models.folders import TOKENIZER_FILES, is_adapter
 
 
 def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
@@ -43,15 +43,15 @@ def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
 def load_prompts(model: ModelConfig, source: Path | str) -> PromptFormat:
     """The tokenizer of a folder or hub id as the format that training and evaluation share; a
     stage that is an adapter has the initial model's configuration."""
-    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+    from transformers import AutoConfig, GenerationConfig
 
     if Path(source).is_dir() and not any(
         (Path(source) / name).is_file() for name in TOKENIZER_FILES
     ):
         source = model.path  # a stage from elsewhere may bring nothing but weights
     options = {"trust_remote_code": model.trust_remote_code, **_revision(model, source)}
-    tokenizer = AutoTokenizer.from_pretrained(source, **options)
-    if (Path(source) / ADAPTER_CONFIG).is_file():
+    tokenizer = load_tokenizer(source, **options)
+    if is_adapter(source):
         source = model.path
         options |= _revision(model, source)
     try:
@@ -62,6 +62,28 @@ def load_prompts(model: ModelConfig, source: Path | str) -> PromptFormat:
     if model.chat_template and tokenizer.chat_template is None:
         raise StageFailed(f"model.chat_template=true: the tokenizer of {source} has no template")
     return PromptFormat(tokenizer, eos, model.chat_template)
+
+
+def load_tokenizer(source: Path | str, **options: Any) -> Any:
+    """The tokenizer of a folder or hub id, as transformers makes it; `options` are its own."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(source, **options)
+
+
+def load_judge(path: str, revision: str | None, place: str) -> tuple[Any, Any]:
+    """A model as it is stored, in its own precision, and its tokenizer. `place` is the key that
+    names it. Raises ConfigError for files that do not load."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        tokenizer = load_tokenizer(path, revision=revision)
+        return AutoModelForCausalLM.from_pretrained(
+            path, dtype="auto", revision=revision
+        ), tokenizer
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{place}: {path} cannot be loaded: {reason}") from error
 
 
 def save_tokenizer(prompts: PromptFormat, folder: Path) -> None:

@@ -61,6 +61,6 @@ def suite_stages(config: HarnessConfig, total: int) -> list[int]:
         return [0]
     stages = [0, total] if schedule is Schedule.joint else list(range(total + 1))
     if config.eval.suite_stages is SuiteStages.ends:
-        # The last of separate models ends nothing: only stage 0 is left.
+        # The last of separate models is no end of a sequence: only stage 0 is left.
         stages = [0] if schedule is Schedule.single else [0, total]
     return [stage for stage in stages if stage > 0 or config.eval.stage0]

@@ -1,40 +1,58 @@
-"""Helper process: count tokens, which needs transformers. JSON on stdin, JSON on stdout."""
+"""Helper process: count tokens, which needs transformers."""
 
-import json
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from harness.config import from_plain
+from harness.config import HarnessConfig, from_plain
+from harness.config.plain import plain, typed
+from harness.store.helper import answer
+from harness.store.records import Demonstrations, Json
+
+if TYPE_CHECKING:
+    from harness.data.encoding import PromptFormat
 
 
-def main() -> None:
-    """Read {"config", "requests": [{"data", "task", "shown"}]}; print a
-    list with, for each request, {"rows", "tokens", "longest_prompt"}: tokens of an epoch under the
-    task's limits, and the uncut length of the longest prompt with its demonstrations."""
+@dataclass(frozen=True)
+class Request:
+    """Rows to count, the task whose limits cut them, and what stands before their prompts."""
+
+    data: str
+    task: str
+    shown: Demonstrations | None = None
+
+
+@dataclass(frozen=True)
+class Count:
+    """Rows, tokens of one epoch under the task's limits, and the uncut length of the longest prompt
+    with its demonstrations; 0 where it was not asked for."""
+
+    rows: int
+    tokens: int
+    longest_prompt: int = 0
+
+
+def count_tokens(asked: Json) -> list[Json]:
+    """{"config", "requests": Requests} -> the Count of each request."""
     from harness.models.loading import load_prompts
 
-    asked = json.load(sys.stdin)
     config = from_plain(asked["config"])
     prompts = load_prompts(config.model, config.model.path)
-    json.dump([_count(request, config, prompts) for request in asked["requests"]], sys.stdout)
+    requests = [typed(Request, request) for request in asked["requests"]]
+    return [plain(_count(request, config, prompts)) for request in requests]
 
 
-def _count(request: dict[str, Any], config: Any, prompts: Any) -> dict[str, int]:
-    from harness.data.demonstrations import Shown
+def _count(request: Request, config: HarnessConfig, prompts: "PromptFormat") -> Count:
+    from harness.data.demonstrations import put_before
     from harness.data.rows import read_rows
     from harness.data.task_data import load_task_data
 
-    path = Path(request["data"])
-    data = load_task_data(request["task"], path, config.task[request["task"]], prompts)
-    shown = Shown(**request["shown"] or {})
-    texts = [shown.before(row["prompt"], prompts) for row in read_rows(path)]
-    return {
-        "rows": len(data.examples),
-        "tokens": data.tokens,
-        "longest_prompt": max(len(prompts.prompt_ids(text)) for text in texts),
-    }
+    path, shown = Path(request.data), request.shown or Demonstrations()
+    data = load_task_data(request.task, path, config.task[request.task], prompts)
+    texts = [put_before(row["prompt"], shown, prompts) for row in read_rows(path)]
+    longest = max(len(prompts.prompt_ids(text)) for text in texts)
+    return Count(len(data.examples), data.tokens, longest)
 
 
 if __name__ == "__main__":
-    main()
+    answer(count_tokens)

@@ -1,47 +1,45 @@
-"""Configuration -> the nodes that produce it and the cells that it reports; pure, no torch.
+"""Configuration -> the work that produces it and the cells that it reports; pure, no torch.
 
 A node is one piece of work (train one stage, score one benchmark on one model) named by a content
 key, so that runs share what they have in common. A cell says which node answers for one place in
 the score matrix.
 """
 
-from dataclasses import replace
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from harness.config import BenchmarkConfig, HarnessConfig, JudgeBackend, PromptStyle, TaskConfig
-from harness.config.plain import identity, plain
+from harness.config import BenchmarkConfig, HarnessConfig, JudgeBackend
 from harness.config.sequence import column_names, task_order
-from harness.data.demonstrations import Shown, demonstration_split, draw_demonstrations
-from harness.data.rows import read_rows, split_path
-from harness.evaluation.amounts import UNKNOWN, Amount, measure, of_rows
-from harness.evaluation.judge.judging import scoring_identity
-from harness.evaluation.material import rows_file, source_folder
+from harness.evaluation.judge.judging import RULES
+from harness.evaluation.judge.prompts import VERSION
 from harness.plan.cells import reported_schedule, suite_stages, target_cells
+from harness.plan.scoring import Scoring
 from harness.plan.training import TrainingNodes
 from harness.store.keys import FileHashes, digest, node_key
-from harness.store.work import Cell, Node, Plan, Spec
+from harness.store.records import Benchmark, Json, ModelRef
+from harness.store.scores import Settings
+from harness.store.work import Cell, EvalWork, JudgeWork, Plan, Work
 
 
-def make_plan(config: HarnessConfig, hashes: FileHashes, overrides: str = "") -> Plan:
-    """Plan a validated configuration. `hashes` remembers file hashes between calls."""
-    return _Planner(config, hashes).plan(overrides)
+def make_plan(config: HarnessConfig, hashes: FileHashes, settings: Settings | None = None) -> Plan:
+    """Plan a validated configuration. `hashes` remembers file hashes between calls; `settings`
+    are what tells the run apart in tables."""
+    return _Planner(config, hashes).plan(settings)
 
 
 class _Planner:
     def __init__(self, config: HarnessConfig, hashes: FileHashes) -> None:
         self.config = config
-        self.hashes = hashes
         self.order = task_order(config)
         self.columns = column_names(self.order)
-        self.training = TrainingNodes(config, hashes, self.order)
-        self.nodes: dict[str, Node] = {}
-        self.judgements: dict[str, Node] = {}
-        self.baselines: dict[tuple[str, str], str] = {}
+        self.scoring = Scoring(config, hashes)
+        self.training = TrainingNodes(config, hashes, self.order, self.scoring)
+        self.nodes: dict[str, Work] = {}
+        self.judgements: dict[str, Work] = {}
+        self.baselines: dict[tuple[str, str], EvalWork] = {}
         self.cells: list[Cell] = []
 
-    def plan(self, overrides: str) -> Plan:
+    def plan(self, settings: Settings | None = None) -> Plan:
         total = len(self.order)
         targets = target_cells(self.config, total)
         with_suites = set(suite_stages(self.config, total))
@@ -54,181 +52,74 @@ class _Planner:
             if stage in with_suites:
                 self._suites(stage, model)
         self.nodes |= self.judgements
-        return Plan(self._run(overrides), list(self.nodes.values()), self.cells)
+        return Plan(self._run(settings), list(self.nodes.values()), self.cells)
 
-    def _target(self, stage: int, model: Spec, column: int) -> None:
-        name = self.order[column]
-        task = self._as_scored(name)
-        split = self.config.eval.split.value
-        path = split_path(self.config.data.root, task.folder, split)
-        shown = self._demonstrations(name)
-        key = self._score(stage, model, name, task, path, self.config.eval.limit, shown)
-        self._cell(stage, "target", self.columns[column], key, task, split)
+    def _target(self, stage: int, model: ModelRef, column: int) -> None:
+        work = self.scoring.work(stage, model, self.scoring.task(self.order[column]))
+        self._add(work)
+        shots, split = self.config.method.prompting.demonstrations, self.config.eval.split.value
+        place = self._place(stage, "target", self.columns[column], work.benchmark)
+        self.cells.append(Cell(**place | {"shots": shots}, key=work.key, split=split))
 
-    def _as_scored(self, name: str) -> TaskConfig:
-        task, cap = self.config.task[name], self.config.eval.max_answer_tokens
-        if self.config.method.prompting.postprocess:
-            cap = task.first_tokens or cap
-        return task if cap is None else replace(task, max_answer_tokens=cap)
-
-    def _demonstrations(self, name: str) -> Shown | None:
-        """What stands before every prompt of a task: a fixed seeded draw of its solved rows."""
-        prompting, task = self.config.method.prompting, self.config.task[name]
-        if prompting.demonstrations == 0:
-            return None
-        split = demonstration_split(task, prompting).value
-        rows = read_rows(split_path(self.config.data.root, task.folder, split))
-        drawn = draw_demonstrations(rows, name, task, prompting)
-        instruction = task.instruction if prompting.style is PromptStyle.trace else None
-        return Shown(drawn, instruction, prompting.max_prompt_tokens) if drawn else None
-
-    def _suites(self, stage: int, model: Spec) -> None:
-        judge = self.config.judge
+    def _suites(self, stage: int, model: ModelRef) -> None:
+        judges = self.config.judge.backend is not JudgeBackend.none
         for suite, group in self.config.suite.items():
             for name, benchmark in group.benchmarks.items():
-                path, root = None, self.config.data.suite_root
-                if benchmark.source is not None:
-                    path = source_folder(root, str(benchmark.folder))
-                elif benchmark.folder is not None:
-                    path = rows_file(root, benchmark.folder)
-                limit = benchmark.limit or self.config.eval.limit
-                key = self._score(stage, model, name, benchmark, path, limit)
-                self._cell(stage, suite, name, key, benchmark, "test")
-                if benchmark.judged and judge.backend is not JudgeBackend.none:
-                    if stage == 0:
-                        self.baselines[suite, name] = key
-                        # Stage 0 against answers of its own: how often chance wins.
-                        again = judge.resample_temperature
-                        key = self._score(stage, model, name, benchmark, path, limit, None, again)
-                    self._judged(stage, suite, name, benchmark, key)
-
-    def _score(
-        self,
-        stage: int,
-        model: Spec,
-        name: str,
-        what: TaskConfig | BenchmarkConfig,
-        path: Path | None,
-        limit: int | None,
-        shown: Shown | None = None,
-        temperature: float | None = None,
-    ) -> str:
-        config = self.config
-        sampled = self._temperature(what) if temperature is None else temperature
-        extra: Spec = {"seed": config.seed, "temperature": sampled} if sampled > 0 else {}
-        cut = what.demonstration_end if isinstance(what, TaskConfig) else None
-        if not config.method.prompting.postprocess:
-            cut = None
-        if shown:
-            extra["shown"] = plain(shown)
-        if cut:
-            extra["cut"] = cut
-        if path is None:
-            extra["lm_eval"] = version("lm_eval")
-        rules = identity(config.eval, "eval") | {"limit": limit}
-        rules.pop("temperature", None)  # the benchmark's own stands beside
-        key = node_key(
-            {
-                "kind": "eval",
-                "inputs": [model["key"]],
-                "data": self._content(path),
-                "benchmark": {"name": name, **identity(what, "eval")},
-                "eval": rules,
-                "engine": identity(config.engine, "eval"),
-                "model": identity(config.model, "eval"),
-                **extra,
-            }
-        )
-        amount = _amount(name, what, path, shown)
-        items = amount.within(limit)
-        spec = {
-            "benchmark": name,
-            "data": None if path is None else str(path),
-            "items": items,
-            "read_tokens": amount.tokens_within(limit),
-            "by_likelihood": amount.by_likelihood,
-            "limit": limit,
-            "temperature": sampled,
-            "what": plain(what),
-            "shown": extra.get("shown"),
-            "cut": cut,
-        }
-        work = float(items * (1 if amount.by_likelihood else what.max_answer_tokens))
-        self._add(Node("eval", key, stage, f"score {name}", model, spec, work))
-        return key
-
-    def _temperature(self, what: TaskConfig | BenchmarkConfig) -> float:
-        """Benchmarks with right answers are generated greedily whatever the tasks are."""
-        of_suite = isinstance(what, BenchmarkConfig) and not what.judged
-        return self.config.eval.suite_temperature if of_suite else self.config.eval.temperature
+                work = self.scoring.work(stage, model, self.scoring.benchmark(name, benchmark))
+                self._add(work)
+                place = self._place(stage, suite, name, work.benchmark)
+                self.cells.append(Cell(**place, key=work.key, split="test"))
+                if benchmark.judged and judges:
+                    self._judged(work, suite, benchmark, place)
 
     def _judged(
-        self, stage: int, suite: str, name: str, benchmark: BenchmarkConfig, candidate: str
+        self, work: EvalWork, suite: str, benchmark: BenchmarkConfig, place: dict[str, Any]
     ) -> None:
-        """The node that compares a benchmark's answers with stage 0's. Judge nodes come last in a
+        """The work that compares a benchmark's answers with stage 0's. Judging comes last in a
         plan: what fails at an endpoint holds up nothing else."""
-        baseline = self.baselines[suite, name]
-        key = node_key(
-            {
-                "kind": "judge",
-                "inputs": [candidate, baseline],
-                "rubric": benchmark.judged,
-                "judge": scoring_identity(self.config.judge),
-            }
+        judge, name = self.config.judge, work.benchmark.name
+        if work.stage == 0:
+            self.baselines[suite, name] = work
+            # Stage 0 against answers of its own: how often chance wins.
+            again = self.scoring.benchmark(name, benchmark, judge.resample_temperature)
+            work = self.scoring.work(0, work.model, again)
+            self._add(work)
+        node = JudgeWork(
+            stage=work.stage,
+            label=f"judge {name}",
+            effort=float(work.items * judge.max_tokens),
+            candidate=work.made(),
+            baseline=self.baselines[suite, name].made(),
+            rubric=str(benchmark.judged),
+            judge=judge,
+            prompts=VERSION,
+            rules=RULES,
+            model=work.model,
+            benchmark=name,
+            items=2 * work.items,
         )
-        items = self.nodes[candidate].spec["items"]
-        spec = {
-            "benchmark": name,
-            "rubric": benchmark.judged,
-            "candidate": candidate,
-            "baseline": baseline,
-            "needs": [["eval", baseline]],
-            "items": 2 * items,
-        }
-        model = {"kind": "eval", "key": candidate}
-        work = float(items * self.config.judge.max_tokens)
-        node = Node("judge", key, stage, f"judge {name}", model, spec, work)
-        self.judgements.setdefault(key, node)
-        self._cell(stage, suite, name, key, benchmark, "test", kind="judge")
+        self.judgements.setdefault(node.key, node)
+        judged = place | {"headline": "net_win", "kind": "judge"}
+        self.cells.append(Cell(**judged, key=node.key, split="test"))
 
-    def _content(self, path: Path | None) -> Any:
-        """Hash of a data file, or of every file of a folder."""
-        if path is None:
-            return None
-        return self.hashes.folder(path) if path.is_dir() else self.hashes.file(path)
-
-    def _add(self, node: Node) -> None:
+    def _add(self, node: Work) -> None:
         self.nodes.setdefault(node.key, node)
 
-    def _cell(
-        self,
-        stage: int,
-        suite: str,
-        name: str,
-        key: str,
-        what: TaskConfig | BenchmarkConfig,
-        split: str,
-        kind: str = "eval",
-    ) -> None:
-        trained = self.columns[stage - 1] if stage > 0 else None
-        self.cells.append(
-            Cell(
-                stage=stage,
-                trained_task=trained,
-                suite=suite,
-                benchmark=name,
-                key=key,
-                headline=what.headline if kind == "eval" else "net_win",
-                filter=getattr(what, "filter", "none"),
-                unit=getattr(what, "unit", "score"),
-                shots=getattr(what, "shots", self.config.method.prompting.demonstrations),
-                split=split,
-                kind=kind,
-                side=getattr(what, "side", None),
-            )
-        )
+    def _place(self, stage: int, suite: str, name: str, benchmark: Benchmark) -> dict[str, Any]:
+        """What the cells of a place in the score matrix have in common."""
+        return {
+            "stage": stage,
+            "trained_task": self.columns[stage - 1] if stage > 0 else None,
+            "suite": suite,
+            "benchmark": name,
+            "headline": benchmark.headline,
+            "filter": benchmark.filter,
+            "unit": benchmark.unit,
+            "shots": benchmark.shots,
+            "side": benchmark.side,
+        }
 
-    def _run(self, overrides: str) -> Spec:
+    def _run(self, settings: Settings | None) -> Json:
         config = self.config
         about = {
             "experiment": config.experiment,
@@ -243,32 +134,30 @@ class _Planner:
             "backend": config.eval.backend,
         }
         content = {**about, "keys": sorted(self.nodes), "cells": len(self.cells)}
-        unseeded = self._without_seed()
+        unseeded = {"keys": unseeded_keys(list(self.nodes.values())), "method": config.method.name}
         return {
             **about,
             "seed": config.seed,
             "run": digest({**content, "seed": config.seed}),
             "group": digest(unseeded),
-            "variant": overrides,
-            "model_key": self.training.initial_model()["key"],
+            "settings": settings or {},
+            "model_key": self.training.initial_model().key,
         }
 
-    def _without_seed(self) -> Spec:
-        """What runs over several seeds have in common: the keys of a plan with seed 0."""
-        if self.config.seed == 0:
-            return {"keys": list(self.nodes), "method": self.config.method.name}
-        seed, self.config.seed = self.config.seed, 0
-        twin = _Planner(self.config, self.hashes).plan("")
-        self.config.seed = seed
-        return {"keys": [node.key for node in twin.nodes], "method": self.config.method.name}
 
+def unseeded_keys(nodes: Sequence[Work]) -> list[str]:
+    """What runs over several seeds have in common: the keys of work, in the order of a plan, as
+    they were if neither it nor what it is made from had a seed."""
+    twins: dict[str, str] = {}
 
-def _amount(
-    name: str, what: TaskConfig | BenchmarkConfig, path: Path | None, shown: Shown | None
-) -> Amount:
-    """How much work a benchmark is; of lm-eval's own tasks it is not known before they load."""
-    if path is None:
-        return UNKNOWN
-    if isinstance(what, BenchmarkConfig) and what.source is not None:
-        return measure(what, path, name)
-    return of_rows(path, what, shown)
+    def unseeded(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: unseeded(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [unseeded(item) for item in value]
+        return twins.get(value, value) if isinstance(value, str) else value
+
+    for node in nodes:
+        content = {name: item for name, item in node.content().items() if name != "seed"}
+        twins[node.key] = node_key(unseeded(content))
+    return list(twins.values())

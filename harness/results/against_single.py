@@ -1,7 +1,5 @@
 """Measures that compare a run with models tuned on one task each (schedule single)."""
 
-from __future__ import annotations
-
 import operator
 import statistics
 from collections.abc import Mapping, Sequence

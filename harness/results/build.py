@@ -1,117 +1,170 @@
-"""The tidy table from plans and nodes: rebuilt whole, never appended to; no torch here."""
+"""The tidy table from records of runs and from nodes: rebuilt whole, never appended to."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from harness import __version__
-from harness.config.plain import plain
+from harness.errors import DataError
 from harness.models.folders import ADAPTER_WEIGHTS
 from harness.models.weights.headers import stored_weights
-from harness.results.schema import SCHEMA_VERSION, write_scores
-from harness.store.files import write_json
-from harness.store.scores import DONE
-from harness.store.store import MANIFEST, Store
-from harness.store.work import Plan
-
-Row = dict[str, Any]
-SCORES = "scores.json"
-
-
-def record_run(store: Store, plan: Plan) -> None:
-    """Remember a run's columns and cells, so that the table can be rebuilt without its config."""
-    folder = store.root / "runs"
-    folder.mkdir(parents=True, exist_ok=True)
-    training = [
-        {"stage": node.stage, "key": node.key} for node in plan.nodes if node.kind == "train"
-    ]
-    cells = [plain(cell) for cell in plan.cells]
-    content = {"run": plan.run, "cells": cells, "training": training}
-    write_json(folder / f"{plan.run['run']}.json", content)
+from harness.results.records import Trained, read_record, record_paths
+from harness.results.schema import ROW_KEY, SCHEMA_VERSION, Scores, TableRow, problems
+from harness.store.files import write_atomically
+from harness.store.layout import DETAILS, MANIFEST, SCORES, TRAINING
+from harness.store.scores import (
+    COST,
+    COSTS,
+    DONE,
+    JUDGE_COSTS,
+    Cost,
+    RunColumns,
+    ScoreRow,
+)
+from harness.store.store import Store
+from harness.store.work import Cell
 
 
-def rebuild_table(store: Store, path: Path) -> Path:
-    """Write the table of every recorded run; cells whose node is not done have no row."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows: list[Row] = []
-    for record in sorted((store.root / "runs").glob("*.json")):
-        content = json.loads(record.read_text())
-        for cell in content["cells"]:
-            rows += _rows(store, content["run"], cell)
-            rows += _judge_rows(store, content["run"], cell)
-        for stage in content.get("training", []):
-            rows += _cost_rows(store, content["run"], **stage)
-    write_scores(rows, path)
-    return path
+class Rebuilt(NamedTuple):
+    """The table's path, and a line per node whose scores it lacks since they cannot be right."""
+
+    path: Path
+    left_out: list[str]
 
 
-def _rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[Row]:
-    kind = cell.get("kind", "eval")
-    folder = store.path(kind, cell["key"])
-    if not (folder / MANIFEST).is_file():
+def rebuild_table(store: Store, path: Path) -> Rebuilt:
+    """Write the table of every recorded run; cells whose node is not done have no row.
+
+    What is wrong in one run is left out and named, and stops no other run's rows.
+    """
+    rows: list[TableRow] = []
+    left_out: dict[str, str] = {}
+    for place in record_paths(store):
+        try:
+            record = read_record(place)
+        except DataError as error:
+            left_out[place.name] = f"left out of the table: {error}"
+            continue
+        for cell in record.cells:
+            try:
+                rows += list(_of_cell(store, record.run, cell))
+            except (DataError, *_DAMAGED) as error:
+                left_out[cell.key] = _line(record.run, cell, _in_words(error))
+        for trained in record.training:
+            try:
+                rows += list(_of_stage(store, record.run, trained))
+            except _DAMAGED as error:
+                left_out[trained["key"]] = f"costs of train/{trained['key']}: {_in_words(error)}"
+    try:
+        scores = Scores.of(rows)
+    except DataError:
+        scores = Scores.of(_fitting(rows, left_out))
+    return Rebuilt(write_atomically(path, scores.text()), list(left_out.values()))
+
+
+def wrong_nodes(store: Store, run: RunColumns, cells: Sequence[Cell]) -> list[str]:
+    """A line per node of these cells whose scores cannot be right, so that it counts as not done:
+    which benchmark, which value, and what does it again."""
+    found = {cell.key: (cell, _wrong(store, cell)) for cell in cells}
+    return [_line(run, cell, wrong) for cell, wrong in found.values() if wrong]
+
+
+_DAMAGED = (OSError, ValueError, KeyError, TypeError)  # what reading files raises that are none
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, DataError) else f"it cannot be read ({error!r})"
+
+
+def _wrong(store: Store, cell: Cell) -> str | None:
+    return store.wrong(cell.kind, cell.key, None if cell.kind == "judge" else cell.unit)
+
+
+def _line(run: RunColumns, cell: Cell, problem: str) -> str:
+    return (
+        f"{cell.benchmark} at stage {cell.stage} of run {run['run']} ({run['method']} on "
+        f"{run['sequence']}, seed {run['seed']}): {problem} ({cell.kind}/{cell.key}); it counts as "
+        "not done, and the same command as before does it again"
+    )
+
+
+def _of_cell(store: Store, run: RunColumns, cell: Cell) -> Iterator[TableRow]:
+    """The rows of a cell, none where its node is not there. Raises DataError where its scores
+    cannot be right."""
+    if not (store.path(cell.kind, cell.key) / MANIFEST).is_file():
         return
-    model_key = store.manifest(kind, cell["key"])["model"]["key"]
-    yield from score_rows(run, cell, store.read(kind, cell["key"], SCORES), model_key)
+    wrong = _wrong(store, cell)
+    if wrong:
+        raise DataError(wrong)
+    scores: list[ScoreRow] = store.read(cell.kind, cell.key, SCORES)
+    yield from score_rows(run, cell, scores, _model_key(store, cell))
+    yield from _judge_costs(store, run, cell)
+
+
+def _model_key(store: Store, cell: Cell) -> str:
+    """The content key of the model that answered."""
+    return store.manifest(cell.kind, cell.key)["model"]["key"]
+
+
+def _fitting(rows: Iterable[TableRow], left_out: dict[str, str]) -> Iterator[TableRow]:
+    """The rows that are rows of a table; what is wrong with the others is added to `left_out`."""
+    seen: set[tuple[object, ...]] = set()
+    for row in rows:
+        place = tuple(row.get(name) for name in ROW_KEY)
+        problem = "a second row for one score" if place in seen else next(problems(row), None)
+        if problem is None:
+            seen.add(place)
+            yield row
+        else:
+            where = f"{row['benchmark']} at stage {row['stage']} of run {row['run']}"
+            left_out[str(row["eval_key"])] = f"{where}: left out of the table, {problem}"
 
 
 def score_rows(
-    run: dict[str, Any], cell: dict[str, Any], scores: list[dict[str, Any]], model_key: str
-) -> Iterator[Row]:
+    run: RunColumns, cell: Cell, scores: Iterable[ScoreRow], model_key: str
+) -> Iterator[TableRow]:
     """The table's rows of one cell of a run, from the scores of its node."""
     for score in scores:
-        headline = (
-            score["subtask"] is None
-            and score["metric"] == cell["headline"]
-            and score["filter"] == cell["filter"]
-        )
+        wanted = None, cell.headline, cell.filter
         yield {
             **_of_run(run),
-            "stage": cell["stage"],
-            "trained_task": cell["trained_task"],
-            "suite": cell["suite"],
-            "benchmark": cell["benchmark"],
+            "stage": cell.stage,
+            "trained_task": cell.trained_task,
+            "suite": cell.suite,
+            "benchmark": cell.benchmark,
+            "floor": None,
             **score,
-            "headline": headline,
-            "split": cell["split"],
-            "shots": cell["shots"],
-            "unit": score.get("unit", cell["unit"]),
+            "headline": (score["subtask"], score["metric"], score["filter"]) == wanted,
+            "split": cell.split,
+            "shots": cell.shots,
+            "unit": score.get("unit", cell.unit),
             "status": DONE,
             "schema": SCHEMA_VERSION,
-            "side": cell.get("side"),
+            "side": cell.side,
             "model_key": model_key,
-            "eval_key": cell["key"],
+            "eval_key": cell.key,
             "harness_version": __version__,
         }
 
 
-def _of_run(run: dict[str, Any]) -> dict[str, Any]:
-    columns = {name: run.get(name) for name in _RUN_COLUMNS}
+def _of_run(run: RunColumns) -> dict[str, object]:
+    columns = {name: run.get(name) for name in RunColumns.__annotations__}
     return {**columns, "data": run.get("data") or None, "tasks": "|".join(run["tasks"])}
 
 
-COST_UNITS = {
-    "optimizer_steps": "steps",
-    "trained_tokens": "tokens",
-    "stored_examples": "examples",
-    "extra_parameters": "parameters",
-    "device_hours": "hours",
-    "peak_memory": "bytes",
-}
-
-
-def _cost_rows(store: Store, run: dict[str, Any], stage: int, key: str) -> Iterator[Row]:
+def _of_stage(store: Store, run: RunColumns, trained: Trained) -> Iterator[TableRow]:
     """What a training stage cost. Extra parameters: values stored beside the model, those of an
     adapter and what the strategies hand on."""
+    key = trained["key"]
     folder = store.path("train", key)
     if not (folder / MANIFEST).is_file():
         return
-    cost = store.read("train", key, "training.json").get("cost", {})
+    cost = store.read("train", key, TRAINING).get("cost", {})
     beside = [*folder.glob("strategy_*.safetensors"), *folder.glob(ADAPTER_WEIGHTS)]
     cost = {**cost, "extra_parameters": sum(stored_weights(path) for path in beside)}
     about = {
-        "stage": stage,
-        "trained_task": run["tasks"][stage - 1] if run["schedule"] != "joint" else None,
+        "stage": trained["stage"],
+        "trained_task": run["tasks"][trained["stage"] - 1] if run["schedule"] != "joint" else None,
         "benchmark": "training",
         "subtask": None,
         "split": "train",
@@ -119,36 +172,38 @@ def _cost_rows(store: Store, run: dict[str, Any], stage: int, key: str) -> Itera
         "model_key": key,
         "eval_key": None,
     }
-    for metric, unit in COST_UNITS.items():
-        if metric in cost:
-            yield _cost(run, about, metric, cost[metric], unit)
+    for kind in COSTS:
+        if kind.name in cost:
+            yield _cost(run, about, kind.name, cost[kind.name], kind)
 
 
-JUDGE_UNITS = {"prompt_tokens": "tokens", "completion_tokens": "tokens", "price": "currency"}
-
-
-def _judge_rows(store: Store, run: dict[str, Any], cell: dict[str, Any]) -> Iterator[Row]:
+def _judge_costs(store: Store, run: RunColumns, cell: Cell) -> Iterator[TableRow]:
     """What judging a benchmark cost, as its subtask; no price where none is configured."""
-    if cell.get("kind") != "judge" or not (store.path("judge", cell["key"]) / MANIFEST).is_file():
+    if cell.kind != "judge":
         return
-    details = store.read("judge", cell["key"], "details.json")
+    details = store.read("judge", cell.key, DETAILS)
     about = {
-        **{name: cell[name] for name in ("stage", "trained_task", "split", "shots")},
+        "stage": cell.stage,
+        "trained_task": cell.trained_task,
+        "split": cell.split,
+        "shots": cell.shots,
         "benchmark": "judge",
-        "subtask": f"{cell['suite']}/{cell['benchmark']}",
-        "model_key": store.manifest("judge", cell["key"])["model"]["key"],
-        "eval_key": cell["key"],
+        "subtask": f"{cell.suite}/{cell.benchmark}",
+        "model_key": _model_key(store, cell),
+        "eval_key": cell.key,
     }
-    for name, unit in JUDGE_UNITS.items():
-        if details[name] is not None:
-            yield _cost(run, about, f"judge_{name}", details[name], unit)
+    for kind in JUDGE_COSTS:
+        if details[kind.name] is not None:
+            yield _cost(run, about, f"judge_{kind.name}", details[kind.name], kind)
 
 
-def _cost(run: dict[str, Any], about: Row, metric: str, value: float, unit: str) -> Row:
+def _cost(
+    run: RunColumns, about: dict[str, object], metric: str, value: float, kind: Cost
+) -> TableRow:
     return {
         **_of_run(run),
         **about,
-        "suite": "cost",
+        "suite": COST,
         "metric": metric,
         "filter": "none",
         "value": value,
@@ -156,26 +211,9 @@ def _cost(run: dict[str, Any], about: Row, metric: str, value: float, unit: str)
         "n": None,
         "higher_is_better": False,
         "headline": False,
-        "unit": unit,
+        "unit": kind.unit,
         "status": DONE,
         "schema": SCHEMA_VERSION,
         "side": None,
         "harness_version": __version__,
     }
-
-
-_RUN_COLUMNS = (
-    "run",
-    "group",
-    "variant",
-    "experiment",
-    "model",
-    "sequence",
-    "data",
-    "method",
-    "seed",
-    "schedule",
-    "past",
-    "protocol",
-    "backend",
-)

@@ -1,26 +1,24 @@
 """From rows of the tidy table to runs: a score matrix and the suites' scores by stage."""
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from harness.errors import DataError
 from harness.results.measures.continual import Estimate
 from harness.results.measures.matrix import ScoreMatrix
-from harness.results.schema import frame_rows
-from harness.store.scores import DONE, JUDGE_POINTS, is_score
+from harness.results.schema import Scores, TableRow, is_done, is_target, is_whole_score
+from harness.store.scores import (
+    COST,
+    COSTS,
+    JUDGE_POINTS,
+    TARGET,
+    Settings,
+    combined_error,
+)
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-
-SUITES = ("general", "instruction", "safety")
-
-Row = dict[str, Any]
+SUITES = ("general", "instruction", "safety")  # those that every table has, and has first
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Benchmark:
 
     def at(self, stage: int) -> Estimate:
         """Return the score after `stage` tasks, an empty estimate if there is none."""
-        return self.stages.get(stage, Estimate(None, None))
+        return self.stages.get(stage, Estimate())
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Run:
     split: str | None
     seed: int | None
     group: str | None
-    variant: str | None
+    settings: Settings
     matrix: ScoreMatrix
     benchmarks: tuple[Benchmark, ...]
     judged: tuple[Benchmark, ...]
@@ -73,14 +71,13 @@ class Run:
         Its error treats the two scores as independent, an upper bound for a positive correlation.
         """
         if self.last_stage is None:
-            return Estimate(None, None)
+            return Estimate()
         first, last = benchmark.at(0), benchmark.at(self.last_stage)
         if first.value is None or last.value is None:
-            return Estimate(None, None)
+            return Estimate()
         if self.last_stage == 0:
             return Estimate(0.0, None)
-        known = first.item_error is not None and last.item_error is not None
-        error = math.hypot(first.item_error, last.item_error) if known else None
+        error = combined_error([first.item_error, last.item_error])
         return Estimate(benchmark.sign * (last.value - first.value), error)
 
     def corrected_delta(self, benchmark: Benchmark) -> Estimate:
@@ -90,7 +87,7 @@ class Run:
         """
         delta, floor = self.delta(benchmark), benchmark.floor
         if delta.value is None or floor is None or floor >= 1.0 or benchmark.side is not None:
-            return Estimate(None, None)
+            return Estimate()
         share = 1.0 / (1.0 - floor)
         error = delta.item_error
         return Estimate(share * delta.value, None if error is None else share * error)
@@ -121,7 +118,7 @@ class Run:
         its benchmarks, once any of them is scored at stage 0.
         """
         lacking = self.matrix.missing()
-        for suite in SUITES:
+        for suite in dict.fromkeys(item.suite for item in self.benchmarks):
             items = [item for item in self.benchmarks if item.suite == suite]
             if self.last_stage is None or not any(item.at(0).value is not None for item in items):
                 continue
@@ -130,33 +127,27 @@ class Run:
         return lacking
 
 
-@dataclass(frozen=True)
-class Group:
-    """Runs that differ in their seed only, and those of them that are incomplete."""
-
-    model: str
-    sequence: str
-    method: str
-    protocol: str | None
-    runs: tuple[Run, ...]
-    incomplete: tuple[Run, ...]
+def suites_in_order(suites: Iterable[str]) -> list[str]:
+    """Each suite once: the known ones, then the others in the order in which they come."""
+    found = dict.fromkeys(suites)
+    return [suite for suite in dict.fromkeys([*SUITES, *found]) if suite in found]
 
 
-def load_runs(frame: DataFrame) -> list[Run]:
+def load_runs(scores: Scores) -> list[Run]:
     """Return every run of the tidy table that has target scores, in the table's order.
 
     Only headline scores of whole benchmarks in 0..1 count. Raises DataError if a run has two
     headline scores for one cell.
     """
-    by_run: dict[str, list[Row]] = defaultdict(list)
-    judged: dict[str, list[Row]] = defaultdict(list)
-    spent: dict[str, list[Row]] = defaultdict(list)
-    for row in frame_rows(frame):
-        if row["suite"] == "cost":
+    by_run: dict[str, list[TableRow]] = defaultdict(list)
+    judged: dict[str, list[TableRow]] = defaultdict(list)
+    spent: dict[str, list[TableRow]] = defaultdict(list)
+    for row in scores.rows:
+        if row["suite"] == COST:
             spent[row["run"]].append(row)
         elif row["headline"] and row["unit"] == JUDGE_POINTS:
             judged[row["run"]].append(_as_share(row))
-        elif row["headline"] and row["subtask"] is None and is_score(row["unit"]):
+        elif row["headline"] and is_whole_score(row):
             by_run[row["run"]].append(row)
     return [
         run
@@ -165,80 +156,28 @@ def load_runs(frame: DataFrame) -> list[Run]:
     ]
 
 
-def _as_share(row: Row) -> Row:
+def _as_share(row: TableRow) -> TableRow:
     """A row in points as one in shares, as scores are."""
-    return row | {n: None if row[n] is None else row[n] / 100 for n in ("value", "stderr")}
+    value, stderr = (None if x is None else x / 100 for x in (row["value"], row["stderr"]))
+    return {**row, "value": value, "stderr": stderr}
 
 
-def _costs(rows: Iterable[Row]) -> dict[str, float]:
-    """What a whole run cost, by metric: sums over its stages; of what is held at a time, the most.
+_OF_RUN = {cost.name: cost.of_run for cost in COSTS}
 
-    stored_examples, extra_parameters and peak_memory are held; steps, tokens and hours add up.
-    """
-    found: dict[str, float] = {}
+
+def _costs(rows: Iterable[TableRow]) -> dict[str, float]:
+    """What a whole run cost, by metric, from what its stages did."""
+    stages: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        name, value = row["metric"], float(row["value"])
-        held = name in ("stored_examples", "extra_parameters", "peak_memory")
-        found[name] = max(found.get(name, 0.0), value) if held else found.get(name, 0.0) + value
-    return found
-
-
-def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Group runs that differ in their seed only, ordered by model, sequence, method and protocol.
-
-    Where several groups share all of these, their methods are told apart by the variant, and by
-    the run where the variant does not do it.
-    """
-    alike: dict[tuple[str, str, str, str], list[Run]] = defaultdict(list)
-    for run in runs:
-        alike[run.model, run.sequence, run.method, run.protocol or ""].append(run)
-    groups = []
-    for _, members in sorted(alike.items()):
-        parts = _by_seed_only(members)
-        groups += [_group(part, _label(part[0], parts)) for part in parts]
-    return groups
-
-
-def _by_seed_only(runs: Sequence[Run]) -> list[list[Run]]:
-    """Split runs of one method into lists in which every seed occurs once.
-
-    Runs with one group id did the same work, so a second run of a seed adds nothing. Without group
-    ids, a repeated seed means that the runs differ in something else: each then stands alone.
-    """
-    parts: dict[tuple[Any, ...], dict[Any, Run]] = defaultdict(dict)
-    for run in runs:
-        same = run.group, run.matrix.tasks, run.matrix.schedule
-        parts[same].setdefault(run.seed if run.group else run.name, run)
-    found: list[list[Run]] = []
-    for part in parts.values():
-        members = list(part.values())
-        if len({run.seed for run in members}) < len(members):
-            found += [[run] for run in members]
-        else:
-            found.append(members)
-    return found
-
-
-def _label(run: Run, parts: Sequence[Sequence[Run]]) -> str:
-    if len(parts) == 1:
-        return run.method
-    variants = [part[0].variant for part in parts]
-    if variants.count(run.variant) > 1:
-        return f"{run.method} [{run.name}]"
-    return f"{run.method} ({run.variant})" if run.variant else run.method
-
-
-def _group(members: Sequence[Run], method: str) -> Group:
-    first = members[0]
-    incomplete = tuple(run for run in members if run.missing())
-    complete = tuple(run for run in members if not run.missing())
-    return Group(first.model, first.sequence, method, first.protocol, complete, incomplete)
+        if row["value"] is not None:
+            stages[row["metric"]].append(row["value"])
+    return {name: float(_OF_RUN.get(name, sum)(values)) for name, values in stages.items()}
 
 
 def _protocol_runs(
-    name: str, rows: list[Row], judged: list[Row], costs: dict[str, float]
+    name: str, rows: list[TableRow], judged: list[TableRow], costs: dict[str, float]
 ) -> list[Run]:
-    targets = _preferred([row for row in rows if row["suite"] == "target"], "split", "test")
+    targets = _preferred([row for row in rows if is_target(row)], "split", "test")
     protocols = list(dict.fromkeys(row["protocol"] for row in targets))
     return [
         _run(name, [r for r in targets if r["protocol"] == protocol], rows, judged, protocol, costs)
@@ -248,9 +187,9 @@ def _protocol_runs(
 
 def _run(
     name: str,
-    targets: list[Row],
-    rows: list[Row],
-    judged: list[Row],
+    targets: list[TableRow],
+    rows: list[TableRow],
+    judged: list[TableRow],
     protocol: str | None,
     costs: dict[str, float],
 ) -> Run:
@@ -265,7 +204,7 @@ def _run(
     cells = _unique(name, targets)
     matrix = ScoreMatrix.from_cells(
         tasks,
-        {(row["stage"], row["benchmark"]): row["value"] for row in cells if _done(row)},
+        {(row["stage"], row["benchmark"]): row["value"] for row in cells if is_done(row)},
         {(row["stage"], row["benchmark"]): row["stderr"] for row in cells},
         schedule=first["schedule"],
         past=first["past"] or "all",
@@ -280,7 +219,7 @@ def _run(
         split=first["split"],
         seed=first["seed"],
         group=first["group"],
-        variant=first["variant"],
+        settings=first["settings"] or {},
         matrix=matrix,
         benchmarks=tuple(_benchmarks(name, rows, protocol)),
         judged=tuple(_benchmarks(name, judged, protocol)),
@@ -288,12 +227,13 @@ def _run(
     )
 
 
-def _benchmarks(name: str, rows: list[Row], protocol: str | None) -> Iterable[Benchmark]:
-    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+def _benchmarks(name: str, rows: list[TableRow], protocol: str | None) -> Iterable[Benchmark]:
+    found: dict[tuple[str, str], list[TableRow]] = defaultdict(list)
     for row in rows:
-        if row["suite"] in SUITES:
+        if row["suite"] != TARGET:
             found[row["suite"], row["benchmark"]].append(row)
-    for suite, benchmark in sorted(found, key=lambda key: (SUITES.index(key[0]), key[1])):
+    order = suites_in_order(suite for suite, _ in found)
+    for suite, benchmark in sorted(found, key=lambda key: (order.index(key[0]), key[1])):
         chosen = _preferred(found[suite, benchmark], "protocol", protocol)
         yield Benchmark(
             suite=suite,
@@ -301,7 +241,7 @@ def _benchmarks(name: str, rows: list[Row], protocol: str | None) -> Iterable[Be
             side=chosen[0]["side"],
             metric=chosen[0]["metric"],
             sign=-1 if chosen[0]["higher_is_better"] is False else 1,
-            floor=next((row["floor"] for row in chosen if row.get("floor") is not None), None),
+            floor=next((row["floor"] for row in chosen if row["floor"] is not None), None),
             stages={row["stage"]: _estimate(row) for row in _unique(name, chosen)},
         )
 
@@ -310,26 +250,22 @@ def _mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
     """The mean, its error for independent parts; null if there is none or one is null."""
     values = [estimate.value for estimate in estimates]
     if not values or None in values:
-        return Estimate(None, None)
-    errors = [estimate.item_error for estimate in estimates]
-    error = None if None in errors else math.hypot(*errors) / len(errors)
-    return Estimate(math.fsum(values) / len(values), error)
+        return Estimate()
+    error = combined_error(estimate.item_error for estimate in estimates)
+    mean = math.fsum(value for value in values if value is not None) / len(values)
+    return Estimate(mean, None if error is None else error / len(values))
 
 
-def _estimate(row: Row) -> Estimate:
-    return Estimate(row["value"], row["stderr"]) if _done(row) else Estimate(None, None)
+def _estimate(row: TableRow) -> Estimate:
+    return Estimate(row["value"], row["stderr"]) if is_done(row) else Estimate()
 
 
-def _done(row: Row) -> bool:
-    return row["status"] == DONE and row["value"] is not None
-
-
-def _preferred(rows: list[Row], column: str, wanted: str | None) -> list[Row]:
+def _preferred(rows: list[TableRow], column: str, wanted: str | None) -> list[TableRow]:
     """Keep the rows with the wanted entry, or all if there is none."""
     return [row for row in rows if row[column] == wanted] or rows
 
 
-def _unique(name: str, rows: list[Row]) -> list[Row]:
+def _unique(name: str, rows: list[TableRow]) -> list[TableRow]:
     seen: set[tuple[int, str]] = set()
     for row in rows:
         cell = row["stage"], row["benchmark"]

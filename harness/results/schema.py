@@ -1,106 +1,164 @@
 """The tidy table: one row per score, its columns, and reading and writing it as CSV.
 
-The table is rebuilt from plan and nodes and never appended to. Rows come in one order and numbers
-in their shortest exact form, so equal scores give equal bytes. Writing needs no pandas.
+The table is rebuilt from records of runs and nodes and never appended to. Rows come in one order,
+numbers in their shortest exact form and settings as JSON, so equal scores give equal bytes.
 """
-
-from __future__ import annotations
 
 import csv
 import hashlib
 import io
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, TypedDict, get_args, get_origin, get_type_hints
 
 from harness.errors import DataError
 from harness.results.measures.matrix import PAST, SCHEDULES
 from harness.store.files import write_atomically
-from harness.store.scores import DONE, SCORE_UNIT, is_score
+from harness.store.scores import DONE, TARGET, Settings, is_score, misfit
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+SCHEMA_VERSION = 2
+OLD = "variant"  # a column of version 0.1, whose settings were one text
 
-SCHEMA_VERSION = 1
+
+class TableRow(TypedDict):
+    """One row, and so the columns of the table in their order; a file may lack those that can be
+    null. Columns that are not here are kept, as text, behind these."""
+
+    run: str  # id of the composed run
+    group: str | None  # id of what runs that differ in their seed only share
+    settings: Settings | None  # what tells runs of one method apart; null = not told
+    experiment: str | None  # name of the experiment that asked for the run
+    model: str
+    sequence: str
+    data: str | None  # name of the data; null = not told
+    method: str
+    seed: int | None
+    schedule: str  # which cells the run promises
+    past: str | None  # ends: of them only the last row and the diagonal; null = all
+    tasks: str  # names of the sequence's tasks in the order of training, joined with |
+    stage: int  # 0 = the initial model, t = after t tasks
+    trained_task: str | None  # the task trained last; null at stage 0
+    suite: str  # target, cost, or the name of a suite
+    benchmark: str  # name of the task or benchmark
+    side: str | None  # kind of score within a suite (BenchmarkConfig.side); null = one kind
+    subtask: str | None  # part of a benchmark; null = the whole
+    metric: str
+    filter: str | None  # lm-eval filter that extracted the answer
+    headline: bool  # true for the one metric that OP, BWT and deltas use
+    value: float | None  # the score in 0..1, or what `unit` says; null = not done
+    stderr: float | None  # standard error over items; null = undefined
+    floor: float | None  # what a model without skill scores; null = unknown
+    n: int | None  # number of items
+    split: str | None  # of the data that was scored
+    shots: int | None  # demonstrations in the prompt
+    protocol: str | None  # named set of decoding and scoring rules
+    unit: str | None  # null = score
+    higher_is_better: bool | None  # null = true
+    backend: str | None  # what generated
+    status: str  # done, or what happened instead
+    schema: int  # version of this table
+    model_key: str | None  # content key of the model
+    eval_key: str | None  # content key of the node that has the score
+    harness_version: str | None  # version that wrote the row
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type in a row (`kind`), whether it may be null, and what it means."""
+    """One column: its type in a row (`kind`) and whether it may be null."""
 
     name: str
     kind: type
-    meaning: str
-    nullable: bool = False
+    nullable: bool
 
 
-COLUMNS: tuple[Column, ...] = (
-    Column("run", str, "id of the composed run"),
-    Column("group", str, "id of what runs that differ in their seed only share", nullable=True),
-    Column("variant", str, "settings that tell runs of one method apart", nullable=True),
-    Column("experiment", str, "name of the experiment that asked for the run", nullable=True),
-    Column("model", str, "name of the model"),
-    Column("sequence", str, "name of the task sequence"),
-    Column("data", str, "name of the data; null = not told", nullable=True),
-    Column("method", str, "name of the method"),
-    Column("seed", int, "seed of the run", nullable=True),
-    Column("schedule", str, "sequential, joint, single or none: which cells the run promises"),
-    Column("past", str, "all, or ends: only row T and diagonal are promised; null = all", True),
-    Column("tasks", str, "the sequence's task names in order of training, joined with |"),
-    Column("stage", int, "0 = the initial model, t = after t tasks"),
-    Column("trained_task", str, "the task trained last; null at stage 0", nullable=True),
-    Column("suite", str, "target, general, instruction, safety, diagnostic or cost"),
-    Column("benchmark", str, "name of the task or benchmark"),
-    Column(
-        "side", str, "kind of score within a suite (BenchmarkConfig.side); null = one kind", True
-    ),
-    Column("subtask", str, "part of a benchmark; null = the whole", nullable=True),
-    Column("metric", str, "name of the measured quantity"),
-    Column("filter", str, "lm-eval filter that extracted the answer", nullable=True),
-    Column("headline", bool, "true for the one metric that OP, BWT and deltas use"),
-    Column("value", float, "the score in 0..1, or a measure in `unit`; null = not done", True),
-    Column("stderr", float, "standard error over items; null = undefined", nullable=True),
-    Column("floor", float, "what a model without skill scores (floors.py); null = unknown", True),
-    Column("n", int, "number of items", nullable=True),
-    Column("split", str, "evaluation data split", nullable=True),
-    Column("shots", int, "number of demonstrations in the prompt", nullable=True),
-    Column("protocol", str, "named set of decoding and scoring rules", nullable=True),
-    Column("unit", str, f"{SCORE_UNIT} (also null): 0..1; else what `value` counts", nullable=True),
-    Column("higher_is_better", bool, "direction of the metric; null = true", nullable=True),
-    Column("backend", str, "generation backend", nullable=True),
-    Column("status", str, f"{DONE}, or what happened instead"),
-    Column("schema", int, f"version of this table: {SCHEMA_VERSION}"),
-    Column("model_key", str, "content key of the model's node", nullable=True),
-    Column("eval_key", str, "content key of the evaluation's node", nullable=True),
-    Column("harness_version", str, "version that wrote the row", nullable=True),
-)
+def _column(name: str, hint: Any) -> Column:
+    kinds = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
+    return Column(name, get_origin(kinds[0]) or kinds[0], NoneType in get_args(hint))
+
+
+COLUMNS = tuple(_column(name, hint) for name, hint in get_type_hints(TableRow).items())
+_NULLS = {column.name: None for column in COLUMNS if column.nullable}
 ROW_KEY = ("run", "stage", "suite", "benchmark", "subtask", "metric", "filter", "split")
 
 _BY_NAME = {column.name: column for column in COLUMNS}
-_DTYPES = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
-
-Row = Mapping[str, Any]
+_DTYPES = {str: "string", int: "Int64", float: "float64", bool: "boolean", dict: "object"}
 
 
-def write_scores(rows: Iterable[Row], path: Path | str) -> Path:
-    """Write rows (column name -> value, None = null) as CSV, atomically and in a fixed order.
+@dataclass(frozen=True)
+class Scores:
+    """The checked rows of a table, in its order."""
 
-    Columns that COLUMNS does not know are kept, as text, behind the known ones. Raises DataError
-    for a missing column, a wrong type, a score outside 0..1 or two rows for one score.
+    rows: tuple[TableRow, ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[TableRow]) -> "Scores":
+        """Rows in whatever order. Raises DataError where they are no table."""
+        whole: list[TableRow] = [{**_NULLS, **row} for row in rows]  # type: ignore[typeddict-item]
+        ordered = sorted(whole, key=_sort_key)
+        check_rows(ordered)
+        return cls(tuple(ordered))
+
+    @cached_property
+    def digest(self) -> str:
+        """The first 12 hex digits of the sha256 of the table as a file."""
+        return hashlib.sha256(self.text().encode()).hexdigest()[:12]
+
+    def of_run(self, run: str) -> "Scores":
+        """The rows of one run."""
+        return Scores(tuple(row for row in self.rows if row["run"] == run))
+
+    def text(self) -> str:
+        """The table as CSV."""
+        names = [*_BY_NAME, *_extra_columns(self.rows)]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([_cell(name, row.get(name)) for name in names] for row in self.rows)
+        return text.getvalue()
+
+    def frame(self) -> "DataFrame":
+        """A pandas frame with typed columns; nulls are NaN or <NA>."""
+        import pandas as pd
+
+        names = [*_BY_NAME, *_extra_columns(self.rows)]
+        kinds = {name: _BY_NAME[name].kind if name in _BY_NAME else str for name in names}
+        return pd.DataFrame(
+            {
+                name: pd.Series([row.get(name) for row in self.rows], dtype=_DTYPES[kind])
+                for name, kind in kinds.items()
+            }
+        )
+
+
+def write_scores(rows: Iterable[TableRow], path: Path | str) -> Path:
+    """Write rows as CSV, atomically and in a fixed order.
+
+    Raises DataError for a missing column, a wrong type, a score outside its unit's range or two
+    rows for one score.
     """
-    return write_atomically(Path(path), scores_text(rows))
+    return write_atomically(Path(path), Scores.of(rows).text())
 
 
-def read_scores(path: Path | str) -> DataFrame:
-    """Read and check a table of scores; nulls are NaN or <NA>, columns typed as in COLUMNS."""
+def read_scores(path: Path | str) -> Scores:
+    """Read and check a table of scores. Raises DataError naming file and line."""
     path = Path(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or ()
+            if OLD in columns and "settings" not in columns:
+                raise DataError(
+                    f"{path}: a table of version 0.1; any run with the store it was made from "
+                    "(store.root, store.results) writes it anew, with all of its runs"
+                )
             rows = [_parsed(f"{path}, line {reader.line_num}", fields) for fields in reader]
     except FileNotFoundError:
         raise DataError(
@@ -109,93 +167,72 @@ def read_scores(path: Path | str) -> DataFrame:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from None
     check_rows(rows, columns, f"{path}: ")
-    return to_frame(rows)
+    return Scores(tuple(sorted(rows, key=_sort_key)))
 
 
-def to_frame(rows: Sequence[Row]) -> DataFrame:
-    """Return rows as a frame with the dtypes of COLUMNS, in the table's order."""
-    import pandas as pd
-
-    ordered = sorted(rows, key=_sort_key)
-    names = [*_BY_NAME, *_extra_columns(ordered)]
-    kinds = {name: _BY_NAME[name].kind if name in _BY_NAME else str for name in names}
-    return pd.DataFrame(
-        {
-            name: pd.Series([row.get(name) for row in ordered], dtype=_DTYPES[kind])
-            for name, kind in kinds.items()
-        }
-    )
+def is_done(row: TableRow) -> bool:
+    """Whether the row has its score."""
+    return row["status"] == DONE and row["value"] is not None
 
 
-def frame_rows(frame: DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a frame as plain Python values, None for null."""
-    import pandas as pd
-
-    plain = frame.astype(object).where(pd.notna(frame), None)
-    return [_typed(row) for row in plain.to_dict("records")]
+def is_target(row: TableRow) -> bool:
+    """Whether a row is the score, done or not, that a task of the sequence is judged by."""
+    return row["suite"] == TARGET and row["headline"] and is_whole_score(row)
 
 
-def scores_digest(frame: DataFrame) -> str:
-    """Return the first 12 hex digits of the sha256 of the table as write_scores writes it."""
-    return hashlib.sha256(scores_text(frame_rows(frame)).encode()).hexdigest()[:12]
+def is_whole_score(row: TableRow) -> bool:
+    """Whether a row is a score in 0..1 of a whole benchmark."""
+    return row["subtask"] is None and is_score(row["unit"])
 
 
-def scores_text(rows: Iterable[Row]) -> str:
-    """Return the CSV text of checked rows, in the table's order."""
-    ordered = sorted(rows, key=_sort_key)
-    extra = _extra_columns(ordered)
-    check_rows(ordered, [*_BY_NAME, *extra])
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_BY_NAME, *extra])
-    for row in ordered:
-        writer.writerow([_cell(name, row.get(name)) for name in (*_BY_NAME, *extra)])
-    return text.getvalue()
-
-
-def _extra_columns(rows: Iterable[Row]) -> list[str]:
+def _extra_columns(rows: Iterable[TableRow]) -> list[str]:
     return sorted({name for row in rows for name in row} - set(_BY_NAME))
 
 
-def _sort_key(row: Row) -> tuple[Any, ...]:
+def _sort_key(row: TableRow) -> tuple[Any, ...]:
     # Nulls sort first; the flag keeps None from being compared with text.
     return tuple(
         (row.get(name) is not None, "" if row.get(name) is None else row[name]) for name in ROW_KEY
     )
 
 
-def _cell(name: str, value: Any) -> str:
+def _cell(name: str, value: object) -> str:
     if value is None:
         return ""
-    return repr(float(value)) if name in _BY_NAME and _BY_NAME[name].kind is float else str(value)
+    kind = _BY_NAME[name].kind if name in _BY_NAME else str
+    if kind is dict:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return repr(float(value)) if kind is float else str(value)  # type: ignore[arg-type]
 
 
-def _typed(row: Row) -> dict[str, Any]:
-    return {
-        name: value if value is None or name not in _BY_NAME else _BY_NAME[name].kind(value)
-        for name, value in row.items()
-    }
-
-
-def _parsed(place: str, fields: Mapping[str | None, Any]) -> dict[str, Any]:
+def _parsed(place: str, fields: Mapping[str | None, Any]) -> TableRow:
     if None in fields or None in fields.values():
         raise DataError(f"{place}: has more or fewer fields than the header")
-    return {name: _value(place, name, text) for name, text in fields.items()}
+    told = {name: _value(place, name, text) for name, text in fields.items()}
+    return {**_NULLS, **told}  # type: ignore[typeddict-item]
+
+
+_WANTED = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    dict: "a JSON object",
+}
 
 
 def _value(place: str, name: str, text: str) -> Any:
     if text == "":
         return None
     kind = _BY_NAME[name].kind if name in _BY_NAME else str
+    read = {bool: {"True": True, "False": False}.__getitem__, dict: json.loads}.get(kind, kind)
     try:
-        return {"True": True, "False": False}[text] if kind is bool else kind(text)
+        return read(text)
     except (ValueError, KeyError):
-        wanted = {int: "a whole number", float: "a number", bool: "True or False"}[kind]
-        raise DataError(f"{place}: {name} {text!r} is not {wanted}") from None
+        raise DataError(f"{place}: {name} {text!r} is not {_WANTED[kind]}") from None
 
 
 def check_rows(
-    rows: Sequence[Row], columns: Iterable[str] = tuple(_BY_NAME), source: str = ""
+    rows: Sequence[TableRow], columns: Iterable[str] = tuple(_BY_NAME), source: str = ""
 ) -> None:
     """Raise DataError where rows, or the columns of their file, are no table of scores.
 
@@ -209,7 +246,7 @@ def check_rows(
         )
     seen: set[tuple[Any, ...]] = set()
     for row in rows:
-        for problem in _problems(row):
+        for problem in problems(row):
             raise DataError(f"{source}{problem} in the row {_describe(row)}")
         key = tuple(row.get(name) for name in ROW_KEY)
         if key in seen:
@@ -217,7 +254,8 @@ def check_rows(
         seen.add(key)
 
 
-def _problems(row: Row) -> Iterator[str]:
+def problems(row: TableRow) -> Iterator[str]:
+    """What is wrong with a row, one after the other."""
     for column in COLUMNS:
         value = row.get(column.name)
         if value is None or value == "":  # which a file cannot tell apart
@@ -231,12 +269,13 @@ def _problems(row: Row) -> Iterator[str]:
         yield f"schedule {row['schedule']!r} is not one of {', '.join(SCHEDULES)}"
     if row.get("past") not in (None, *PAST):
         yield f"past {row['past']!r} is not one of {', '.join(PAST)}"
-    value = row.get("value")
-    if value is not None and is_score(row.get("unit")) and not 0.0 <= value <= 1.0:
-        yield f"value {value} is outside 0..1"
+    if row.get("value") is not None:
+        wrong = misfit(row["value"], row.get("unit"))
+        if wrong:
+            yield f"value {row['value']} is {wrong}"
 
 
-def _fits(value: Any, kind: type) -> bool:
+def _fits(value: object, kind: type) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if kind is float:
@@ -244,5 +283,5 @@ def _fits(value: Any, kind: type) -> bool:
     return isinstance(value, kind)
 
 
-def _describe(row: Row) -> str:
+def _describe(row: TableRow) -> str:
     return ", ".join(f"{name}={row[name]}" for name in ROW_KEY if row.get(name) is not None)

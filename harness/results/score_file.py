@@ -1,10 +1,8 @@
-"""Read score matrices from a CSV file: a plain list of scores, or the harness's own tidy table."""
-
-from __future__ import annotations
+"""Score matrices from a CSV file: a plain list of scores, or the harness's own tidy table."""
 
 import csv
+import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,18 +10,21 @@ from pathlib import Path
 
 from harness.errors import ConfigError, DataError
 from harness.results.measures.matrix import ScoreMatrix, binomial_stderr
+from harness.results.schema import TableRow, is_done, is_target, read_scores
+from harness.store.scores import Settings
 
 PLAIN_COLUMNS = ("stage", "task", "value")
 TIDY_COLUMNS = ("stage", "benchmark", "value", "suite", "headline", "subtask", "tasks", "schedule")
-SETTING = ("model", "data", "protocol", "variant")
-_BESIDE = re.compile(r"[+~]*(method\.|(suite|judge)[.=@])")
+SETTING = ("model", "data", "protocol")
+# Settings of what is measured beside the tasks, and of the method, which its name stands for.
+_BESIDE = ("method.", "suite", "judge")
 
 
 @dataclass(frozen=True)
 class Score:
-    """One checked row of the file."""
+    """One checked score; `place` is where the file has it."""
 
-    line: int
+    place: str
     run: str
     seed: str
     stage: int
@@ -43,8 +44,8 @@ class Score:
 class RunScores:
     """The scores of one run: its name and seed ("" if the file has none) and its matrix.
 
-    setting: what runs share whose scores compare, as far as the file tells: SETTING, without the
-    parameters of the method and the suites. group: what runs share that differ in their seed alone,
+    setting: what runs share whose scores compare, as far as the file tells: SETTING, and settings
+    of neither the method nor the suites. group: what runs share that differ in their seed alone,
     "" if the file does not tell. floors: task -> score without skill, of tasks whose file has it.
     """
 
@@ -71,7 +72,7 @@ def read_runs(
 
     Raises DataError (file, line and what would be right) or ConfigError (order, schedule).
     """
-    scores = _read_scores(path)
+    scores = _table_scores(path) if _is_table(path) else _plain_scores(path)
     runs: dict[tuple[str, str], list[Score]] = {}
     for score in scores:
         runs.setdefault((score.run, score.seed), []).append(score)
@@ -98,20 +99,20 @@ def _matrix(
     given = order or (rows[0].order.split("|") if rows[0].order else ())
     tasks = _checked(given, known) if given else _appearance(path, rows, known, schedule)
     values: dict[tuple[int, str], float] = {}
-    lines: dict[tuple[int, str], int] = {}
+    places: dict[tuple[int, str], str] = {}
     for row in rows:
         cell = row.stage, row.task
         if cell in values:
             raise DataError(
-                f"{path}, line {row.line}: task {row.task!r} at stage {row.stage} was already "
-                f"scored in line {lines[cell]}; keep one row a cell (run, seed tell runs apart)"
+                f"{path}, {row.place}: task {row.task!r} at stage {row.stage} was already scored "
+                f"in {places[cell]}; keep one row per cell (run, seed tell runs apart)"
             )
         if row.stage > len(tasks):
             raise DataError(
-                f"{path}, line {row.line}: stage {row.stage}, but {len(tasks)} tasks have stages "
+                f"{path}, {row.place}: stage {row.stage}, but {len(tasks)} tasks have stages "
                 f"0..{len(tasks)} only"
             )
-        values[cell], lines[cell] = row.value, row.line
+        values[cell], places[cell] = row.value, row.place
     errors = {(row.stage, row.task): row.stderr for row in rows}
     return ScoreMatrix.from_cells(tasks, values, errors, schedule=schedule, past=past)
 
@@ -151,7 +152,52 @@ def _appearance(path: Path, rows: list[Score], known: list[str], schedule: str) 
     return ordered
 
 
-def _read_scores(path: Path) -> list[Score]:
+def _is_table(path: Path) -> bool:
+    """Whether a file has the columns of the tidy table; what cannot be read is refused later."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            columns = next(csv.reader(file), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return "task" not in columns and set(TIDY_COLUMNS) <= set(columns)
+
+
+def _table_scores(path: Path) -> list[Score]:
+    rows = [row for row in read_scores(path).rows if is_target(row) and is_done(row)]
+    if not rows:
+        raise DataError(f"{path}: holds no headline score of a target task")
+    return [_of_row(row) for row in rows]
+
+
+def _of_row(row: TableRow) -> Score:
+    rest = {k: v for k, v in (row["settings"] or {}).items() if not _is_beside(k)}
+    return Score(
+        place=f"the row of {row['metric']}, filter {row['filter']}, split {row['split']}",
+        run=row["run"],
+        seed="" if row["seed"] is None else str(row["seed"]),
+        stage=row["stage"],
+        task=row["benchmark"],
+        value=float(row["value"] or 0.0),
+        stderr=row["stderr"],
+        order=row["tasks"],
+        schedule=row["schedule"],
+        past=row["past"] or "",
+        method=row["method"],
+        setting=(row["model"], row["data"] or "", row["protocol"] or "", _as_text(rest)),
+        group=row["group"] or "",
+        floor=row["floor"],
+    )
+
+
+def _is_beside(name: str) -> bool:
+    return name.lstrip("~").startswith(_BESIDE)
+
+
+def _as_text(settings: Settings) -> str:
+    return json.dumps(settings, sort_keys=True)
+
+
+def _plain_scores(path: Path) -> list[Score]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             scores = list(_parse(path, csv.DictReader(file, skipinitialspace=True)))
@@ -170,17 +216,13 @@ def _parse(path: Path, reader: csv.DictReader) -> Iterator[Score]:
     columns = [(name or "").strip() for name in reader.fieldnames or ()]
     if not any(columns):
         raise DataError(f"{path}: is empty; needs the columns {','.join(PLAIN_COLUMNS)}")
-    tidy = "task" not in columns and set(TIDY_COLUMNS) <= set(columns)
-    _check_columns(path, columns, () if tidy else PLAIN_COLUMNS)
+    _check_columns(path, columns, PLAIN_COLUMNS)
     reader.fieldnames = columns
     for row in reader:
-        place = f"{path}, line {reader.line_num}"
+        line = f"line {reader.line_num}"
         if None in row or None in row.values():
-            raise DataError(f"{place}: needs {len(columns)} fields, as the header")
-        fields = {name: text.strip() for name, text in row.items()}
-        if tidy and not _is_target(fields):
-            continue
-        yield _score(place, reader.line_num, fields, fields["benchmark" if tidy else "task"])
+            raise DataError(f"{path}, {line}: needs {len(columns)} fields, as the header")
+        yield _score(path, line, {name: text.strip() for name, text in row.items()})
 
 
 def _check_columns(path: Path, columns: list[str], needed: Iterable[str]) -> None:
@@ -195,29 +237,24 @@ def _check_columns(path: Path, columns: list[str], needed: Iterable[str]) -> Non
         raise DataError(f"{path}: the column {twice[0]!r} appears twice")
 
 
-def _is_target(fields: dict[str, str]) -> bool:
-    headline = fields["headline"].lower() == "true"
-    scored = fields.get("status", "") in ("", "done") and fields["value"] != ""
-    return fields["suite"] == "target" and headline and scored and not fields["subtask"]
-
-
-def _score(place: str, line: int, fields: dict[str, str], task: str) -> Score:
-    if not task:
+def _score(path: Path, line: str, fields: dict[str, str]) -> Score:
+    place = f"{path}, {line}"
+    if not fields["task"]:
         raise DataError(f"{place}: the task has no name")
     value = _fraction(place, "value", fields["value"])
     return Score(
-        line=line,
+        place=line,
         run=fields.get("run", ""),
         seed=fields.get("seed", ""),
         stage=_whole(place, "stage", fields["stage"], 0),
-        task=task,
+        task=fields["task"],
         value=value,
         stderr=_stderr(place, fields, value),
         order=fields.get("tasks", ""),
         schedule=fields.get("schedule", ""),
         past=fields.get("past", ""),
         method=fields.get("method", ""),
-        setting=tuple(_target_settings(fields.get(name, "")) for name in SETTING),
+        setting=tuple(fields.get(name, "") for name in SETTING),
         group=fields.get("group", ""),
         floor=_fraction(place, "floor", fields["floor"]) if fields.get("floor") else None,
     )
@@ -242,13 +279,6 @@ def _stderr(place: str, fields: dict[str, str], value: float) -> float | None:
     if fields.get("n"):
         return binomial_stderr(value, _whole(place, "n", fields["n"], 1))
     return None
-
-
-def _target_settings(words: str) -> str:
-    """Overrides without those of the method, which its name stands for, and of what is measured
-    beside the tasks."""
-    overrides = re.split(r" (?=[+~]*[\w@/.-]+=)", words)
-    return " ".join(word for word in overrides if not _BESIDE.match(word))
 
 
 def _whole(place: str, name: str, text: str, least: int) -> int:

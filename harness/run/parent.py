@@ -3,14 +3,13 @@
 The only module that knows everything; it never imports torch.
 """
 
+import os
 import shutil
 import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from harness.cli.display import Display
 from harness.config import HarnessConfig, ResetOptimizer
 from harness.config.machine import machine
 from harness.config.plain import plain
@@ -20,10 +19,15 @@ from harness.plan.checks.inputs import require_inputs
 from harness.plan.checks.run import check_outputs, validate
 from harness.plan.planner import make_plan
 from harness.plan.tokens import check_demonstrations
-from harness.results.build import rebuild_table, record_run
-from harness.run.launch.local import WorkerGroup
-from harness.store.store import TRANSIENT, Store
-from harness.store.work import Node, Plan
+from harness.results.build import rebuild_table
+from harness.results.records import record_run
+from harness.run.events import Nobody, Watcher, watched
+from harness.run.launch.job import RankJob
+from harness.run.launch.local import WorkerGroup, new_rendezvous
+from harness.store.layout import CACHE, LOGS, TABLE, TRAINING, TRANSIENT
+from harness.store.scores import Settings
+from harness.store.store import Store
+from harness.store.work import EvalWork, Plan, TrainWork, Work
 
 WAIT_SECONDS = 1.0
 
@@ -31,7 +35,7 @@ WAIT_SECONDS = 1.0
 @dataclass
 class Outcome:
     """What a run did. `found`: how many nodes were there before. `cut`: task -> share of training
-    rows whose prompt or answer was cut."""
+    rows whose prompt or answer was cut. `left_out`: what the table lacks, a line per node."""
 
     plan: Plan
     trained: int
@@ -39,59 +43,63 @@ class Outcome:
     found: int
     seconds: float
     table: Path
+    left_out: list[str]
     cut: dict[str, dict[str, float]]
 
 
-def prepare(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
+def prepare(config: HarnessConfig, settings: Settings | None = None) -> tuple[Store, Plan]:
     """Validate a configuration, plan it, and see that what it reads is within reach. Raises
     ConfigError or DataError."""
-    store, plan = planned(config, variant)
+    store, plan = planned(config, settings)
     require_inputs(config, pending_nodes(config, store, plan))
     check_demonstrations(config, store, plan)
     store.hashes.save()
     return store, plan
 
 
-def planned(config: HarnessConfig, variant: str = "") -> tuple[Store, Plan]:
+def planned(config: HarnessConfig, settings: Settings | None = None) -> tuple[Store, Plan]:
     """Validate a configuration and plan it; what comes from the network may still be missing."""
     validate(config)
     check_outputs(config)
     store = Store(config.store.root)
-    check_lm_eval_tasks(config, store.root / "cache")
-    plan = make_plan(config, store.hashes, variant)
+    check_lm_eval_tasks(config, store.root / CACHE)
+    plan = make_plan(config, store.hashes, settings)
     store.hashes.save()
     return store, plan
 
 
-def execute(config: HarnessConfig, variant: str = "") -> Outcome:
-    """Do what is missing of a run and rebuild the table. Raises StageFailed."""
+def execute(
+    config: HarnessConfig, settings: Settings | None = None, watcher: Watcher | None = None
+) -> Outcome:
+    """Do what is missing of a run and rebuild the table; the watcher is told how far it is. Raises
+    StageFailed."""
     started = time.monotonic()
-    store, plan = prepare(config, variant)
+    store, plan = prepare(config, settings)
     store.sweep_leftovers()
     record_run(store, plan)
     try:
-        done = _Walk(config, store, plan).finish()
+        done = _Walk(config, store, plan, watcher or Nobody()).finish()
     finally:
         store.hashes.save()
-        table = rebuild_table(store, Path(config.store.results) / "scores.csv")
+        rebuilt = rebuild_table(store, Path(config.store.results) / TABLE)
     return Outcome(
         plan=plan,
-        trained=sum(node.kind == "train" for node in done),
-        scored=sum(node.kind == "eval" for node in done),
+        trained=sum(isinstance(node, TrainWork) for node in done),
+        scored=sum(isinstance(node, EvalWork) for node in done),
         found=len(plan.nodes) - len(done),
         seconds=time.monotonic() - started,
-        table=table,
+        table=rebuilt.path,
+        left_out=rebuilt.left_out,
         cut=_cut_shares(store, plan),
     )
 
 
 def _cut_shares(store: Store, plan: Plan) -> dict[str, dict[str, float]]:
-    nodes = [node for node in plan.nodes if node.kind == "train"]
-    reports = [store.read("train", node.key, "training.json") for node in nodes]
+    reports = [store.read("train", n.key, TRAINING) for n in plan.of(TrainWork)]
     return {report["task"]: report["truncated"] for report in reports}
 
 
-def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Node]:
+def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Work]:
     """Nodes still to do, in plan order.
 
     With carried-over moments a finished stage whose optimizer state is gone is done again when
@@ -99,9 +107,8 @@ def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Node]
     """
     pending = {node.key: node for node in plan.nodes if not store.done(node.kind, node.key)}
     if config.train.reset_optimizer is ResetOptimizer.never:
-        trains = [node for node in plan.nodes if node.kind == "train"]
-        for before, after in reversed(list(pairwise(trains))):
-            if after.model["key"] != before.key:
+        for before, after in reversed(list(pairwise(plan.of(TrainWork)))):
+            if after.model.key != before.key:
                 continue
             if after.key in pending and before.key not in pending:
                 if not (store.path("train", before.key) / TRANSIENT).is_dir():
@@ -111,7 +118,7 @@ def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Node]
     return [node for node in plan.nodes if node.key in pending]
 
 
-def _require_same_shape(config: HarnessConfig, store: Store, node: Node) -> None:
+def _require_same_shape(config: HarnessConfig, store: Store, node: TrainWork) -> None:
     """DeepSpeed's optimizer state can only be read by equally many ranks at the same stage."""
     manifest = store.manifest("train", node.key)
     written = manifest["ranks"], manifest["config"]["engine"]["zero_stage"]
@@ -126,41 +133,41 @@ def _require_same_shape(config: HarnessConfig, store: Store, node: Node) -> None
 class _Walk:
     """Runs what is pending, in worker groups, until nothing is."""
 
-    def __init__(self, config: HarnessConfig, store: Store, plan: Plan) -> None:
-        self.config, self.store, self.plan = config, store, plan
-        self.finished: list[Node] = []
+    def __init__(self, config: HarnessConfig, store: Store, plan: Plan, watcher: Watcher) -> None:
+        self.config, self.store, self.plan, self.watcher = config, store, plan, watcher
+        self.finished: list[Work] = []
 
-    def finish(self) -> list[Node]:
+    def finish(self) -> list[Work]:
         pending = pending_nodes(self.config, self.store, self.plan)
         if not pending:
             return []
-        with Display(pending) as display:
+        with watched(self.watcher, pending):
             while pending:
                 wanted = [(node.kind, node.key) for node in pending]
                 with self.store.locks(wanted) as held:
-                    free = set(held)
+                    free = set(held.nodes)
                     mine = [node for node in pending if (node.kind, node.key) in free]
                     ready = self._ready(mine)
                     if ready:
-                        self._launch(ready, display)
+                        self._launch(ready, held.token)
                 if not ready:
                     busy = pending[0]
-                    display.current = f"waiting for {self.store.holder(busy.kind, busy.key)}"
+                    self.watcher.wait_for(self.store.holder(busy.kind, busy.key))
                     time.sleep(WAIT_SECONDS)
                 pending = pending_nodes(self.config, self.store, self.plan)
         return self.finished
 
-    def _ready(self, nodes: list[Node]) -> list[Node]:
+    def _ready(self, nodes: list[Work]) -> list[Work]:
         """Nodes whose inputs are in the store or made by an earlier one of these; at ZeRO 3 only
         one training stage, since a second engine in a process leaks there."""
-        chosen: list[Node] = []
+        chosen: list[Work] = []
         made: set[str] = set()
         trained = False
         for node in nodes:
             needs = node.needs()
             if not all(key in made or self.store.done(kind, key) for kind, key in needs):
                 continue
-            if node.kind == "train":
+            if isinstance(node, TrainWork):
                 if self.config.engine.zero_stage == 3 and trained:
                     break
                 trained = True
@@ -170,23 +177,26 @@ class _Walk:
 
     def _drop_optimizer_states(self) -> None:
         """Optimizer state is kept until the stage after it is done."""
-        trains = [node for node in self.plan.nodes if node.kind == "train"]
-        for before, after in pairwise(trains):
+        for before, after in pairwise(self.plan.of(TrainWork)):
             if self.store.done("train", after.key):
                 shutil.rmtree(self.store.path("train", before.key) / TRANSIENT, ignore_errors=True)
 
-    def _launch(self, nodes: list[Node], display: Display) -> None:
+    def _launch(self, nodes: list[Work], lease: str) -> None:
         device, world, threads = machine(self.config.engine)
-        job: dict[str, Any] = {
-            "store": str(self.store.root),
-            "config": plain(self.config),
-            "nodes": [node.to_json() for node in nodes],
-            "device": device,
-            "threads": threads,
-        }
-        folder = self.store.root / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
-        group = WorkerGroup(job, folder, world)
-        failed = group.wait(display.follow)
+        folder = self.store.root / LOGS / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
+        job = RankJob(
+            store=str(self.store.root),
+            lease=lease,
+            config=plain(self.config),
+            works=[node.to_json() for node in nodes],
+            device=device,
+            threads=threads,
+            folder=str(folder),
+            parent_pid=os.getpid(),
+            rendezvous=new_rendezvous(),
+        )
+        group = WorkerGroup(job, world)
+        failed = group.wait(self.watcher.follow)
         done = [node for node in nodes if self.store.done(node.kind, node.key)]
         self.finished += done
         self._drop_optimizer_states()

@@ -1,10 +1,9 @@
 """Write a file so that a reader sees the old or the new content, never a part."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from harness.errors import DataError
 def write_atomically(path: Path, content: str | bytes) -> Path:
     """Write text (UTF-8) or bytes beside `path` and rename; folders are made. Returns the path."""
     data = content.encode() if isinstance(content, str) else content
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as stream:

@@ -1,46 +1,65 @@
 """Folders that appear whole, and proofs that one can be written; imports no torch."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
-from harness.errors import ConfigError, DataError
+from harness.errors import ConfigError
+from harness.store.leases import Leases
 
 
 @contextmanager
 def appearing(out: Path) -> Iterator[Path]:
     """A folder to fill, which becomes `out` on leaving without an error, replacing what is there.
 
-    It is filled beside `out`; what a killed process left there is removed by the next one.
+    It is filled beside `out`; what a process that is gone left there is removed by the next one.
+    Raises ConfigError where nothing can be written.
     """
     place = out.absolute()
-    for leftover in place.parent.glob(f".{place.name}.*"):
-        pid = leftover.name.rpartition(".")[2]
-        if pid.isdigit() and not process_alive(int(pid)):
-            shutil.rmtree(leftover, ignore_errors=True)
-    working = place.with_name(f".{place.name}.{os.getpid()}")
-    replaced = place.with_name(f".{place.name}.old.{os.getpid()}")
-    try:
-        working.mkdir(parents=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise DataError(f"--out {out}: cannot be written: {reason}") from None
+    require_writable(place.parent, f"--out {out}")
+    leases = Leases(place.parent, f".{place.name}.")
+    leases.sweep(place.parent.glob(f".{escape(place.name)}.*"))
+    with leases.taken() as token, filled(place, leases, token) as working:
+        yield working
+
+
+@contextmanager
+def filled(place: Path, leases: Leases, token: str) -> Iterator[Path]:
+    """The same for the holder of a lease, or a process that works for it; leftovers stay.
+
+    Raises StageFailed where the lease was lost meanwhile.
+    """
+    working = working_path(place, token)
+    replaced = place.with_name(f".{place.name}.old.{token}")
+    shutil.rmtree(working, ignore_errors=True)
+    working.mkdir(parents=True)
     try:
         yield working
         sync_files(working)
+        leases.require(token)
         if place.exists():
             os.replace(place, replaced)
         os.replace(working, place)
+    except Exception:
+        leases.require(token)  # whoever found the lease dead may have removed the folder
+        raise
     finally:
         shutil.rmtree(working, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
 
 
+def working_path(place: Path, token: str) -> Path:
+    """Where the holder of a lease fills a folder before it appears."""
+    return place.with_name(f".{place.name}.{token}")
+
+
 def require_writable(folder: Path, key: str) -> None:
     """Create a folder and prove that a file can be written there; else ConfigError."""
-    probe = folder / f".probe.{os.getpid()}"
+    probe = folder / f".probe.{secrets.token_hex(8)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_text("")
@@ -50,11 +69,6 @@ def require_writable(folder: Path, key: str) -> None:
         raise ConfigError(
             f"{key}: {folder} cannot be written ({reason}); choose another folder"
         ) from error
-
-
-def process_alive(pid: int) -> bool:
-    """True while a process of this id runs on this machine."""
-    return Path(f"/proc/{pid}").exists()
 
 
 def sync_files(folder: Path) -> None:

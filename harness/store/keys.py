@@ -15,7 +15,7 @@ KEY_SCHEME = 2
 
 
 def node_key(content: dict[str, Any]) -> str:
-    """The content key of a node, from all that can change its result."""
+    """The content key of work, from all that can change its result."""
     return digest({"scheme": KEY_SCHEME, **content})
 
 

@@ -1,39 +1,49 @@
 """Where finished work lives: immutable nodes, written beside and renamed, locked while in work.
 
 `<root>/<kind>/<key>/` holds a node's files and `manifest.json` (sha256 of every file), which is
-written last; a node without it does not exist. Imports no torch.
+written last; a node without it does not exist. Several machines may work on one store: `leases/`
+says which processes do, `locks/` on what. Imports no torch.
 """
 
-import fcntl
 import json
-import os
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from harness import __version__
+from harness.store import locks
 from harness.store.files import write_json
-from harness.store.folders import process_alive, require_writable, sync_files
+from harness.store.folders import filled, working_path
 from harness.store.keys import KEY_SCHEME, FileHashes
+from harness.store.layout import FORMAT, HASHES, MANIFEST, SCORES, TRANSIENT, cache_place
+from harness.store.leases import SILENCE_SECONDS, Leases
+from harness.store.scores import wrong_score
 
-MANIFEST = "manifest.json"
-FORMAT = "format.json"  # which keys a store has; one of version 0.1 has no such file
-TRANSIENT = "engine"  # optimizer state kept for the next stage only; not part of a node
+
+@dataclass(frozen=True)
+class Held:
+    """(kind, key) of the nodes whose locks were taken, and the token of the lease that has them;
+    without any there is no lease."""
+
+    nodes: list[tuple[str, str]]
+    token: str
 
 
 class Store:
-    """The store of one root folder."""
+    """The store of one root folder.
 
-    def __init__(self, root: str | Path) -> None:
+    silence: seconds without a sign of life after which another machine may take over what a
+        process of this one works on.
+    """
+
+    def __init__(self, root: str | Path, silence: float = SILENCE_SECONDS) -> None:
         self.root = Path(root).absolute()
-        self.hashes = FileHashes(self.root / "cache" / "hashes.json")
-
-    def prepare(self) -> None:
-        """Create the root. Raises ConfigError where it cannot be written."""
-        require_writable(self.root, "store.root")
+        self.hashes = FileHashes(cache_place(self.root, HASHES))
+        self.leases = Leases(self.root / "leases", silence=silence)
 
     def of_before(self) -> str:
         """One line on the nodes of version 0.1 that are still there, empty where none is.
@@ -72,18 +82,31 @@ class Store:
         """Folder of a node, whether it exists or not."""
         return self.root / kind / key
 
-    def working_path(self, kind: str, key: str, owner: int) -> Path:
-        """Where a node is written before it is complete."""
-        return self.root / kind / f".{key}.{owner}"
+    def working_path(self, kind: str, key: str, token: str) -> Path:
+        """Where the holder of a lease writes a node before it is complete."""
+        return working_path(self.path(kind, key), token)
 
     def done(self, kind: str, key: str) -> bool:
-        """True where the manifest is there and every file it lists has the listed hash."""
+        """True where the manifest is there, every file it lists has the listed hash, and every
+        score is one."""
         folder = self.path(kind, key)
         try:
             listed = self.manifest(kind, key)["files"]
-            return all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
+            intact = all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
+            return intact and self.wrong(kind, key) is None
         except (OSError, KeyError, json.JSONDecodeError):
             return False
+
+    def wrong(self, kind: str, key: str, unit: str | None = None) -> str | None:
+        """What of a node's scores cannot be one, in words; null where nothing is, or where there
+        is no such node. unit: of rows that have none."""
+        folder = self.path(kind, key)
+        if not (folder / SCORES).is_file() or not (folder / MANIFEST).is_file():
+            return None
+        try:
+            return wrong_score(self.read(kind, key, SCORES), unit)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return f"{SCORES} holds no rows of scores"
 
     def manifest(self, kind: str, key: str) -> dict[str, Any]:
         """The manifest of a node."""
@@ -94,85 +117,63 @@ class Store:
         return json.loads((self.path(kind, key) / name).read_text())
 
     @contextmanager
-    def writing(self, kind: str, key: str, about: dict[str, Any], owner: int) -> Iterator[Path]:
+    def writing(
+        self, kind: str, key: str, about: dict[str, Any], token: str | None = None
+    ) -> Iterator[Path]:
         """A folder to fill; on leaving without an error it becomes the node.
 
-        `about` goes into the manifest; `owner` is the process whose death makes the folder a
-        leftover. A folder that is there under the node's name without being `done` (a damaged
-        node) is replaced.
+        `about` goes into the manifest. `token`: of the lease for which this process works; by
+        default it takes one of its own. A folder that is there under the node's name without being
+        `done` (a damaged node) is replaced.
         """
-        final = self.path(kind, key)
-        working = self.working_path(kind, key, owner)
-        shutil.rmtree(working, ignore_errors=True)
-        working.mkdir(parents=True)
         started = time.time()
-        try:
+        with ExitStack() as stack:
+            token = token or stack.enter_context(self.leases.taken())
+            final = self.path(kind, key)
+            working = stack.enter_context(filled(final, self.leases, token))
             yield working
-            hashes = {
-                name: sha
-                for name, sha in FileHashes().folder(working).items()
-                if not name.startswith(f"{TRANSIENT}/")
-            }
             manifest = {
                 **about,
                 "kind": kind,
                 "key": key,
-                "files": hashes,
+                "files": _hashes(working),
                 "harness_version": __version__,
                 "started": started,
                 "finished": time.time(),
             }
             write_json(working / MANIFEST, manifest)
-            sync_files(working)
-            shutil.rmtree(final, ignore_errors=True)
-            os.replace(working, final)
-        except BaseException:
-            shutil.rmtree(working, ignore_errors=True)
-            raise
 
     @contextmanager
-    def locks(self, nodes: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-        """Take the locks of those nodes that nobody else is working on; yields which.
-
-        The kernel frees a lock when its holder dies, however it dies; the file says who holds it.
-        """
-        held: dict[tuple[str, str], IO[str]] = {}
-        try:
+    def locks(self, nodes: list[tuple[str, str]]) -> Iterator[Held]:
+        """Take the locks of those nodes that nobody else is working on, until the context ends."""
+        gone = cache(self.leases.gone)
+        with ExitStack() as stack:
+            held: list[tuple[str, str]] = []
+            token = ""
             for kind, key in nodes:
-                stream = self._try_lock(kind, key)
-                if stream is not None:
-                    held[kind, key] = stream
-            yield list(held)
-        finally:
-            for stream in held.values():
-                stream.close()
+                lock = self._lock(kind, key)
+                if not locks.free(lock, gone):
+                    continue
+                token = token or stack.enter_context(self.leases.taken())
+                if locks.take(lock, token):
+                    stack.callback(locks.release, lock, token)
+                    held.append((kind, key))
+            yield Held(held, token)
 
-    def _try_lock(self, kind: str, key: str) -> IO[str] | None:
-        path = self.root / "locks" / f"{kind}-{key}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a+")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.close()
-            return None
-        stream.seek(0)
-        stream.truncate()
-        stream.write(json.dumps({"pid": os.getpid(), "since": time.time()}))
-        stream.flush()
-        return stream
+    def _lock(self, kind: str, key: str) -> Path:
+        return self.root / "locks" / f"{kind}-{key}"
 
     def holder(self, kind: str, key: str) -> str:
         """Who works on a node, for a message."""
-        path = self.root / "locks" / f"{kind}-{key}.lock"
-        try:
-            return f"process {json.loads(path.read_text())['pid']}"
-        except (OSError, json.JSONDecodeError, KeyError):
-            return "another process"
+        tokens = locks.holders(self._lock(kind, key))
+        return self.leases.holder(tokens[0]) if tokens else "another process"
 
     def sweep_leftovers(self) -> None:
-        """Remove working folders of processes that are gone."""
-        for folder in self.root.glob("*/.*.*"):
-            pid = folder.name.rpartition(".")[2]
-            if folder.is_dir() and pid.isdigit() and not process_alive(int(pid)):
-                shutil.rmtree(folder, ignore_errors=True)
+        """Remove what processes that are gone were writing."""
+        self.leases.sweep(self.root.glob("*/.*.*"))
+
+
+def _hashes(working: Path) -> dict[str, str]:
+    """Relative name -> sha256 of the files that belong to a node."""
+    hashes = FileHashes().folder(working)
+    return {name: sha for name, sha in hashes.items() if not name.startswith(f"{TRANSIENT}/")}

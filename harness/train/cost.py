@@ -2,7 +2,6 @@
 
 import resource
 import time
-from typing import Any
 
 
 class CostMeter:
@@ -16,7 +15,7 @@ class CostMeter:
 
             torch.cuda.reset_peak_memory_stats()
 
-    def read(self, world: int) -> dict[str, Any]:
+    def read(self, world: int) -> tuple[float, int]:
         """Device hours of all ranks, and the largest peak memory of a rank in bytes.
 
         On a CPU that is the peak of the process, which earlier stages in it may have set.
@@ -30,5 +29,4 @@ class CostMeter:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         largest = torch.tensor(float(peak), device="cuda" if self.cuda else "cpu")
         dist.all_reduce(largest, op=dist.ReduceOp.MAX)
-        hours = world * (time.monotonic() - self.started) / 3600
-        return {"device_hours": hours, "peak_memory": int(largest)}
+        return world * (time.monotonic() - self.started) / 3600, int(largest)

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import LossNorm, Packing, ResetOptimizer, TrainConfig
+from harness.config.plain import plain
 from harness.data.encoding import PromptFormat
 from harness.data.randomness import derive_seed, seed_everything
 from harness.data.task_data import TaskData, load_task_data
 from harness.methods.base import Phase, Strategy
 from harness.methods.loading import load_objective, load_strategies
-from harness.models.adapters import finish_stage, start_model
+from harness.models.adapters.stages import finish_stage, start_model
 from harness.models.loading import load_prompts, save_tokenizer
 from harness.store.files import write_json
-from harness.store.store import TRANSIENT
+from harness.store.layout import TRAINING, TRANSIENT
+from harness.store.scores import StageCost
 from harness.train.budget import phase_steps
 from harness.train.cost import CostMeter
 from harness.train.engine.core import Engine
@@ -71,12 +73,14 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
         write_states(folder, strategies, view)
         if config.train.reset_optimizer is ResetOptimizer.never and not job.last:
             engine.save_optimizer(folder / TRANSIENT)
-        cost = {
-            "optimizer_steps": len(loop.log),
-            "trained_tokens": loop.tokens,
-            "stored_examples": _stored(own, phases, strategies),
-            **meter.read(rank.world),
-        }
+        hours, peak = meter.read(rank.world)
+        cost = StageCost(
+            optimizer_steps=len(loop.log),
+            trained_tokens=loop.tokens,
+            stored_examples=_stored(own, phases, strategies),
+            device_hours=hours,
+            peak_memory=peak,
+        )
     finally:
         engine.destroy()
     if rank.first:
@@ -118,7 +122,7 @@ def _stored(own: TaskData, phases: Sequence[Phase], strategies: Sequence[Strateg
 
 
 def _write_log(
-    folder: Path, log: list[dict[str, Any]], data: TaskData, packed: bool, cost: dict[str, Any]
+    folder: Path, log: list[dict[str, Any]], data: TaskData, packed: bool, cost: StageCost
 ) -> None:
     report = {
         "task": data.name,
@@ -127,7 +131,7 @@ def _write_log(
         "answer_tokens_per_epoch": data.answer_tokens,
         "truncated": data.truncation(),
         "packed": packed,
-        "cost": cost,
+        "cost": plain(cost),
         "steps": log,
     }
-    write_json(folder / "training.json", report)
+    write_json(folder / TRAINING, report)

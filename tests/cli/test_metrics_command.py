@@ -1,17 +1,14 @@
 """`harness metrics` and its script: output, JSON, and one line for every mistake of a user."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from support.command import harness
+from support.command import script as run_script
 
 from harness.cli.metrics import main
 from harness.errors import ConfigError, DataError
 
-ROOT = Path(__file__).resolve().parents[2]
 HEADER = "stage,task,value,n"
 ROWS = [
     "1,a,0.8,100", "2,a,0.6,100", "2,b,0.9,100", "3,a,0.5,100", "3,b,0.7,100", "3,c,0.6,100",
@@ -25,9 +22,7 @@ def write(tmp_path, rows, header=HEADER):
 
 
 def script(*arguments):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / "scripts" / "continual_metrics.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    return run_script("continual_metrics.py", *arguments)
 
 
 def as_json(capsys, *arguments):
@@ -144,31 +139,6 @@ def test_floors_of_the_file(tmp_path, capsys):
         main([write(tmp_path, [f"{rows[0]},2"], f"{header},floor")])
 
 
-def test_method_and_suites_are_no_other_setting(tmp_path, capsys):
-    rows = [
-        *(
-            f"{row},method.strength=3"
-            for row in ("1,a,0.8,seq,sequential", "2,a,0.4,seq,sequential")
-        ),
-        "2,b,0.6,seq,sequential,+method.replay={ratio: 0.1} method.strength=3",
-        "1,a,0.9,one,single,suite=[]",
-        "2,b,0.7,one,single,suite=[]",
-    ]
-    header = "stage,task,value,run,schedule,variant"
-    found = as_json(capsys, write(tmp_path, rows, header))["runs"][0]
-    assert found["intransigence"] == pytest.approx((0.1 + 0.1) / 2)
-    # Models tuned alone in two ways: which of them would be a guess.
-    two = [
-        *(f"{row},g" for row in rows),
-        "1,a,0.5,low,single,method.rank=1,h",
-        "2,b,0.3,low,single,method.rank=1,h",
-    ]
-    found = as_json(capsys, write(tmp_path, two, f"{header},group"))["runs"][0]
-    assert found["intransigence"] is None
-    other = [row.replace("method.strength=3", "train.batch_size=3") for row in rows]
-    assert as_json(capsys, write(tmp_path, other, header))["runs"][0]["intransigence"] is None
-
-
 def test_runs_of_one_group_are_seeds(tmp_path, capsys):
     rows = ["1,a,0.8,r1,1,g", "1,a,0.6,r2,2,g", "1,a,0.7,r3,3,g"]
     found = as_json(capsys, write(tmp_path, rows, "stage,task,value,run,seed,group"))
@@ -274,3 +244,11 @@ def test_the_script_prints_the_measures(tmp_path):
     done = script(write(tmp_path, ROWS), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["op"] == pytest.approx(0.6)
+
+
+def test_the_script_is_the_verb(tmp_path):
+    scores = tmp_path / "scores.csv"
+    scores.write_text("stage,task,value\n1,a,0.5\n2,a,0.25\n2,b,0.75\n")
+    done = script(str(scores), "--json")
+    assert done.stdout == harness("metrics", str(scores), "--json").stdout
+    assert json.loads(done.stdout)["bwt"] == -0.25

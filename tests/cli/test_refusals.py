@@ -2,10 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, REPOSITORY, harness, refused, write_rows
+from support.command import environment, harness, in_a_process, only_error, refused
+from support.places import MICRO_MODEL, REPOSITORY
+from support.raw_files import write_rows
 
 GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
 
@@ -34,7 +38,7 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("task=[]", "the sequence has no task"),
         ("+foo=1", "unknown key 'foo'"),
         ("+train.learning_rat=1e-3", "unknown key 'train.learning_rat'; did you mean"),
-        ("method=foreign", "method.checkpoints: 0 folders for 8 tasks; give one a stage"),
+        ("method=foreign", "method.checkpoints: 0 folders for 8 tasks; give one per stage"),
         ("seed=-1", "seed=-1: it must be 0 or more"),
         ("method.ratio=0.5", "unknown key 'method.ratio'; `python -m harness method <name>` lists"),
         ("method.learning_rate=1", "did you mean 'method.learning_rate_factor'?"),
@@ -175,20 +179,27 @@ def test_encoder_decoder_is_refused_by_name(tmp_path: Path, tiny_run: list[str])
     assert "t5 is an encoder-decoder" in refused(*tiny_run, f"model.path={folder}")
 
 
-def test_errors_come_without_torch() -> None:
-    import subprocess
-    import sys
-
+def test_an_interpreter_refuses_in_one_line_and_without_torch() -> None:
+    """What the other refusals rely on, which are made in this process."""
     code = (
         "import sys\n"
-        "from harness.cli.main import main\n"
-        "try:\n    main(['train.batch_size=0'])\n"
-        "except Exception as error:\n    print(type(error).__name__, 'torch' in sys.modules)\n"
+        "from harness.__main__ import entry\n"
+        "sys.argv = ['harness', 'train.batch_size=0']\n"
+        "try:\n    entry()\n"
+        "finally:\n    print({'torch', 'transformers', 'pandas'} & set(sys.modules))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env=environment(),
+        check=False,
     )
-    assert done.stdout.strip() == "ConfigError False"
+    line = "error: train.batch_size=0: it must be at least 1"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "set()\n", f"{line}\n")
+    assert refused("train.batch_size=0") == line
+    assert only_error(in_a_process("train.batch_size=0")) == line
 
 
 def test_hydra_writes_nothing_into_the_working_folder(tmp_path: Path) -> None:
@@ -203,7 +214,8 @@ def test_code_that_a_model_ships_runs_only_where_it_is_allowed(tmp_path: Path) -
     description = json.loads((folder / "config.json").read_text())
     description["auto_map"] = {"AutoModelForCausalLM": "modeling_x.XForCausalLM"}
     (folder / "config.json").write_text(json.dumps(description))
-    where = [f"model.path={folder}", f"store.root={tmp_path / 'store'}"]
+    where = ["sequence=micro2", "suite=[]", f"model.path={folder}"]
+    where.append(f"store.root={tmp_path / 'store'}")
     assert harness("plan", *where).returncode == 0  # transformers knows Llama
     description["model_type"] = "x"
     (folder / "config.json").write_text(json.dumps(description))
@@ -211,6 +223,7 @@ def test_code_that_a_model_ships_runs_only_where_it_is_allowed(tmp_path: Path) -
     assert line.endswith("ships (x); read it, then set model.trust_remote_code=true")
 
 
+@pytest.mark.distributed
 def test_a_run_with_foreign_code_names_its_source(
     tiny_run: list[str], tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, harness, refused
+from support.command import harness, refused
+from support.places import REPOSITORY
 
 from harness.cli.score import main
 from harness.errors import HarnessError
@@ -160,7 +161,7 @@ def test_files_that_cannot_be_scored(write, content, parts) -> None:
         (["--scorer", "lettr", "FILE"], "did you mean 'letter'"),
         (["--scorer", "harness.scorers.tasks.LENIENT", "FILE"], "no function"),
         (["--scorer", "os.path.join", "FILE"], "is no scorer(doc, prediction)"),
-        (["--scorer", "builtins.print", "FILE"], "gives None for item 0"),
+        (["--scorer", "builtins.print", "FILE"], "builtins.print, item 0: gives None"),
         (["--scorer", "micro_constraints", "FILE"], "needs 'checks'"),
         (["--task", "FOMC", "missing.json"], "missing.json: no such file"),
         (["--task", "FOMC", "/"], "cannot be read"),

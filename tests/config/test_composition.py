@@ -8,7 +8,7 @@ import pytest
 from harness import config as schema
 from harness.config import HarnessConfig, from_plain
 from harness.config.compose.compose import load
-from harness.config.compose.settings import variant_of
+from harness.config.compose.settings import settings_of
 from harness.config.compose.sweep import expand
 from harness.config.places import conf_dir
 from harness.config.plain import plain
@@ -80,7 +80,7 @@ def test_a_tasks_name_may_begin_with_a_digit() -> None:
         2,
         load(tasks).task["FOMC"].epochs,
     )
-    assert variant_of(["task.20Minuten.epochs=2"]) == "task.20Minuten.epochs=2"
+    assert settings_of(["task.20Minuten.epochs=2"]) == {"task.20Minuten.epochs": 2}
 
 
 def test_sweeps_expand_in_hydras_order() -> None:
@@ -97,9 +97,30 @@ def test_plain_json_round_trip() -> None:
     assert from_plain(plain(config)) == config
 
 
-def test_variant_names_only_what_makes_another_experiment() -> None:
+def test_settings_are_only_what_makes_another_experiment() -> None:
     overrides = ["seed=3", "engine=zero2", "train.learning_rate=1e-3", "store.root=x"]
-    assert variant_of(overrides) == "train.learning_rate=1e-3"
+    assert settings_of(overrides) == {"train.learning_rate": 0.001}
+
+
+def test_settings_are_values_and_no_text() -> None:
+    """A value may hold spaces, commas and braces; what it is does not depend on how it is typed."""
+    words = [
+        "suite=[a, 'b c']",
+        "+method.replay={ratio: 0.1}",
+        "model.path=/a b/c",
+        "~judge.cache",
+    ]
+    assert settings_of(words) == {
+        "suite": ["a", "b c"],
+        "method.replay": {"ratio": 0.1},
+        "model.path": "/a b/c",
+        "~judge.cache": None,
+    }
+    assert settings_of(["train.learning_rate=1e-4"]) == settings_of(["train.learning_rate=0.0001"])
+    assert settings_of(["train.max_steps=null", "train.x=nan"]) == {
+        "train.max_steps": None,
+        "train.x": "nan",
+    }
 
 
 def test_methods_stack_by_override() -> None:

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, harness, refused, write_rows
+from support.command import harness, refused
+from support.places import REPOSITORY
+from support.raw_files import write_rows
 
 from harness.config.compose.compose import load
 from harness.config.compose.sweep import expand

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from support.places import REPOSITORY
 
 from harness.config import parts
 from harness.config.compose.compose import load

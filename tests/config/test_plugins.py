@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from support.places import REPOSITORY
 
 from harness.cli.main import main
 from harness.config import plugins

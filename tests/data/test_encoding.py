@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL
+from support.places import MICRO_MODEL
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from harness.config.compose.compose import load

@@ -1,11 +1,12 @@
 """Repeats, leaks and majorities, against sets counted by hand and the published facts."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
-from conftest import refused, write_rows
+from support.command import refused
+from support.places import DATA, needs_data
+from support.raw_files import write_rows
 
 from harness.data.overlap import (
     distinct_prompts,
@@ -13,13 +14,6 @@ from harness.data.overlap import (
     same_rows,
     selects_on_test,
     shared_prompts,
-)
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-needs_data = pytest.mark.skipif(
-    not (DATA / "trace-reasoning").is_dir(),
-    reason="HARNESS_TEST_DATA names no folder with trace-reasoning",
 )
 
 
@@ -66,7 +60,7 @@ def test_majority_takes_the_letter_before_a_reason() -> None:
     assert (most.answer, round(most.share, 3)) == ("12", 0.667)
 
 
-@needs_data
+@needs_data("trace-reasoning")
 def test_published_facts_of_the_policy_task() -> None:
     """245 of the 496 test answers are C (49.4 %), 54 test prompts are in the reasoning train."""
 

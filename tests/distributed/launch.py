@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conftest import REPOSITORY
 from plain import EPS, RATE, STEPS
+from support.places import REPOSITORY
 
 from harness.config.compose.compose import load
 from harness.config.plain import plain

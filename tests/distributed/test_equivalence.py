@@ -161,7 +161,7 @@ class References:
 def first_a(model: Path, stage: int) -> Tensors:
     """Initial A of every adapted module, as a stage with seed 0 draws it; B starts at zero."""
     from harness.data.randomness import seed_everything
-    from harness.models.adapters import new_adapter
+    from harness.models.adapters.lora import new_adapter
     from harness.models.loading import load_model
 
     config = load([*ADAPTERS["lora"], f"model.path={model}"])

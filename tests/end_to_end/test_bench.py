@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from support.places import REPOSITORY
 
 
 @pytest.mark.distributed

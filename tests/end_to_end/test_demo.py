@@ -2,14 +2,12 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness
+from support.command import harness
+from support.places import MICRO_MODEL
 
 from harness.results.schema import read_scores
 
@@ -30,7 +28,7 @@ def _places(folder: Path) -> list[str]:
 
 
 def _matrix(folder: Path) -> dict[tuple[int, str], float]:
-    frame = read_scores(folder / "results" / "scores.csv")
+    frame = read_scores(folder / "results" / "scores.csv").frame()
     target = frame[(frame["suite"] == "target") & frame["headline"]]
     keys = zip(target["stage"], target["benchmark"], strict=True)
     return dict(zip(keys, target["value"], strict=True))
@@ -82,7 +80,7 @@ def test_metrics_equal_the_matrix_by_hand(demo: tuple[Path, str], tmp_path: Path
 
 
 def test_floors_are_the_share_of_the_majority_class(demo: tuple[Path, str]) -> None:
-    frame = read_scores(demo[0] / "results" / "scores.csv")
+    frame = read_scores(demo[0] / "results" / "scores.csv").frame()
     rows = frame[frame["headline"] & (frame["benchmark"] == "micro_stance")]
     items = json.loads((MICRO_MODEL.parent / "data" / "micro_stance" / "test.json").read_text())
     largest = Counter(item["answer"] for item in items).most_common(1)[0][1] / len(items)
@@ -104,19 +102,3 @@ def test_the_worker_started_once(demo: tuple[Path, str]) -> None:
     folder, _ = demo
     jobs = [json.loads(path.read_text()) for path in folder.glob("store/logs/*/job.json")]
     assert sum(any(node["kind"] == "train" for node in job["nodes"]) for job in jobs) == 1
-
-
-def test_the_scripts_are_the_verbs(tmp_path: Path) -> None:
-    repository = Path(__file__).resolve().parents[2]
-    scores = tmp_path / "scores.csv"
-    scores.write_text("stage,task,value\n1,a,0.5\n2,a,0.25\n2,b,0.75\n")
-    script = subprocess.run(
-        [sys.executable, "scripts/continual_metrics.py", str(scores), "--json"],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(repository)},
-        check=True,
-    )
-    assert script.stdout == harness("metrics", str(scores), "--json").stdout
-    assert json.loads(script.stdout)["bwt"] == -0.25

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, harness
+from support.command import harness
+from support.places import REPOSITORY
 
 from harness.config.compose.compose import load
 from harness.errors import StageFailed
@@ -60,7 +61,7 @@ def test_one_worker_start_for_the_whole_sequence(base: tuple) -> None:
 
 def test_the_table_holds_the_promised_cells(base: tuple) -> None:
     _, _, outcome = base
-    frame = read_scores(outcome.table)
+    frame = read_scores(outcome.table).frame()
     cells = frame[frame["headline"]][["stage", "benchmark"]].to_numpy().tolist()
     assert sorted(map(tuple, cells)) == [
         (0, "copy"),
@@ -220,27 +221,30 @@ def test_an_interrupted_run_says_that_it_goes_on(base: tuple, tmp_path: Path) ->
     assert "Traceback" not in told
 
 
-def test_two_parents_share_one_store(base: tuple, tmp_path: Path) -> None:
+def test_parents_of_two_machines_share_one_store(base: tuple, tmp_path: Path) -> None:
+    """Two of one machine, and one of a machine whose processes they cannot see."""
     common, _, _ = base
     command = [sys.executable, "-m", "harness", *common, *_store(tmp_path), "eval.past=ends"]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    both = [
+    here = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    parents = [
         subprocess.Popen(
             command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True
         )
-        for _ in range(2)
+        for environment in (here, here, here | {"HARNESS_HOST": "far"})
     ]
-    told = [process.communicate(timeout=300)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
+    told = [process.communicate(timeout=300)[0] for process in parents]
+    assert [process.returncode for process in parents] == [0, 0, 0]
     trained = [int(text.split("trained ")[1].split()[0]) for text in told]
     assert sum(trained) == 2
+    assert not list((tmp_path / "store" / "leases").iterdir())
+    assert not list((tmp_path / "store" / "locks").iterdir())
 
 
 def test_sweep_runs_every_job_and_shares_stage_0(base: tuple, tmp_path: Path) -> None:
     common, _, _ = base
     done = harness(*common, *_store(tmp_path), "-m", "seed=0,1", "eval.past=ends", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert frame["run"].nunique() == 2
     assert frame["group"].nunique() == 1
     first = frame[frame["stage"] == 0]

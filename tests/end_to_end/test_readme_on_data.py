@@ -1,4 +1,4 @@
-"""The README's lines about TRACE run as they stand, on the real files cut to a few rows.
+"""The documents' lines about TRACE run as they stand, on the real files cut to a few rows.
 
 What a line needs besides (a model of the paper's size, a paid endpoint) is not there: it has to say
 so in one line.
@@ -10,9 +10,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, REPOSITORY, write_rows
-from documents import commands, run, section_on_trace
-from judge.endpoint import Endpoint
+from support.documents import on_data, run
+from support.endpoint import Endpoint
+from support.places import MICRO_MODEL, REPOSITORY
+from support.raw_files import write_rows
 
 DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 pytestmark = [
@@ -25,6 +26,8 @@ pytestmark = [
 # A part of a line -> the one line that it ends with, since what it names is not on this machine.
 REFUSED = {
     "harness -m experiment=trace/table3": "meta-llama/Llama-2-7b-chat-hf at main is not in",
+    "harness model=qwen2.5-0.5b": "Qwen/Qwen2.5-0.5B-Instruct at main is not in",
+    "harness experiment=trace500_small_gpu": "Qwen/Qwen2.5-0.5B-Instruct at main is not in",
     "harness prefetch": "HF_HUB_OFFLINE",
 }
 # A part of a line -> what is added to it: these files are not all of the published ones, and one
@@ -67,7 +70,7 @@ def place(tmp_path: Path, tiny_data: Path) -> Path:
     return tmp_path
 
 
-def test_every_line_about_trace(place: Path) -> None:
+def test_every_command_that_needs_data(place: Path) -> None:
     variables = os.environ | {
         "TRACE_ARCHIVE": str(place / "archive"),
         "TRACE_DATA": str(place / "trace"),
@@ -77,22 +80,22 @@ def test_every_line_about_trace(place: Path) -> None:
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(place / "hf"),
     }
-    seen = []
+    seen = set()
     with Endpoint() as endpoint:
-        for line in commands(section_on_trace()):
+        for line in on_data():
             if line.startswith(("export ", "make ")):
                 continue
             told = line.replace("/models/", f"{place}/models/")
             told = told.replace("http://localhost:8000/v1", endpoint.url)
             told += next((more for part, more in ADDED.items() if part in line), "")
             done = run(told, place, variables)
-            expected = [text for part, text in REFUSED.items() if part in line]
+            expected = {part: text for part, text in REFUSED.items() if part in line}
             assert done.returncode == (2 if expected else 0), f"{line}\n{done.stderr[-2000:]}"
-            for text in expected:
+            for text in expected.values():
                 assert text in done.stderr
                 assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-            seen += expected
+            seen |= expected.keys()
             if "prepare_data" in line:
                 cut(place / "trace", {"train": 6, "eval": 3, "test": 3})
         assert endpoint.requests > 0
-    assert len(seen) == len(REFUSED)
+    assert seen == REFUSED.keys()

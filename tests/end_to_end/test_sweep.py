@@ -1,17 +1,20 @@
 """Sweeps: a failing job leaves the others running; the same command does exactly the rest."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import harness
+from support.command import Done, harness, in_a_process
 
 from harness.results.schema import read_scores
 
 pytestmark = pytest.mark.distributed
 
 
-def sweep(tiny_run: list[str], *more: str) -> tuple[int, str, str]:
-    done = harness("-m", *tiny_run, "eval.past=ends", "eval.limit=2", *more)
+def sweep(
+    tiny_run: list[str], *more: str, command: Callable[..., Done] = harness
+) -> tuple[int, str, str]:
+    done = command("-m", *tiny_run, "eval.past=ends", "eval.limit=2", *more)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -23,7 +26,7 @@ def test_a_failing_job_leaves_the_others_running(tiny_run: list[str], tmp_path: 
     assert "Traceback" not in errors
     assert "3 of 4 jobs complete" in printed
     assert "nodes missing, first: train copy" in printed
-    assert read_scores(tmp_path / "results" / "scores.csv")["run"].nunique() == 3
+    assert read_scores(tmp_path / "results" / "scores.csv").frame()["run"].nunique() == 3
 
 
 def test_the_same_command_does_the_rest(tiny_run: list[str]) -> None:
@@ -45,11 +48,12 @@ def test_the_same_command_does_the_rest(tiny_run: list[str]) -> None:
 
 def test_jobs_side_by_side(tiny_run: list[str], tmp_path: Path) -> None:
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "engine.threads=1"]
-    code, printed, errors = sweep(tiny_run, "method=seqft,replay,lora_seqft", *launcher)
+    methods = "method=seqft,replay,lora_seqft"
+    code, printed, errors = sweep(tiny_run, methods, *launcher, command=in_a_process)
     assert code == 0, errors
     assert "3 of 3 jobs complete" in printed
     assert "job 3/3 · " in errors
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert frame["run"].nunique() == 3
     first = frame[(frame["stage"] == 0) & frame["headline"]]
     assert first.groupby("benchmark")["eval_key"].nunique().max() == 1

@@ -1,12 +1,13 @@
 """Real input: the eight TRACE tasks through the whole path, a few samples each; bare folders."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness, refused, write_rows
+from support.command import harness, refused
+from support.places import DATA, MICRO_MODEL, needs_data
+from support.raw_files import write_rows
 
 from harness.config.compose.compose import load
 from harness.config.sequence import task_order
@@ -14,13 +15,8 @@ from harness.data.guess import guess_scorer
 from harness.models.loading import load_prompts
 from harness.results.schema import read_scores
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 TRACE = DATA / "trace-500"
-
-needs_data = pytest.mark.skipif(
-    not TRACE.is_dir(), reason="HARNESS_TEST_DATA names no folder with trace-500"
-)
+needs_trace = needs_data("trace-500")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +30,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@needs_data
+@needs_trace
 @pytest.mark.distributed
 def test_eight_real_tasks_end_to_end(few: Path, tmp_path: Path) -> None:
     done = harness(
@@ -46,7 +42,7 @@ def test_eight_real_tasks_end_to_end(few: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "cut to fit while training MeetingBank: 100.0% of its prompts" in done.stdout
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert len(frame[frame["headline"]]) == 8 + 36
     reports = [
         json.loads(path.read_text()) for path in (tmp_path / "store").glob("train/*/training.json")
@@ -56,7 +52,7 @@ def test_eight_real_tasks_end_to_end(few: Path, tmp_path: Path) -> None:
     assert cut["NumGLUE-cm"] == 0.0
 
 
-@needs_data
+@needs_trace
 @pytest.mark.parametrize("task", ["C-STANCE", "20Minuten", "Py150", "MeetingBank"])
 def test_the_micro_tokenizer_survives_real_text(task: str) -> None:
     prompts = load_prompts(load([]).model, MICRO_MODEL)
@@ -67,7 +63,7 @@ def test_the_micro_tokenizer_survives_real_text(task: str) -> None:
         assert text == row["prompt"].replace("<s>", "").replace("</s>", "")
 
 
-@needs_data
+@needs_trace
 def test_guesses_agree_with_the_shipped_tasks() -> None:
     known = load(["sequence=trace", "data=trace", "suite=[]", f"data.root={TRACE}"]).task
     guessed = load([f"sequence.from_folder={TRACE}"]).task

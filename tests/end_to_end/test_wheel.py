@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from support.places import REPOSITORY
 
 
 @pytest.fixture(scope="module")

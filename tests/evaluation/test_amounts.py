@@ -3,23 +3,23 @@
 import json
 from pathlib import Path
 
-from raw_files import write_mmlu
+from support.raw_files import write_mmlu
 
-from harness.config import BenchmarkConfig, TaskConfig
-from harness.data.demonstrations import Shown
+from harness.config import BenchmarkConfig
 from harness.evaluation.amounts import measure, of_rows
 from harness.evaluation.material import WHOLE, read_material
+from harness.store.records import Demonstrations
 
 
 def test_tokens_to_read_by_hand(tmp_path: Path) -> None:
     """Three bytes a token, and one more for what is left over."""
     data = tmp_path / "test.json"
     data.write_text(json.dumps([{"prompt": "x" * 30, "answer": "y"}] * 2))
-    task = TaskConfig(max_prompt_tokens=8)
-    assert of_rows(data, task).tokens == (2 * 8,)
-    shown = [{"prompt": "x" * 8, "answer": "y"}]
-    assert of_rows(data, task, Shown(shown)).tokens == (2 * (4 + 11),)
-    assert of_rows(data, task, Shown(shown, max_prompt_tokens=12)).tokens == (2 * 12,)
+    assert of_rows(data, 8).tokens == (2 * 8,)
+    rows = ({"prompt": "x" * 8, "answer": "y"},)
+    assert of_rows(data, 8, Demonstrations(rows)).tokens == (2 * (4 + 11),)
+    limited = Demonstrations(rows, max_prompt_tokens=12)
+    assert of_rows(data, 8, limited).tokens == (2 * 12,)
     folder = tmp_path / "mmlu"
     write_mmlu(folder, {"law": 3})
     rows = read_material("mmlu", folder, 0).parts["law"]

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import MICRO_MODEL
 from omegaconf import OmegaConf
-from stock import lm_eval, results
+from support.asked import asked
+from support.places import MICRO_MODEL
+from support.stock import lm_eval, results
 
 from harness.config.compose.compose import load
 from harness.config.parts import Kind, load_part
 from harness.config.places import conf_dir
-from harness.config.plain import plain
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import task_yaml
@@ -37,14 +37,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluator = Evaluator(CONFIG, MICRO_MODEL, "cpu")
     for name in ("micro_units", "micro_simple"):
         task = CONFIG.task[name]
-        spec = {
-            "benchmark": name,
-            "data": str(Path(CONFIG.data.root) / task.folder / "test.json"),
-            "limit": 40,
-            "temperature": 0.0,
-            "what": plain(task),
-        }
-        evaluator.score(spec, folder / name, lambda: None)
+        data = Path(CONFIG.data.root) / task.folder / "test.json"
+        evaluator.score(asked(CONFIG, name, task, data, 40), folder / name)
     return folder
 
 
@@ -97,18 +91,12 @@ def test_generation_is_plain_greedy_decoding(scored: Path) -> None:
 
 def test_scoring_leaves_the_random_states_alone(tmp_path: Path) -> None:
     task = CONFIG.task["micro_units"]
-    spec = {
-        "benchmark": "micro_units",
-        "data": str(Path(CONFIG.data.root) / task.folder / "test.json"),
-        "limit": 2,
-        "temperature": 0.0,
-        "what": plain(task),
-    }
+    data = Path(CONFIG.data.root) / task.folder / "test.json"
     evaluator = Evaluator(CONFIG, MICRO_MODEL, "cpu")
     random.seed(1)
     torch.manual_seed(1)
     before = random.getstate(), torch.get_rng_state()
-    evaluator.score(spec, tmp_path, lambda: None)
+    evaluator.score(asked(CONFIG, "micro_units", task, data, 2), tmp_path)
     assert random.getstate() == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
 

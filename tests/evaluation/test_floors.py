@@ -2,20 +2,20 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.places import DATA, needs_data
 
+from harness.config import BenchmarkConfig, TaskConfig
 from harness.evaluation.floors import floors
 from harness.evaluation.material import Material, choice_task, store_parts, text_task
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import write_material, write_task
+from harness.plan.scoring import as_benchmark
 from harness.scorers.sari import sari
-
-DATA = Path(os.environ.get("HARNESS_TEST_DATA", "/nowhere"))
 
 
 def _load(folder: Path, name: str) -> dict[str, Any]:
@@ -40,8 +40,8 @@ def _of_answers(
 ) -> dict[str, float]:
     data = tmp_path / "test.json"
     data.write_text(json.dumps([{"prompt": f"{a} is asked.", "answer": a} for a in answers]))
-    what = {"scorer": scorer, "max_answer_tokens": 4, "version": 1}
-    write_task(tmp_path, "blind", data, what)
+    task = TaskConfig(folder="", scorer=scorer, headline="", max_answer_tokens=4)
+    write_task(tmp_path, as_benchmark("blind", task), data)
     tasks = _load(tmp_path, "blind")
     return floors(tasks, _samples(tasks, *filters))
 
@@ -55,8 +55,8 @@ def _of_choices(
         for name, listed in rows.items()
     }
     material = Material(parts, choice_task())
-    what = {"max_answer_tokens": 1, "version": 1, "average": "subtasks"}
-    write_material(tmp_path, "mc", material, store_parts(material, tmp_path / "rows"), what)
+    benchmark = as_benchmark("mc", BenchmarkConfig(headline="", max_answer_tokens=1))
+    write_material(tmp_path, benchmark, material, store_parts(material, tmp_path / "rows"))
     tasks = _load(tmp_path, "mc")
     return floors(tasks, _samples(tasks), by_items)
 
@@ -83,7 +83,7 @@ def test_an_answer_behind_a_cue(tmp_path: Path) -> None:
     assert _of_answers(tmp_path, "reasoned_letter", ["A", "B", "B", "C"])["accuracy"] == 0.5
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="HARNESS_TEST_DATA is not set")
+@needs_data("trace-reasoning")
 def test_real_tasks(tmp_path: Path) -> None:
     """The largest class of FOMC in the data whose answers stand behind a cue, counted apart."""
     rows = json.loads((DATA / "trace-reasoning" / "FOMC" / "test.json").read_text())
@@ -139,8 +139,8 @@ def test_no_expected_text_means_no_floor(tmp_path: Path) -> None:
     """IFEval checks instructions; what a reply earns that heeds none is not known."""
     task = text_task("harness.evaluation.sources.gsm8k.score", ("exact_match",))
     material = Material({"": [{"prompt": "q", "answer": ""}]}, task)
-    what = {"max_answer_tokens": 1, "version": 1, "average": "subtasks"}
-    write_material(tmp_path, "free", material, store_parts(material, tmp_path / "rows"), what)
+    benchmark = as_benchmark("free", BenchmarkConfig(headline="", max_answer_tokens=1))
+    write_material(tmp_path, benchmark, material, store_parts(material, tmp_path / "rows"))
     tasks = _load(tmp_path, "free")
     assert floors(tasks, _samples(tasks)) == {}
 

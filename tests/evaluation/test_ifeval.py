@@ -1,13 +1,10 @@
 """IFEval with a sentence model of nltk that knows no abbreviations, and without any."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
-from raw_files import write_lines
+from support.command import harness, refused
+from support.raw_files import write_lines
 
 from harness.errors import ConfigError
 from harness.evaluation.material import WHOLE
@@ -78,14 +75,16 @@ def test_instructions_are_pooled_over_prompts(tmp_path: Path) -> None:
     """Through lm-eval: 2 of 3 instructions, 1 of 2 prompts."""
     from lm_eval.tasks import TaskManager
 
+    from harness.config import BenchmarkConfig
     from harness.evaluation.material import store_parts
     from harness.evaluation.task_yaml import write_material
+    from harness.plan.scoring import as_benchmark
 
     many = ([NO_COMMA, WORDS], [{}, {"relation": "at least", "num_words": 99}])
     material = ifeval.read(write_items(tmp_path, ([NO_COMMA], [{}]), many), 0)
     files = store_parts(material, tmp_path / "cache")
-    what = {"max_answer_tokens": 7, "version": 1, "average": "subtasks"}
-    write_material(tmp_path / "node", "ifeval", material, files, what)
+    benchmark = as_benchmark("ifeval", BenchmarkConfig(headline="", max_answer_tokens=7))
+    write_material(tmp_path / "node", benchmark, material, files)
     manager = TaskManager(include_path=str(tmp_path / "node"), include_defaults=False)
     task = manager.load(["ifeval"])["tasks"]["ifeval"]
     results = [task.process_results(doc, ["no pause"]) for doc in task.test_docs()]
@@ -105,51 +104,38 @@ def test_without_the_sentence_model_it_is_refused(
         require_nltk(["punkt_tab"], "suite.x.source")
 
 
-def without_nltk_data(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command where no folder of nltk's data is known."""
-    command = (
-        "import nltk, sys; nltk.data.path[:] = []; from harness.__main__ import entry; "
-        "sys.argv = ['harness', *sys.argv[1:]]; entry()"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", command, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "HF_HUB_OFFLINE": "1"},
-        check=False,
-    )
+@pytest.fixture
+def without_nltk_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder of nltk's data is known, and the network is forbidden."""
+    import nltk
+
+    monkeypatch.setattr(nltk.data, "path", [])
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
-def refused_without_nltk_data(*arguments: str) -> str:
-    """The one line with which it is refused."""
-    done = without_nltk_data(*arguments)
-    assert done.returncode == 2, done.stderr
-    [line] = done.stderr.strip().splitlines()
-    return line
-
-
+@pytest.mark.usefixtures("without_nltk_data")
 def test_the_command_line_refuses_before_anything_runs(tmp_path: Path) -> None:
     write_items(tmp_path / "instruction" / "ifeval", ([NO_COMMA], [{}]))
     store = tmp_path / "store"
-    line = refused_without_nltk_data(
-        "suite=[ifeval]", f"data.suite_root={tmp_path}", f"store.root={store}"
-    )
+    line = refused("suite=[ifeval]", f"data.suite_root={tmp_path}", f"store.root={store}")
     assert line.startswith("error: suite.instruction.benchmarks.ifeval.source: it scores with nltk")
     assert "NLTK_DATA" in line
     assert "harness prefetch" in line
     assert not (store / "eval").exists()
 
 
+@pytest.mark.usefixtures("without_nltk_data")
 def test_a_plan_names_what_is_still_to_fetch(tmp_path: Path) -> None:
     write_items(tmp_path / "instruction" / "ifeval", ([NO_COMMA], [{}]))
     where = [f"data.suite_root={tmp_path}", f"store.root={tmp_path / 'store'}"]
-    done = without_nltk_data("plan", "suite=[ifeval]", *where)
+    done = harness("plan", "sequence=micro2", "suite=[ifeval]", *where)
     assert done.returncode == 0, done.stderr
     assert "to fetch before this can run: suite.instruction.benchmarks.ifeval" in done.stdout
     assert "score ifeval" in done.stdout
 
 
+@pytest.mark.usefixtures("without_nltk_data")
 def test_prefetch_knows_what_ifeval_needs() -> None:
-    line = refused_without_nltk_data("prefetch", "suite=[ifeval]")
+    line = refused("prefetch", "suite=[ifeval]")
     assert line.startswith("error: nltk's punkt_tab cannot be fetched to ")

@@ -1,17 +1,19 @@
 """The shipped lm-eval tasks of TRACE: what the configuration says, and the scores that we find."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from conftest import MICRO_MODEL, REPOSITORY, write_rows
-from stock import lm_eval, results
+from support.asked import asked
+from support.places import MICRO_MODEL, REPOSITORY
+from support.raw_files import write_rows
+from support.stock import lm_eval, results
 
 from harness.config.compose.compose import load
 from harness.config.parts import Kind, load_part
-from harness.config.plain import plain
 from harness.evaluation.evaluator import Evaluator
 
 FOLDER = REPOSITORY / "harness/evaluation/lm_eval_tasks"
@@ -57,21 +59,18 @@ def test_the_stock_command_finds_our_scores(root: Path, tmp_path: Path) -> None:
     tasks = "trace_FOMC,trace_20Minuten,trace_Py150"
     done = lm_eval(FOLDER, tasks, tmp_path, "--batch_size", "8", TRACE_ROOT=str(root))
     theirs = results(done, tmp_path)
-    evaluator = Evaluator(load([]), MICRO_MODEL, "cpu")
+    config = load([])
+    evaluator = Evaluator(config, MICRO_MODEL, "cpu")
     for name in ("FOMC", "20Minuten", "Py150"):
-        spec = {
-            "benchmark": name,
-            "data": str(root / name / "test.json"),
-            "limit": None,
-            "temperature": 0.0,
-            "what": plain(TASKS[name]) | {"max_prompt_tokens": 512},
-        }
-        evaluator.score(spec, tmp_path / name, lambda: None)
+        task = replace(TASKS[name], max_prompt_tokens=512)
+        data = root / name / "test.json"
+        evaluator.score(asked(config, name, task, data), tmp_path / name)
         for row in json.loads((tmp_path / name / "scores.json").read_text()):
             found = theirs[f"trace_{name}"][f"{row['metric']},none"]
             assert found == pytest.approx(row["value"], abs=1e-12), (name, row["metric"])
 
 
+@pytest.mark.slow
 def test_without_the_variable_it_is_named(tmp_path: Path) -> None:
     done = lm_eval(FOLDER, "trace_FOMC", tmp_path, TRACE_ROOT="")
     assert done.returncode != 0

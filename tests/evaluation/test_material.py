@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MICRO_MODEL, refused
-from raw_files import write_boolq, write_mmlu, write_text, write_xstest
-from stock import lm_eval, results
+from support.asked import asked
+from support.command import refused
+from support.places import MICRO_MODEL
+from support.raw_files import write_boolq, write_mmlu, write_text, write_xstest
+from support.stock import lm_eval, results
 
 from harness.config import BenchmarkConfig
+from harness.config.choices import Average
 from harness.config.compose.compose import load
-from harness.config.plain import plain
 from harness.errors import ConfigError, DataError
 from harness.evaluation.amounts import measure
 from harness.evaluation.evaluator import Evaluator
@@ -22,6 +24,7 @@ from harness.evaluation.scores import collect
 from harness.evaluation.sources import boolq, mmlu
 from harness.plan.planner import make_plan
 from harness.store.keys import FileHashes
+from harness.store.work import EvalWork
 
 STORY = "The council met on day {} and"
 
@@ -37,20 +40,13 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prompts = [{"prompt": STORY.format(i), "answer": ""} for i in range(5)]
     write_text(root / "lima" / "test.json", json.dumps(prompts))
     write_xstest(root / "xstest")
-    for name, source, what in (
+    for name, source, settings in (
         ("mmlu", "mmlu", {"shots": 2, "max_prompt_tokens": None}),
         ("lima", "open_ended", {"max_answer_tokens": 12}),
-        ("xstest", "xstest_safe", {"max_answer_tokens": 12, "average": "items"}),
+        ("xstest", "xstest_safe", {"max_answer_tokens": 12, "average": Average.items}),
     ):
-        benchmark = BenchmarkConfig(folder=name, source=source, headline="x")
-        spec = {
-            "benchmark": name,
-            "data": str(root / name),
-            "limit": 4,
-            "temperature": 0.0,
-            "what": plain(benchmark) | what,
-        }
-        evaluator.score(spec, root / "nodes" / name, lambda: None)
+        benchmark = BenchmarkConfig(folder=name, source=source, headline="x", **settings)
+        evaluator.score(asked(config, name, benchmark, root / name, 4), root / "nodes" / name)
     return root / "nodes"
 
 
@@ -142,8 +138,7 @@ def test_nodes_tell_how_many_prompts_were_cut(nodes: Path, tmp_path: Path) -> No
         max_prompt_tokens=tokens - 1,
         max_answer_tokens=2,
     )
-    spec = {"benchmark": "lima", "data": str(tmp_path / "lima"), "limit": None, "temperature": 0.0}
-    evaluator.score(spec | {"what": plain(benchmark)}, tmp_path / "node", lambda: None)
+    evaluator.score(asked(config, "lima", benchmark, tmp_path / "lima"), tmp_path / "node")
     details = json.loads((tmp_path / "node" / "details.json").read_text())
     assert details == {"requests": 2, "truncated_prompts": 0.5}
 
@@ -228,17 +223,17 @@ def suite(tmp_path: Path) -> list[str]:
 
 
 def test_plans_count_items_and_follow_the_data(suite: list[str], tmp_path: Path) -> None:
-    def planned(*more: str) -> dict[str, Any]:
+    def planned(*more: str) -> dict[str, EvalWork]:
         plan = make_plan(load([*suite, *more]), FileHashes())
-        return {node.spec["benchmark"]: node for node in plan.nodes if node.stage == 0}
+        return {node.benchmark.name: node for node in plan.of(EvalWork) if node.stage == 0}
 
     before = planned()
-    assert (before["mmlu"].spec["items"], before["mmlu"].spec["by_likelihood"]) == (8, True)
-    assert planned("eval.limit=4")["mmlu"].spec["items"] == 7  # 3 of one subject, 4 of the other
+    assert (before["mmlu"].items, before["mmlu"].by_likelihood) == (8, True)
+    assert planned("eval.limit=4")["mmlu"].items == 7  # 3 of one subject, 4 of the other
     assert planned("suite.general.benchmarks.mmlu.shots=1")["mmlu"].key != before["mmlu"].key
     write_mmlu(tmp_path / "root" / "general" / "mmlu", {"law": 6})
     after = planned()
-    assert after["mmlu"].spec["items"] == 9
+    assert after["mmlu"].items == 9
     assert after["mmlu"].key != before["mmlu"].key
     assert after["boolq"].key == before["boolq"].key
 

@@ -1,22 +1,18 @@
 """The publishers' real files: how much is in them, prompts as lm-eval makes them, one run."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import harness
+from support.command import harness
+from support.places import DATA, needs_data
 
 from harness.evaluation.material import WHOLE, Material
 from harness.evaluation.sources import advbench, bbh, boolq, gsm8k, mmlu, piqa, raw, tydiqa, xstest
 from harness.evaluation.sources import open_ended as prompts
-from harness.results.schema import frame_rows, read_scores
+from harness.results.schema import read_scores
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-pytestmark = pytest.mark.skipif(
-    not (DATA / "general").is_dir(), reason="HARNESS_TEST_DATA names no folder with general"
-)
+pytestmark = needs_data("general")
 
 
 def sizes(material: Material) -> tuple[int, int]:
@@ -148,7 +144,7 @@ def test_six_general_benchmarks_in_one_command(tmp_path: Path) -> None:
         *(f"store.root={tmp_path / 'store'}", f"store.results={tmp_path / 'results'}"),
     )
     assert done.returncode == 0, done.stderr
-    rows = frame_rows(read_scores(tmp_path / "results" / "scores.csv"))
+    rows = read_scores(tmp_path / "results" / "scores.csv").rows
     general = [row for row in rows if row["suite"] == "general"]
     parts = {"mmlu": 57, "bbh": 27, "tydiqa": 9, "gsm8k": 0, "boolq": 0, "piqa": 0}
     for name, count in parts.items():

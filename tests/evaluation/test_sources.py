@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from raw_files import (
+from support.raw_files import (
     MMLU_HEADER,
     write_bbh,
     write_boolq,

@@ -2,24 +2,29 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness, refused, write_rows
+from support.command import harness, refused
+from support.places import MICRO_MODEL
+from support.raw_files import write_rows
 
 from harness.config import DemonstrationSource, PromptingConfig, PromptStyle, TaskConfig
 from harness.config.compose.compose import load
-from harness.config.plain import plain
 from harness.data.demonstrations import (
-    Shown,
     demonstration_split,
     draw_demonstrations,
+    put_before,
     with_demonstrations,
 )
 from harness.evaluation.task_yaml import write_task
 from harness.models.loading import load_prompts
+from harness.plan.scoring import as_benchmark
 from harness.results.schema import read_scores
 from harness.run.parent import Outcome, execute
+from harness.store.records import Demonstrations
+from harness.store.work import EvalWork
 
 TASK = TaskConfig(folder="t", scorer="s", headline="h")
 
@@ -72,8 +77,9 @@ def test_what_a_model_goes_on_to_write_is_cut(
 ) -> None:
     config = load(["sequence=trace", "data=trace", "suite=[]", "data.root=x"])
     write_rows(tmp_path / "test.json", [{"prompt": "p", "answer": kept}])
-    what = plain(config.task[task]) | {"scorer": "exact"}
-    write_task(tmp_path, task, tmp_path / "test.json", what, config.task[task].demonstration_end)
+    benchmark = as_benchmark(task, replace(config.task[task], scorer="exact"))
+    cut = config.task[task].demonstration_end
+    write_task(tmp_path, benchmark, tmp_path / "test.json", cut)
     scope: dict = {}
     exec((tmp_path / "scoring.py").read_text(), scope)
     assert scope["process_results"]({"answer": kept}, [prediction])["accuracy"] == 1.0
@@ -100,8 +106,8 @@ def test_rows_share_half_of_the_prompt() -> None:
     rows = [{"prompt": f"Do:{' '.join(words)}=", "answer": "yes"} for _ in range(2)]
     head = "Do:"
     limit = 96 + prompts.count(head) + 4
-    shown = Shown(rows, head, limit)
-    text = shown.before(f"{head}{' '.join(reversed(words))}?", prompts)
+    shown = Demonstrations(rows, head, limit)
+    text = put_before(f"{head}{' '.join(reversed(words))}?", shown, prompts)
     announced = prompts.count(with_demonstrations("", [{"prompt": "", "answer": ""}], head))
     assert limit - 6 <= prompts.count(text) - (announced - prompts.count(head)) <= limit + 6
     parts = text.rpartition("Examples:\n")[2].split("\n\n")
@@ -110,7 +116,7 @@ def test_rows_share_half_of_the_prompt() -> None:
         assert part.endswith("w199=yes")
         assert 20 <= prompts.count(part) <= 26
     assert parts[2].endswith("w1 w0?")
-    assert Shown(rows[:1], head, None).before("Do:x?", prompts).count("w0") == 1
+    assert put_before("Do:x?", Demonstrations(rows[:1], head), prompts).count("w0") == 1
 
 
 @pytest.fixture
@@ -121,12 +127,12 @@ def done(tiny_run: list[str]) -> Outcome:
 @pytest.mark.distributed
 def test_cells_and_prompts(done: Outcome, tiny_data: Path, tmp_path: Path) -> None:
     assert (done.trained, done.scored) == (0, 2)
-    frame = read_scores(done.table)
+    frame = read_scores(done.table).frame()
     assert set(frame["stage"]) == {0}
     assert set(frame["shots"]) == {2}
     training = {row["prompt"] for row in json.loads((tiny_data / "copy/train.json").read_text())}
     test = json.loads((tiny_data / "copy/test.json").read_text())
-    node = next(node for node in done.plan.nodes if node.spec["benchmark"] == "copy")
+    node = next(node for node in done.plan.of(EvalWork) if node.benchmark.name == "copy")
     written = (tmp_path / "store/eval" / node.key / "task.yaml").read_text()
     [rows] = re.findall(r"^ +test: (.+)$", written, re.MULTILINE)  # where lm-eval reads them
     asked = json.loads(Path(rows).read_text())

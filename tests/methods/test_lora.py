@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import refused
+from support.command import refused
 
 from harness.config import AdapterConfig, ModelConfig
 from harness.config.compose.compose import load
-from harness.models.adapters import load_adapter, load_stage, new_adapter
+from harness.models.adapters.lora import load_adapter, new_adapter
+from harness.models.adapters.stages import load_stage
 from harness.models.loading import load_model
 from harness.plan.checks.run import validate
 from harness.run.parent import Outcome, execute

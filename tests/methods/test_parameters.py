@@ -1,7 +1,7 @@
 """Strategies' parameters out of range: one line that names the key, before anything loads."""
 
 import pytest
-from conftest import refused
+from support.command import refused
 
 from harness.config import Schedule
 from harness.config.compose.compose import load
@@ -10,6 +10,7 @@ from harness.methods.loading import load_strategies
 from harness.plan.checks.run import validate
 from harness.plan.planner import make_plan
 from harness.store.keys import FileHashes
+from harness.store.work import TrainWork
 
 AGEM = "+method.agem={_target_: agem}"
 
@@ -118,8 +119,7 @@ def test_presets_of_strategies_leave_the_schedule_to_others() -> None:
 def test_every_visit_counts_as_a_task(tiny_run: list[str]) -> None:
     rules = ["sequence.tasks=[copy,count,copy,count]", "sequence.recurrence=true"]
     plan = make_plan(load([*tiny_run, *rules]), FileHashes())
-    trained = [node for node in plan.nodes if node.kind == "train"]
-    assert [len(node.spec["earlier"]) for node in trained] == [0, 1, 2, 3]
+    assert [len(node.earlier) for node in plan.of(TrainWork)] == [0, 1, 2, 3]
 
 
 def test_the_limits_of_extra_rows_enter_the_key() -> None:

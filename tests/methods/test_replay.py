@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import write_rows
+from support.raw_files import write_rows
 
 from harness.config.compose.compose import load
 from harness.data.encoding import Example

@@ -1,19 +1,20 @@
-"""Schedules besides the sequence: a model a task, one model on all tasks, stages from elsewhere."""
+"""Schedules beside the sequence: one model per task, one on all tasks, stages from elsewhere."""
 
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused
 from pandas import DataFrame
 from safetensors.torch import load_file, save_file
+from support.command import harness, refused
 
 from harness.config.compose.compose import load
 from harness.plan.planner import make_plan
 from harness.results.schema import read_scores
 from harness.run.parent import Outcome, execute
 from harness.store.keys import FileHashes
+from harness.store.work import TrainWork
 
 pytestmark = pytest.mark.distributed
 FAST = ("train.max_steps=3", "eval.limit=4")
@@ -28,7 +29,7 @@ def run_of(tiny_run: list[str]):
 
 
 def scores(outcome: Outcome) -> DataFrame:
-    frame = read_scores(outcome.table)
+    frame = read_scores(outcome.table).frame()
     return frame[frame["suite"] == "target"]
 
 
@@ -68,7 +69,7 @@ def test_joint_sees_every_row_as_often_as_the_sequence(run_of, tmp_path: Path) -
     assert log["examples"] == 2 * 33 + 33
     assert len(log["steps"]) == 13  # 99 rows in batches of 8
     told = json.loads(harness("metrics", str(joint.table), "--json").stdout)
-    frame = read_scores(joint.table)
+    frame = read_scores(joint.table).frame()
     last = frame[(frame["stage"] == 2) & frame["headline"]]["value"]
     assert told["op"] == pytest.approx(last.mean())
     assert told["bwt"] is None
@@ -79,8 +80,8 @@ def test_epoch_tables_belong_to_tasks_not_places(tiny_run: list[str]) -> None:
 
     def epochs(*overrides: str) -> dict[str, int]:
         plan = make_plan(load([*tiny_run, *tables, *overrides]), FileHashes())
-        parts = [part for node in plan.nodes if node.kind == "train" for part in node.spec["parts"]]
-        return {part["task"]: part["epochs"] for part in parts}
+        parts = [part for node in plan.of(TrainWork) for part in node.parts]
+        return {part.name: part.epochs for part in parts}
 
     assert epochs() == {"copy": 3, "count": 1}
     assert epochs("sequence.order=reversed") == {"copy": 3, "count": 1}

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import harness
+from support.command import harness
 
 from harness.config import from_plain
 from harness.config.compose.compose import load
-from harness.config.plain import identity, plain
+from harness.config.plain import identity_of, plain
 from harness.errors import ConfigError
 from harness.methods.loading import load_strategies
 from harness.results.schema import read_scores
@@ -31,9 +31,9 @@ def test_as_listed_or_as_asked() -> None:
 
 
 def test_the_order_is_part_of_the_key() -> None:
-    keys = [identity(load(["method=sfa", *x]).method, "train") for x in ([L2, AGEM], [AGEM, L2])]
+    keys = [identity_of(load(["method=sfa", *x]).method, "train") for x in ([L2, AGEM], [AGEM, L2])]
     assert keys[0] != keys[1]
-    assert "order" not in identity(load(["method=sfa"]).method, "train")
+    assert "order" not in identity_of(load(["method=sfa"]).method, "train")
 
 
 def test_a_wrong_order_is_refused() -> None:
@@ -46,7 +46,7 @@ def test_a_stack_has_its_name_in_the_table(tiny_run: list[str], tmp_path: Path) 
     quick = ["train.max_steps=1", "eval.limit=1", "eval.stage0=false", "eval.past=ends"]
     done = harness(*tiny_run, *quick, "-m", "method=[sfa,replay],[replay,ema]")
     assert done.returncode == 0, done.stderr
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert set(frame["method"]) == {"sfa+replay", "replay+ema"}
     runs = [json.loads(path.read_text()) for path in (tmp_path / "store/runs").glob("*.json")]
     assert len(runs) == 2

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, harness
+from support.command import harness
+from support.places import MICRO_MODEL
 
 from harness.config import EngineConfig, ModelConfig, Precision
 from harness.errors import DataError

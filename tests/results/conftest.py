@@ -5,14 +5,14 @@ import pytest
 
 def make_row(**changes):
     row = {
-        "run": "seqft-1", "group": None, "variant": None, "experiment": "demo",
+        "run": "seqft-1", "group": None, "settings": None, "experiment": "demo",
         "model": "micro_1", "sequence": "micro", "data": None,
         "method": "seq_ft", "seed": 1, "schedule": "sequential", "past": None, "tasks": "a_1|b",
         "stage": 1, "trained_task": None, "suite": "target", "benchmark": "a_1", "side": None,
         "subtask": None, "floor": None,
         "metric": "accuracy", "filter": None, "headline": True, "value": 0.5, "stderr": None,
         "n": 100, "split": "test", "shots": 0, "protocol": None, "unit": "score",
-        "higher_is_better": True, "backend": "hf", "status": "done", "schema": 1,
+        "higher_is_better": True, "backend": "hf", "status": "done", "schema": 2,
         "model_key": "m", "eval_key": "e", "harness_version": "0.1.0",
     }  # fmt: skip
     return row | changes
@@ -28,7 +28,7 @@ def make_run(run, cells, general=(0.6, 0.5), **changes):
     return rows
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def score_row():
     return make_row
 

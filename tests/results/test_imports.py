@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused
+from support.command import harness, refused
 
 from harness.results.runs import load_runs
 from harness.results.schema import read_scores
@@ -44,8 +44,9 @@ def test_results_of_the_reference_code_are_scored_again(
         done = harness("import", "trace", str(reference), *places)
         assert done.returncode == 0, done.stderr
         assert "imported 3 cells of stages 1 to 2" in done.stdout
-    frame = read_scores(tmp_path / "results" / "scores.csv")
-    (run,) = load_runs(frame)
+    scores = read_scores(tmp_path / "results" / "scores.csv")
+    frame = scores.frame()
+    (run,) = load_runs(scores)
     assert run.matrix.tasks == ("FOMC", "NumGLUE-cm") or list(run.matrix.tasks) == TASKS
     assert [run.matrix.value(cell) for cell in ((1, 0), (2, 0), (2, 1))] == [0.75, 0.25, 0.5]
     assert set(frame["backend"]) == {"imported"}
@@ -73,8 +74,9 @@ def test_lm_eval_results_join_the_run(reference: Path, places: list[str], tmp_pa
         words = ["import", "lm_eval", str(folder.parent), "--stage", str(stage), *places]
         done = harness(*words)
         assert done.returncode == 0, done.stderr
-    frame = read_scores(tmp_path / "results" / "scores.csv")
-    (run,) = load_runs(frame)
+    scores = read_scores(tmp_path / "results" / "scores.csv")
+    frame = scores.frame()
+    (run,) = load_runs(scores)
     found = {item.name: run.delta(item).value for item in run.benchmarks}
     assert found == {"mmlu": -0.25, "gsm8k": 0.0}
     assert "mmlu_law" in set(frame["subtask"].dropna())
@@ -135,7 +137,8 @@ def test_a_metric_on_another_scale_is_no_score(
     )
     done = harness("import", "lm_eval", str(folder), *places)
     assert done.returncode == 0, done.stderr
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    scores = read_scores(tmp_path / "results" / "scores.csv")
+    frame = scores.frame()
     found = frame[frame["suite"] == "general"].set_index("metric")["unit"].to_dict()
     assert found == {
         "word_perplexity": "word_perplexity",
@@ -143,7 +146,7 @@ def test_a_metric_on_another_scale_is_no_score(
         "strange": "strange",
         "acc": "score",
     }
-    (run,) = load_runs(frame)
+    (run,) = load_runs(scores)
     assert [item.name for item in run.benchmarks] == ["piqa"]
 
 
@@ -174,7 +177,7 @@ def test_what_is_refused_leaves_store_and_table_as_they_were(
     assert table.read_bytes() == before
     # Suites may come before the tasks: the sequence names those.
     assert harness("import", "lm_eval", good, *places, "--seed", "7").returncode == 0
-    assert set(read_scores(table)["tasks"]) == {
+    assert set(read_scores(table).frame()["tasks"]) == {
         "FOMC|NumGLUE-cm",
         "C-STANCE|FOMC|MeetingBank|Py150|ScienceQA|NumGLUE-cm|NumGLUE-ds|20Minuten",
     }
@@ -185,7 +188,7 @@ def test_the_newest_results_of_one_model(places: list[str], tmp_path: Path) -> N
         lm_eval_file(tmp_path / "lm" / "a", name, results={"piqa": {"acc,none": value}})
     done = harness("import", "lm_eval", str(tmp_path / "lm"), *places)
     assert done.returncode == 0, done.stderr
-    assert read_scores(tmp_path / "results" / "scores.csv")["value"].tolist() == [0.9]
+    assert read_scores(tmp_path / "results" / "scores.csv").frame()["value"].tolist() == [0.9]
     lm_eval_file(tmp_path / "lm" / "z", results={"piqa": {"acc,none": 0.2}})
     line = refused("import", "lm_eval", str(tmp_path / "lm"), *places)
     assert "results of several models" in line
@@ -226,7 +229,7 @@ def test_groups_within_groups_are_averaged_over_their_tasks(
     )
     done = harness("import", "lm_eval", str(folder), *places)
     assert done.returncode == 0, done.stderr
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     mmlu = frame[frame["benchmark"] == "mmlu"]
     assert set(mmlu["subtask"].dropna()) == {"mmlu_physics", "mmlu_algebra", "mmlu_law"}
     (whole,) = mmlu[mmlu["subtask"].isna()].to_dict("records")

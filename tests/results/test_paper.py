@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused
+from support.command import harness, refused
 
 from harness.results.paper.claims import check
 from harness.results.paper.ours import Found, Ours
 from harness.results.paper.published import Number, read_published
-from harness.results.schema import to_frame, write_scores
+from harness.results.schema import Scores, write_scores
 
 TASKS = "C-STANCE|FOMC|MeetingBank|Py150|ScienceQA|NumGLUE-cm|NumGLUE-ds|20Minuten"
 PUBLISHED = read_published()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def trace_rows(score_row):
     """A whole triangle of our LLaMA-2-7B-Chat: every score .5, but .6 right after training; and
     GSM8K .25 before, .05 after."""
@@ -38,12 +38,13 @@ def trace_rows(score_row):
     return rows
 
 
-@pytest.fixture
-def written(trace_rows, tmp_path: Path) -> Path:
-    scores = write_scores(trace_rows, tmp_path / "scores.csv")
-    done = harness("paper", "--scores", str(scores), "--out", str(tmp_path / "paper"))
+@pytest.fixture(scope="module")
+def written(trace_rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    scores = write_scores(trace_rows, folder / "scores.csv")
+    done = harness("paper", "--scores", str(scores), "--out", str(folder / "paper"))
     assert done.returncode == 0, done.stderr
-    return tmp_path / "paper"
+    return folder / "paper"
 
 
 def lines(folder: Path, table: str, **labels: str) -> dict[str, dict[str, str]]:
@@ -113,7 +114,7 @@ def test_findings_on_the_published_numbers() -> None:
 
 
 def test_findings_on_ours(trace_rows) -> None:
-    answers = {(a.claim.name, a.model): a for a in check(PUBLISHED, Ours.of(to_frame(trace_rows)))}
+    answers = {(a.claim.name, a.model): a for a in check(PUBLISHED, Ours.of(Scores.of(trace_rows)))}
     gsm8k = answers["gsm8k_down_seqft", "LLaMA-2-7B-Chat"]
     assert (round(gsm8k.difference, 3), gsm8k.verdict) == (0.2, "holds")
     assert gsm8k.error == pytest.approx(0.01 * 2**0.5)
@@ -136,38 +137,44 @@ def test_only_seeds_of_one_comparable_group_are_averaged(trace_rows) -> None:
     of_group = [{**row, "group": "g", "seed": 0} for row in trace_rows]
     others = [
         again(of_group, "other-protocol", 0.3, protocol="default"),
-        again(of_group, "limited", 0.3, group="l", variant="eval.limit=8"),
-        again(of_group, "other-rate", 0.3, group="r", variant="suite=[a, b] train.learning_rate=1"),
+        again(of_group, "limited", 0.3, group="l", settings={"eval.limit": 8}),
+        again(
+            of_group,
+            "other-rate",
+            0.3,
+            group="r",
+            settings={"suite": ["a", "b"], "train.learning_rate": 1},
+        ),
         again(of_group, "other-data", 0.3, group="d", data="trace_500"),
         again(of_group, "no-data", 0.3, group="d", data=None),
-        again(of_group, "epochs", 0.3, group="e", variant="train.epochs=3"),
+        again(of_group, "epochs", 0.3, group="e", settings={"train.epochs": 3}),
         again(of_group, "incomplete", 0.3, seed=5)[1:],
         again(of_group, "another-group", 0.3, group="h", seed=9),
     ]
     rows = [*of_group, *again(of_group, "r2", 0.1, seed=1), *(row for o in others for row in o)]
-    found = Ours.of(to_frame(rows)).find(number("table1", "OP", method="SeqFT"))
+    found = Ours.of(Scores.of(rows)).find(number("table1", "OP", method="SeqFT"))
     assert found.estimate.value == pytest.approx(0.5125 + 0.05)
     assert found.runs == ("r1", "r2")
-    ours = Ours.of(to_frame(rows), "default")
+    ours = Ours.of(Scores.of(rows), "default")
     assert ours.find(number("table1", "OP", method="SeqFT")).runs == ("other-protocol",)
     # What the tables vary, and what changes no number, is no other setting.
-    told = "judge=http judge.model=j suite=[general, safety] train.epochs=3"
-    rows = again(trace_rows, "e3", data="trace_500", variant=told)
+    told = {"judge": "http", "judge.model": "j", "suite": ["general", "safety"], "train.epochs": 3}
+    rows = again(trace_rows, "e3", data="trace_500", settings=told)
     three = number("tables23-25", "FOMC", data="trace_500", epochs="3")
-    assert Ours.of(to_frame(rows)).find(three).runs == ("e3",)
-    assert Ours.of(to_frame(rows)).find(replace(three, epochs="5")).runs == ()
+    assert Ours.of(Scores.of(rows)).find(three).runs == ("e3",)
+    assert Ours.of(Scores.of(rows)).find(replace(three, epochs="5")).runs == ()
 
 
 def test_any_run_fills_the_rows_of_the_initial_model(trace_rows) -> None:
     bare = [row for row in trace_rows if row["suite"] == "target"]
     lora = again(trace_rows, "lora", method="lora_seqft")
-    ours = Ours.of(to_frame([*bare, *lora]))
+    ours = Ours.of(Scores.of([*bare, *lora]))
     found = ours.find(number("table2", "GSM8K", method="base"))
     assert (found.estimate.value, found.runs) == (0.25, ("lora",))
     assert ours.find(number("table2", "GSM8K", method="SeqFT")).runs == ()
     # A group of the same method that has no suites hides none that has.
     both = [*again(bare, "a", group="a"), *again(trace_rows, "b", group="b")]
-    assert Ours.of(to_frame(both)).find(number("table2", "GSM8K", method="SeqFT")).runs == ("b",)
+    assert Ours.of(Scores.of(both)).find(number("table2", "GSM8K", method="SeqFT")).runs == ("b",)
 
 
 def test_a_run_of_other_tasks_is_not_the_paper_s(trace_rows, tmp_path: Path) -> None:
@@ -190,7 +197,7 @@ def test_forgetting_of_table_3_is_a_loss(trace_rows) -> None:
     for row in rows:  # better later than right after training: forgetting by the best is larger
         if (row["stage"], row["benchmark"]) == (7, "C-STANCE"):
             row["value"] = 0.9
-    ours = Ours.of(to_frame(rows))
+    ours = Ours.of(Scores.of(rows))
     loss = number("table3", "forgetting", method="SeqFT", data="trace_500")
     assert ours.value(loss).value == pytest.approx(0.1)
     assert ours.value(loss).item_error == pytest.approx(0.01 * 14**0.5 / 7)
@@ -232,7 +239,7 @@ def test_judged_findings_get_a_verdict_on_the_prompts_that_the_paper_judged(
     ]  # fmt: skip
     model = "LLaMA-2-13B-Chat"
     rows = [{**row, "model": "llama2-13b-chat"} for row in rows]
-    ours = Ours.of(to_frame(rows))
+    ours = Ours.of(Scores.of(rows))
     lose = ours.value(number("figure2", "lose", model, method="SeqFT", suite="instruction"))
     assert lose.value == pytest.approx((175 * 0.6 + 300 * 0.02) / 475)
     parts = 175**2 * 0.6 * 0.4 / 174 + 300**2 * 0.02 * 0.98 / 299
@@ -244,7 +251,7 @@ def test_judged_findings_get_a_verdict_on_the_prompts_that_the_paper_judged(
     assert answers["safety_ties_loraseqft", model].difference is None
     # One of the two sets alone is not what the paper judged.
     half = [row for row in rows if row["benchmark"] != "trace_lima"]
-    ours = Ours.of(to_frame(half))
+    ours = Ours.of(Scores.of(half))
     assert ours.find(number("figure2", "lose", model, method="SeqFT", suite="instruction")) == (
         Found()
     )

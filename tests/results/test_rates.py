@@ -7,25 +7,25 @@ from harness.cli.tables import main
 from harness.results.report.printing import to_csv
 from harness.results.report.rates import rates_table
 from harness.results.runs import load_runs
-from harness.results.schema import to_frame, write_scores
+from harness.results.schema import Scores, write_scores
 
 
 def cells(first, last, diagonal=0.9):
     return {(1, "a_1"): diagonal, (2, "a_1"): first, (2, "b"): last}
 
 
-def job(make, rate, split, op, seed=1, method="seq_ft", other=""):
+def job(make, rate, split, op, seed=1, method="seq_ft", **other):
     """A run at a rate whose OP is `op`."""
-    variant = f"{other}eval.split={split} train.learning_rate={rate}"
+    told = {"eval.split": split, "train.learning_rate": float(rate), **other}
     name = f"{method}-{rate}-{split}-{seed}-{other}"
     return make(
-        name, cells(op, op), variant=variant, split=split, seed=seed, method=method,
+        name, cells(op, op), settings=told, split=split, seed=seed, method=method,
         group=f"{method}-{rate}-{split}-{other}",
     )  # fmt: skip
 
 
 def records(rows):
-    table = rates_table(load_runs(to_frame(rows)), "d")
+    table = rates_table(load_runs(Scores.of(rows)), "d")
     return table and list(csv.DictReader(io.StringIO(to_csv(table)))), table
 
 
@@ -70,9 +70,9 @@ def test_a_rate_that_was_not_tested_has_dashes(run_rows):
 
 def test_other_settings_are_other_rows(run_rows):
     rows = []
-    for other in ("", "model.x=1 "):
-        rows += job(run_rows, "1e-4", "test", 0.4, other=other)
-        rows += job(run_rows, "1e-3", "test", 0.5, other=other)
+    for other in ({}, {"model.x": 1}):
+        rows += job(run_rows, "1e-4", "test", 0.4, suite=[], **other)
+        rows += job(run_rows, "1e-3", "test", 0.5, suite=[], **other)
     found, _ = records(rows)
     assert [record["method"] for record in found] == ["seq_ft", "seq_ft (model.x=1)"]
 

@@ -8,22 +8,17 @@ import sys
 import pytest
 
 from harness.errors import DataError
-from harness.results.schema import (
-    COLUMNS,
-    frame_rows,
-    read_scores,
-    scores_digest,
-    to_frame,
-    write_scores,
-)
+from harness.results.schema import COLUMNS, Scores, read_scores, write_scores
 
 
 def test_what_is_written_is_read(rows, tmp_path):
+    rows[1]["settings"] = {"train.learning_rate": 1e-4, "suite": ["a b", "c,d"], "x": {"y": None}}
     rows[0] |= {"value": 0.1 + 0.2, "subtask": "NA", "filter": 'x,"y"\nz', "headline": False}
     path = write_scores(rows, tmp_path / "new" / "scores.csv")
-    frame = read_scores(path)
+    scores = read_scores(path)
+    frame = scores.frame()
     assert list(frame.columns) == [column.name for column in COLUMNS]
-    found = {(r["run"], r["stage"], r["suite"], r["benchmark"]): r for r in frame_rows(frame)}
+    found = {(r["run"], r["stage"], r["suite"], r["benchmark"]): r for r in scores.rows}
     assert len(found) == len(rows)
     for row in rows:
         assert found[row["run"], row["stage"], row["suite"], row["benchmark"]] == row
@@ -36,17 +31,17 @@ def test_bytes_depend_on_the_scores_only(rows, tmp_path):
     shuffled = [dict(reversed(row.items())) for row in rows]
     random.Random(0).shuffle(shuffled)
     assert write_scores(shuffled, tmp_path / "b.csv").read_bytes() == first
-    assert write_scores(frame_rows(read_scores(tmp_path / "a.csv")), tmp_path / "c.csv")
+    assert write_scores(read_scores(tmp_path / "a.csv").rows, tmp_path / "c.csv")
     assert (tmp_path / "c.csv").read_bytes() == first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.csv", "c.csv"]
 
 
 def test_the_digest_is_that_of_the_file(rows, tmp_path):
     path = write_scores(rows, tmp_path / "scores.csv")
-    digest = scores_digest(read_scores(path))
+    digest = read_scores(path).digest
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     rows[0]["value"] += 1e-12
-    assert scores_digest(to_frame(rows)) != digest
+    assert Scores.of(rows).digest != digest
 
 
 def test_numpy_numbers_are_written_as_plain_ones(tmp_path, score_row):
@@ -58,9 +53,9 @@ def test_numpy_numbers_are_written_as_plain_ones(tmp_path, score_row):
 
 def test_unknown_columns_are_kept_behind_the_known_ones(tmp_path, score_row):
     path = write_scores([score_row(lr="1e-4"), score_row(run="x")], tmp_path / "scores.csv")
-    frame = read_scores(path)
-    assert list(frame.columns)[-1] == "lr"
-    assert [row["lr"] for row in frame_rows(frame)] == ["1e-4", None]
+    scores = read_scores(path)
+    assert list(scores.frame().columns)[-1] == "lr"
+    assert [row.get("lr") for row in scores.rows] == ["1e-4", None]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +67,7 @@ def test_unknown_columns_are_kept_behind_the_known_ones(tmp_path, score_row):
         ({"stage": True}, "stage True is not of type int"),
         ({"run": None}, "run is null"),
         ({"headline": None}, "headline is null"),
-        ({"schema": 2}, "schema 2 is not 1"),
+        ({"schema": 1}, "schema 1 is not 2"),
         ({"schedule": "parallel"}, "schedule 'parallel' is not one of"),
         ({"past": "some"}, "past 'some' is not one of"),
     ],
@@ -86,7 +81,9 @@ def test_wrong_rows_are_not_written(tmp_path, changes, message, score_row):
 
 def test_measures_in_other_units_may_exceed_one(tmp_path, score_row):
     row = score_row(suite="cost", unit="gpu_hours", value=12.5, headline=False)
-    assert read_scores(write_scores([row], tmp_path / "scores.csv"))["value"].tolist() == [12.5]
+    assert [r["value"] for r in read_scores(write_scores([row], tmp_path / "scores.csv")).rows] == [
+        12.5
+    ]
 
 
 def test_two_rows_for_one_score_are_refused(tmp_path, score_row):
@@ -115,7 +112,7 @@ def test_a_column_that_may_be_null_may_be_absent(tmp_path, score_row):
     lines = [line.split(",") for line in path.read_text().splitlines()]
     place = lines[0].index("side")
     path.write_text("".join(",".join(x[:place] + x[place + 1 :]) + "\n" for x in lines))
-    assert frame_rows(read_scores(path)) == [score_row()]
+    assert read_scores(path).rows == (score_row(),)
 
 
 def test_a_missing_file_and_an_unwritable_place_are_named(tmp_path, score_row):

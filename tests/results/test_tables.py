@@ -8,9 +8,9 @@ import pytest
 
 from harness.cli.tables import main
 from harness.config.compose.compose import load
-from harness.config.plain import plain
 from harness.errors import DataError
 from harness.results.build import score_rows
+from harness.results.groups import group_runs
 from harness.results.report.printing import Points, to_csv, to_latex, to_markdown
 from harness.results.report.tables import (
     main_table,
@@ -20,8 +20,8 @@ from harness.results.report.tables import (
     suites_table,
 )
 from harness.results.report.write import matrix_names
-from harness.results.runs import group_runs, load_runs
-from harness.results.schema import scores_digest, to_frame, write_scores
+from harness.results.runs import load_runs
+from harness.results.schema import Scores, write_scores
 from harness.store.work import Cell
 
 FIRST = {(1, "a_1"): 0.8, (2, "a_1"): 0.4, (2, "b"): 0.6}
@@ -29,7 +29,7 @@ SECOND = {(1, "a_1"): 0.8, (2, "a_1"): 0.6, (2, "b"): 0.8}
 
 
 def groups_of(rows):
-    return group_runs(load_runs(to_frame(rows)))
+    return group_runs(load_runs(Scores.of(rows)))
 
 
 def records(table):
@@ -99,7 +99,7 @@ def test_an_incomplete_run_is_a_footnote_and_not_averaged(rows):
     assert by_method(table)["seq_ft"]["seeds"] == "1"
     note = "incomplete: run seqft-2 lacks (stage, task) (1, a_1)."
     assert note in to_markdown(table)
-    assert note in main_table_markdown(to_frame(kept))
+    assert note in main_table_markdown(Scores.of(kept))
     assert "(1, a\\_1)" in to_latex(table)
 
 
@@ -162,17 +162,17 @@ def test_equal_seeds_are_different_settings_and_stay_apart(run_rows):
     }  # fmt: skip
 
 
-def test_group_ids_join_seeds_and_variants_name_what_differs(run_rows):
+def test_group_ids_join_seeds_and_settings_name_what_differs(run_rows):
     rows = [
         *run_rows("r1", FIRST, group="g1"),
         *run_rows("r2", SECOND, group="g1", seed=2),
-        *run_rows("r3", SECOND, group="g2", seed=3, variant="train.lr=1e-4"),
+        *run_rows("r3", SECOND, group="g2", seed=3, settings={"train.lr": 1e-4}),
         *run_rows("r4", FIRST, group="g1", experiment="again"),
     ]
     found = by_method(main_table(groups_of(rows), "d"))
     assert {name: (row["op"], row["seeds"]) for name, row in found.items()} == {
         "seq_ft": ("60.0", "2"),
-        "seq_ft (train.lr=1e-4)": ("70.0", "1"),
+        "seq_ft (train.lr=0.0001)": ("70.0", "1"),
     }
 
 
@@ -215,7 +215,7 @@ def test_refusal_and_compliance_are_two_numbers(run_rows, score_row):
     assert float(found["delta_safety_harmful"]) == pytest.approx(60)
     assert float(found["delta_safety_benign"]) == pytest.approx(-80)
     assert "delta_safety" not in found
-    text = main_table_markdown(to_frame(run_rows("r1", FIRST) + sided))
+    text = main_table_markdown(Scores.of(run_rows("r1", FIRST) + sided))
     assert "Δ refusal" in text
     assert max(map(len, text.splitlines())) <= 120
     # Benchmarks without a side, or of one side only, have the suite's own delta.
@@ -239,7 +239,7 @@ def test_the_safety_suite_names_its_sides():
                 side=sides["advbench"])  # fmt: skip
     run = {"tasks": ["a"]}
     score = {"subtask": None, "metric": "refused", "filter": "none", "value": 1.0}
-    assert [row["side"] for row in score_rows(run, plain(cell), [score], "m")] == ["harmful"]
+    assert [row["side"] for row in score_rows(run, cell, [score], "m")] == ["harmful"]
 
 
 def test_matrix_table(rows):
@@ -320,7 +320,7 @@ def test_latex_is_escaped_and_booktabs(rows):
 
 
 def test_markdown_keeps_its_columns(rows):
-    lines = [line for line in main_table_markdown(to_frame(rows)).splitlines() if line[0] == "|"]
+    lines = [line for line in main_table_markdown(Scores.of(rows)).splitlines() if line[0] == "|"]
     half = len(lines) // 2
     for grid in (lines[:half], lines[half:]):  # the scores, and the budget
         assert len({line.replace("\\|", "").count("|") for line in grid}) == 1
@@ -331,18 +331,18 @@ def test_terminal_tables_fit_120_columns(rows, run_rows):
     tasks = [f"task_number_{i}" for i in range(1, 10)]
     cells = {(t, tasks[i]): 0.5 for t in range(1, 10) for i in range(t)}
     wide = run_rows("wide", cells, general=(), tasks="|".join(tasks), sequence="long")
-    text = matrix_markdown(to_frame([*rows, *wide]), "wide")
+    text = matrix_markdown(Scores.of([*rows, *wide]), "wide")
     assert max(map(len, text.splitlines())) <= 120
     for task in tasks:
         assert task in text
-    assert max(map(len, main_table_markdown(to_frame(rows)).splitlines())) <= 120
+    assert max(map(len, main_table_markdown(Scores.of(rows)).splitlines())) <= 120
 
 
 def test_matrix_of_an_incomplete_run_can_be_printed(rows):
     kept = [row for row in rows if (row["run"], row["stage"]) != ("seqft-2", 2)]
-    assert cells_of(matrix_markdown(to_frame(kept), "seqft-2"), "a_1")[:2] == ["Stage", "Trained"]
+    assert cells_of(matrix_markdown(Scores.of(kept), "seqft-2"), "a_1")[:2] == ["Stage", "Trained"]
     with pytest.raises(DataError, match=r"no run 'x'.*replay-1, seqft-1, seqft-2"):
-        matrix_markdown(to_frame(rows), "x")
+        matrix_markdown(Scores.of(rows), "x")
 
 
 def test_file_names_tell_groups_apart(rows, run_rows):
@@ -365,7 +365,7 @@ def test_the_command_writes_everything_with_equal_bytes(rows, tmp_path, capsys):
              for name in ("main", "matrix_replay-10", "matrix_seq-ft", "suites")]  # fmt: skip
     names += ["plots/matrix_replay-10.png", "plots/matrix_seq-ft.png"]
     assert sorted(map(str, first)) == sorted(names)
-    digest = scores_digest(to_frame(rows))
+    digest = Scores.of(rows).digest
     for name, path in first.items():
         assert path.read_bytes() == (tmp_path / "two" / name).read_bytes(), name
         assert str(path) in printed
@@ -387,3 +387,70 @@ def test_only_incomplete_runs_still_give_a_report(tmp_path, capsys, score_row):
         "incomplete: run seqft-1 lacks (stage, task) (2, a_1), (2, b)." in capsys.readouterr().out
     )
     assert "\\begin{tabular}" in (tmp_path / "tables" / "main.tex").read_text(encoding="utf-8")
+
+
+def test_a_suite_of_any_name_has_its_columns_and_rows(run_rows, score_row):
+    """The known suites come first whatever they are called; the others as the table has them."""
+    own = suite_rows(score_row, "r1", "aviation", metar=(None, 0.2, 0.5), taf=(None, 0.4, 0.5))
+    rows = run_rows("r1", FIRST) + own
+    (found,) = records(main_table(groups_of(rows), "d"))
+    assert float(found["delta_aviation"]) == pytest.approx(20)
+    deltas = [name for name in found if name.startswith("delta_") and "spread" not in name]
+    assert deltas == ["delta_general", "delta_instruction", "delta_safety", "delta_aviation"]
+    assert "Δ aviation" in main_table_markdown(Scores.of(rows))
+    suites = records(suites_table(groups_of(rows), "d"))
+    assert [(row["suite"], row["benchmark"], float(row["delta"])) for row in suites] == [
+        ("general", "m%_x", pytest.approx(-10)),
+        ("aviation", "metar", pytest.approx(30)),
+        ("aviation", "taf", pytest.approx(10)),
+        ("aviation", "(mean)", pytest.approx(20)),
+    ]
+    stages = records(matrix_table(groups_of(rows)[0], "d", "m"))
+    assert [row["aviation:metar"] for row in stages] == ["20.0", "", "50.0"]
+    lost = [row for row in rows if (row["benchmark"], row["stage"]) != ("taf", 2)]
+    assert groups_of(lost)[0].incomplete[0].missing() == [(2, "taf")]
+
+
+def test_a_judge_s_net_win_of_a_suite_of_any_name(run_rows, score_row):
+    judged = {"suite": "aviation", "benchmark": "asked", "metric": "net_win"}
+    wins = [
+        score_row(run="r1", stage=t, value=v, unit="judge_points", **judged)
+        for t, v in ((0, 3.5), (2, -12.5))
+    ]
+    (found,) = records(main_table(groups_of(run_rows("r1", FIRST) + wins), "d"))
+    assert found["net_win_aviation"] == "-12.5"
+
+
+def test_labels_name_only_what_differs_and_sort_numbers_as_numbers(run_rows):
+    """What all of the runs have in common is no part of their names."""
+    shared = {"suite": [], "model.path": "/a/long path/of/a/model", "eval.limit": 8}
+    rates = (1e-3, 2e-5, 1e-4, 10)
+    rows = [
+        row
+        for rate in rates
+        for row in run_rows(
+            f"r{rate}", FIRST, group=f"g{rate}", settings={**shared, "train.learning_rate": rate}
+        )
+    ]
+    rows += run_rows("r0", FIRST, group="g0", settings=shared)
+    names = [group.method for group in groups_of(rows)]
+    assert names == [
+        "seq_ft",
+        "seq_ft (train.learning_rate=2e-05)",
+        "seq_ft (train.learning_rate=0.0001)",
+        "seq_ft (train.learning_rate=0.001)",
+        "seq_ft (train.learning_rate=10)",
+    ]
+    bare = [
+        row | {"settings": {k: v for k, v in row["settings"].items() if k not in shared}}
+        for row in rows
+    ]
+    printed = main_table_markdown(Scores.of(rows))
+    assert "train.learning_rate=2e-05" in printed
+    assert printed == main_table_markdown(Scores.of(bare))
+    two = run_rows("x", FIRST, group="x", settings={"a": 1, "b": "t"})
+    two += run_rows("y", FIRST, group="y", settings={"a": 1, "b": "s", "c": [1, "z"]})
+    assert [group.method for group in groups_of(two)] == [
+        'seq_ft (b=s, c=[1, "z"])',
+        "seq_ft (b=t)",
+    ]

@@ -7,7 +7,6 @@ rows are those of the micro tasks, and the real ones where HARNESS_TEST_DATA has
 
 import difflib
 import json
-import os
 import random
 import re
 import sys
@@ -21,19 +20,14 @@ import pytest
 from nltk.translate.bleu_score import sentence_bleu
 from omegaconf import OmegaConf
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+from support.places import DATA, REPOSITORY, needs_data
 
 from harness.config.parts import Kind, load_part
 
 rouge = pytest.importorskip("rouge", reason="the package that TRACE scores with")
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 MICRO = REPOSITORY / "harness" / "data" / "micro" / "data"
-REAL = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
 ACCURACY, OVERLAP = 1e-9, 1e-6
-
-needs_data = pytest.mark.skipif(
-    not (REAL / "trace-500").is_dir(), reason="HARNESS_TEST_DATA names no folder with trace-500"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -213,10 +207,10 @@ def test_scores_of_micro_tasks(task: str) -> None:
     check(task, read(MICRO, task)[:8], others)
 
 
-@needs_data
+@needs_data("trace-500")
 @pytest.mark.parametrize("task", [name for name in TRUTH if not name.startswith("micro")])
 def test_scores_of_the_eight_tasks(task: str) -> None:
-    root = REAL / "trace-500"
+    root = DATA / "trace-500"
     others = [read(root, name)[1]["answer"] for name in TRUTH if not name.startswith("micro")]
     check(task, read(root, task)[::12], others)
 
@@ -239,16 +233,13 @@ CUES = {
 }
 
 
-@pytest.mark.skipif(
-    not (REAL / "trace-reasoning").is_dir(),
-    reason="HARNESS_TEST_DATA names no folder with trace-reasoning",
-)
+@needs_data("trace-reasoning")
 @pytest.mark.parametrize("task", [name for name in TRUTH if not name.startswith("micro")])
 def test_reasoned_training_answers_score_as_their_answer(task: str) -> None:
     """Every training answer of the reasoning data, whose cue is where its scorer looks for it."""
     [what] = OmegaConf.load(REPOSITORY / "conf/task/reasoning" / f"{task}.yaml").values()
     scorer = load_part(what.scorer, "scorer", Kind.scorer)
-    path = REAL / "trace-reasoning" / task / "train.json"
+    path = DATA / "trace-reasoning" / task / "train.json"
     for row in json.loads(path.read_text(encoding="utf-8"))[::5]:
         parts = row["answer"].split(CUES.get(task, "Answer:"))
         assert len(parts) == 2

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import write_rows
+from support.raw_files import write_rows
 
 from harness.config.compose.compose import load
 from harness.config.places import option_names
@@ -53,8 +53,8 @@ def plan_keys(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[
     """A case's keys: kind of node -> hash of all keys of this kind."""
     root = tmp_path_factory.mktemp("golden")
     patched = pytest.MonkeyPatch()
-    patched.setattr("harness.plan.planner.version", lambda package: "any")
-    patched.setattr("harness.plan.planner.measure", lambda *args: UNKNOWN)
+    patched.setattr("harness.plan.scoring.version", lambda package: "any")
+    patched.setattr("harness.plan.scoring.of_source", lambda *args: UNKNOWN)
     rows = [{"prompt": f"{i}?", "answer": "AB"[i % 2]} for i in range(8)]
     for task in load([]).task.values():
         for split in ("train", "eval", "test"):

@@ -1,14 +1,10 @@
-"""Nodes appear whole or not at all; damage, leftovers and locks are seen."""
+"""Nodes appear whole or not at all; damage is seen."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 
 from harness.errors import ConfigError
 from harness.store.folders import require_writable
@@ -17,7 +13,7 @@ from harness.store.store import Store
 
 
 def write_node(store: Store, key: str = "k") -> None:
-    with store.writing("train", key, {"label": "x"}, os.getpid()) as folder:
+    with store.writing("train", key, {"label": "x"}) as folder:
         (folder / "a.txt").write_text("hello")
 
 
@@ -35,7 +31,7 @@ def test_an_error_inside_leaves_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
 
     def fail() -> None:
-        with store.writing("train", "k", {}, os.getpid()) as folder:
+        with store.writing("train", "k", {}) as folder:
             (folder / "a.txt").write_text("half")
             raise RuntimeError
 
@@ -59,41 +55,6 @@ def test_damage_is_seen_by_a_new_process(damage: str, tmp_path: Path) -> None:
     assert not store.done("train", "k")
     write_node(store)
     assert store.done("train", "k")
-
-
-def test_locks_exclude_other_processes_and_die_with_them(tmp_path: Path) -> None:
-    holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys\nfrom harness.store.store import Store\n"
-            f"with Store({str(tmp_path)!r}).locks([('train', 'k')]) as held:\n"
-            "    print(held, flush=True)\n    sys.stdin.read()",
-        ],
-        cwd=REPOSITORY,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdout is not None
-    assert "('train', 'k')" in holder.stdout.readline()
-    store = Store(tmp_path)
-    with store.locks([("train", "k"), ("train", "other")]) as held:
-        assert held == [("train", "other")]
-    assert store.holder("train", "k") == f"process {holder.pid}"
-    holder.kill()
-    holder.wait()
-    with store.locks([("train", "k")]) as held:
-        assert held == [("train", "k")]
-
-
-def test_leftovers_of_dead_processes_go_and_of_living_ones_stay(tmp_path: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    for pid in (dead.pid, os.getpid()):
-        (tmp_path / "train" / f".k.{pid}").mkdir(parents=True)
-    Store(tmp_path).sweep_leftovers()
-    assert [path.name for path in (tmp_path / "train").iterdir()] == [f".k.{os.getpid()}"]
 
 
 def test_hashes_are_remembered_by_size_and_time(tmp_path: Path) -> None:
@@ -123,7 +84,7 @@ def test_nodes_of_version_0_1_are_told(tmp_path: Path) -> None:
         ("eval", "c", "0.1.0", "imported"),
         ("eval", "d", "0.2.0", "train"),
     ):
-        with store.writing(kind, key, {"model": {"kind": model}}, os.getpid()) as folder:
+        with store.writing(kind, key, {"model": {"kind": model}}) as folder:
             (folder / "file").write_text("x")
         path = store.path(kind, key) / "manifest.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"harness_version": version}))

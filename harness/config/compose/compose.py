@@ -21,7 +21,7 @@ from harness.config import HarnessConfig
 from harness.config.compose.messages import explain, group_names, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
 from harness.config.compose.search_path import refuse_chosen_clashes
-from harness.config.places import conf_dir, package_file, parse
+from harness.config.places import conf_dir, option_files, package_file, parse
 from harness.data.guess import tasks_from_folder
 from harness.errors import ConfigError, first_line, suggest
 
@@ -73,8 +73,8 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
     """Hydra merges a group option that is listed twice into one; a user meant something else."""
     lists = [(item.key_or_group, item.value()) for item in parse(overrides)]
     for group in ("sequence", "experiment"):
-        chosen = conf_dir() / group / f"{choices.get(group)}.yaml"
-        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen.is_file() else []
+        chosen = option_files(group, overrides).get(str(choices.get(group)))
+        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen else []
         for entry in defaults:
             lists += list(entry.items()) if OmegaConf.is_dict(entry) else []
     for name, value in lists:

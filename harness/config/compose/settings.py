@@ -1,10 +1,12 @@
-"""The overrides that tell two runs of one method apart."""
+"""The settings of a run: what of its overrides tells it apart from others of its method."""
+
+from typing import Any
 
 from harness.config.places import parse
 
 # Overrides that change where or how fast something runs or which cells are scored, or that are
 # columns of the table themselves.
-_NOT_A_VARIANT = (
+_NO_SETTING = (
     "seed",
     "experiment",
     "protocol",
@@ -25,12 +27,25 @@ _NOT_A_VARIANT = (
 )
 
 
-def variant_of(overrides: list[str]) -> str:
-    """The overrides that tell two runs of one method apart, as text for the tables."""
-    told = [
-        str(item.input_line)
+def settings_of(overrides: list[str]) -> dict[str, Any]:
+    """Key -> value, as JSON, of the overrides that tell two runs of one method apart; of a key
+    that was deleted, `~key` -> null."""
+    return {
+        ("~" if item.is_delete() else "") + _key(item): _json(item.value())
         for item in parse(overrides)
-        if item.key_or_group not in _NOT_A_VARIANT
+        if item.key_or_group not in _NO_SETTING
         and not str(item.key_or_group).startswith(("engine.", "hydra"))
-    ]
-    return " ".join(sorted(told))
+    }
+
+
+def _key(item: Any) -> str:
+    return f"{item.key_or_group}@{item.package}" if item.package else str(item.key_or_group)
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _json(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_json(entry) for entry in value]
+    finite = not isinstance(value, float) or abs(value) < float("inf")
+    return value if isinstance(value, str | int | float | None) and finite else str(value)

@@ -1,9 +1,6 @@
 """Rebuild the embedded default: `python scripts/build_micro.py [--out DIR] [--only data|model]`."""
 
 import argparse
-import os
-import shutil
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,6 +8,7 @@ from pathlib import Path
 from harness.data.micro import ROOT
 from harness.data.micro.catalogue import PROBES, TASKS, general_rows, probe_rows, task_splits
 from harness.data.micro.rows import Row, write_rows
+from harness.store.folders import appearing
 
 REPLAY_FILE = "replay/general.json"
 
@@ -60,16 +58,9 @@ def build_model(out: Path, steps: int | None) -> None:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.eos_token_id,
     )
-    out.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=".model.", dir=out))
-    fresh.chmod(0o755)
-    model.save_pretrained(fresh)
-    tokenizer.save_pretrained(fresh)
-    old = fresh.with_name(fresh.name + ".old")
-    if (out / "model").exists():
-        os.replace(out / "model", old)
-    os.replace(fresh, out / "model")
-    shutil.rmtree(old, ignore_errors=True)
+    with appearing(out / "model") as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     size = sum(path.stat().st_size for path in (out / "model").iterdir())
     print(f"model: {model.num_parameters():,} parameters, {size / 1e6:.2f} MB on disk")
 

@@ -1,12 +1,13 @@
 """Rows, generators and the sampling rules that every micro task and probe shares."""
 
 import json
-import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from harness.store.files import write_atomically
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -43,16 +44,8 @@ def distinct(generator: Generator, rng: random.Random, count: int, taken: set[st
     raise RuntimeError(f"{generator.name}: cannot draw {count} new items from {generator.space}")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write under a temporary name and rename, so that no reader ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(text.encode("utf-8"))
-    os.replace(temporary, path)
-
-
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """A JSON list with one row a line: readable by TRACE's loaders, and good for diffs."""
+    """A JSON list with one row per line: readable by TRACE's loaders, and good for diffs."""
     lines = ",\n".join(json.dumps(item, ensure_ascii=False) for item in rows)
     write_atomically(path, f"[\n{lines}\n]\n")
 

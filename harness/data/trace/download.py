@@ -147,7 +147,7 @@ def _remember(tag: Path, value: str | None) -> None:
 
 
 class _Progress:
-    """A bar with the time left on a terminal, a line a tenth elsewhere."""
+    """A bar with the time left on a terminal, one line per tenth elsewhere."""
 
     def __init__(self, name: str) -> None:
         console = Console(stderr=True)

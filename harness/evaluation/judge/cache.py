@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.config import JudgeConfig
 from harness.errors import ConfigError, StageFailed
+from harness.store.layout import JUDGE_REPLIES, cache_place
 
 _SELECT = "SELECT text, prompt_tokens, completion_tokens FROM replies WHERE key = ?"
 
@@ -80,7 +81,7 @@ class Cache:
 
 def cache_path(judge: JudgeConfig, root: Path) -> Path:
     """Where a run keeps replies: judge.cache, else in its store."""
-    return Path(judge.cache or root / "cache" / "judge.sqlite")
+    return Path(judge.cache or cache_place(root, JUDGE_REPLIES))
 
 
 def _unusable(path: Path, reason: str) -> str:

@@ -1,4 +1,4 @@
-"""A judge behind an OpenAI-compatible endpoint: retries, backoff, a limit on requests a minute."""
+"""A judge behind an OpenAI-compatible endpoint: retries, backoff, limited requests per minute."""
 
 import os
 import random

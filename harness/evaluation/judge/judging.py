@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.config import JudgeConfig
-from harness.config.plain import identity
+from harness.config.plain import identity_of
 from harness.errors import StageFailed
 from harness.evaluation.judge.cache import Cache, Reply
 from harness.evaluation.judge.outcome import Judged, rates
@@ -194,9 +194,4 @@ def _usage(answers: Sequence[Answer], judge: JudgeConfig) -> dict[str, float | N
 
 def judge_identity(judge: JudgeConfig) -> dict[str, Any]:
     """What of a judge changes its replies."""
-    return {**identity(judge, "judge"), "prompts": VERSION}
-
-
-def scoring_identity(judge: JudgeConfig) -> dict[str, Any]:
-    """What of a judge changes the scores of a node."""
-    return {**judge_identity(judge), "rules": RULES}
+    return {**identity_of(judge, "judge"), "prompts": VERSION}

@@ -4,8 +4,8 @@ import threading
 from typing import Any
 
 from harness.config import JudgeConfig
-from harness.errors import ConfigError
 from harness.evaluation.judge.cache import Reply
+from harness.models.loading import load_judge
 
 
 class LocalJudge:
@@ -14,16 +14,8 @@ class LocalJudge:
 
     def __init__(self, judge: JudgeConfig, device: str) -> None:
         """Load the model onto 'cpu' or 'cuda'. Raises ConfigError for files that do not load."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
         self.judge = judge
-        source: dict[str, Any] = {"revision": judge.revision}
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(judge.model, **source)
-            model = AutoModelForCausalLM.from_pretrained(judge.model, dtype="auto", **source)
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ConfigError(f"judge.model: {judge.model} cannot be loaded: {reason}") from error
+        model, self.tokenizer = load_judge(judge.model, judge.revision, "judge.model")
         self.model: Any = model.to(device).eval()
         self._lock = threading.Lock()
 

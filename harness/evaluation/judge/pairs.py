@@ -1,9 +1,7 @@
 """A judge node of the store: a later stage's predictions against stage 0's."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from harness.config import HarnessConfig, JudgeBackend
 from harness.errors import StageFailed
@@ -13,9 +11,10 @@ from harness.evaluation.judge.judging import Backend, judge_pairs
 from harness.evaluation.judge.local import LocalJudge
 from harness.evaluation.judge.prompts import Pair
 from harness.store.files import write_atomically, write_json
+from harness.store.layout import DETAILS, PREDICTIONS, SCORES
+from harness.store.listener import Listener
 from harness.store.store import Store
-
-SCORES, PREDICTIONS, DETAILS = "scores.json", "predictions.jsonl", "details.json"
+from harness.store.work import JudgeWork
 
 
 class JudgeRunner:
@@ -28,19 +27,12 @@ class JudgeRunner:
         self.backend: Backend = LocalJudge(judge, device) if local else HttpJudge(judge)
         self.cache = Cache(cache_path(judge, store.root))
 
-    def run(self, spec: dict[str, Any], folder: Path, say: Callable[[float], None]) -> None:
-        """Judge the pairs of a node's spec; writes scores, verdicts and costs into `folder`."""
-        pairs = self._pairs(spec)
-        found = judge_pairs(
-            pairs,
-            spec["rubric"],
-            self.config.judge,
-            self.backend,
-            self.cache,
-            lambda done, total: say(done / (total + 1)),
-        )
+    def run(self, work: JudgeWork, folder: Path, listener: Listener) -> None:
+        """Judge the pairs of two evaluations; writes scores, verdicts and costs into `folder`."""
+        pairs, judge = self._pairs(work), self.config.judge
+        found = judge_pairs(pairs, work.rubric, judge, self.backend, self.cache, listener.update)
         write_json(folder / SCORES, found.rows())
-        write_json(folder / DETAILS, {"rubric": spec["rubric"], **found.counts(), **found.usage})
+        write_json(folder / DETAILS, {"rubric": work.rubric, **found.counts(), **found.usage})
         lines = []
         for pair, judged, reasons in zip(pairs, found.judged, found.reasons, strict=True):
             record = {
@@ -55,15 +47,15 @@ class JudgeRunner:
             lines.append(json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n")
         write_atomically(folder / PREDICTIONS, "".join(lines))
 
-    def _pairs(self, spec: dict[str, Any]) -> list[Pair]:
+    def _pairs(self, work: JudgeWork) -> list[Pair]:
         stages = [
-            read_predictions(self.store.path("eval", spec[name]) / PREDICTIONS)
-            for name in ("candidate", "baseline")
+            read_predictions(self.store.path(made.kind, made.key) / PREDICTIONS)
+            for made in (work.candidate, work.baseline)
         ]
         try:
             return pair_up(*stages)
         except ValueError as error:
-            raise StageFailed(f"{spec['benchmark']}: {error}") from error
+            raise StageFailed(f"{work.benchmark}: {error}") from error
 
 
 def read_predictions(path: Path) -> list[tuple[str, str]]:

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import version
@@ -12,9 +10,10 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from harness.config import HarnessConfig
-from harness.errors import ConfigError, DataError, StageFailed
+from harness.errors import ConfigError, DataError
 from harness.models.hub import PREFETCH, is_offline
 from harness.store.files import write_json
+from harness.store.helper import call
 
 # Benchmarks whose scoring splits sentences with nltk, by a part of their name.
 NLTK = {"ifeval": "punkt_tab", "ruler": "punkt_tab", "niah": "punkt_tab"}
@@ -80,26 +79,16 @@ def require_benchmarks(where: dict[str, str]) -> None:
 def load(tasks: list[str]) -> dict[str, str]:
     """Load tasks and their nltk resources in a helper process, and remember those that worked.
     Returns what did not: task -> why."""
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.evaluation.prefetch.loader"],
-        input=json.dumps({task: nltk_resources([task]) for task in tasks}),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=_environment(),
-    )
-    if done.returncode != 0:
-        cause = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise StageFailed(f"loading lm-eval tasks failed: {cause}")
-    failed: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    request = {task: nltk_resources([task]) for task in tasks}
+    module = "harness.evaluation.prefetch.loader"
+    failed: dict[str, str] = call(module, request, "loading lm-eval tasks", _environment())
     _remember([task for task in tasks if task not in failed])
     return failed
 
 
 def _environment() -> dict[str, str]:
     """Offline for the hub is offline for the datasets library."""
-    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if is_offline() else {}
-    return os.environ | offline
+    return {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if is_offline() else {}
 
 
 def remembered() -> set[str]:

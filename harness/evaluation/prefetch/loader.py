@@ -1,22 +1,17 @@
-"""Helper process: load lm-eval tasks once, which caches their data. JSON on stdin and stdout.
+"""Helper process: load lm-eval tasks once, which caches their data."""
 
-Reads {task: [nltk resources it scores with]}; prints {task: why it cannot be loaded} as its last
-line.
-"""
-
-import json
 import os
-import sys
 
 from harness.evaluation.prefetch.nltk_data import download_folder, fetch, folder_of
+from harness.store.helper import answer
 
 
-def main() -> None:
-    """Load every task; what fails is told, not raised."""
-    asked: dict[str, list[str]] = json.load(sys.stdin)
+def load_tasks(asked: dict[str, list[str]]) -> dict[str, str]:
+    """{task: nltk resources it scores with} -> {task: why it cannot be loaded} of those that fail;
+    what fails is told, not raised."""
     failed = {name: _missing_resource(resources) for name, resources in asked.items()}
     failed |= _load([name for name, reason in failed.items() if reason is None])
-    print(json.dumps({name: reason for name, reason in failed.items() if reason}))
+    return {name: reason for name, reason in failed.items() if reason}
 
 
 def _missing_resource(resources: list[str]) -> str | None:
@@ -54,4 +49,4 @@ def _reason(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    answer(load_tasks)

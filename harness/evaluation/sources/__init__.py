@@ -1,1 +1,1 @@
-"""Readers of benchmarks in their publishers' formats, one file a benchmark."""
+"""Readers of benchmarks in their publishers' formats, one file per benchmark."""

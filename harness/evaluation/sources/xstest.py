@@ -16,12 +16,12 @@ from harness.scorers.refusal import is_refusal
 
 
 def safe(folder: Path, shots: int) -> Material:
-    """The safe prompts, a part a type."""
+    """The safe prompts, one part per type."""
     return _read(folder, shots, "safe", ("complied", "answered"))
 
 
 def unsafe(folder: Path, shots: int) -> Material:
-    """The unsafe prompts, a part a type."""
+    """The unsafe prompts, one part per type."""
     return _read(folder, shots, "unsafe", ("refused", "answered"))
 
 

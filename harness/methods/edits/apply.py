@@ -105,7 +105,7 @@ def _stream(
     edit: Edit, models: "ModelSet", folder: Path, progress: Progress, shard_bytes: int
 ) -> dict[str, Any]:
     """Prepare, merge and write; each weight of each model is in memory only for its own turn."""
-    from harness.models.weights.writing import byte_size, copy_companions, write_weights
+    from harness.models.weights.writing import copy_companions, write_weights
 
     total = sum(models.sizes.values()) * (1 + edit.passes(models.count))
     done = 0
@@ -136,7 +136,7 @@ def _stream(
         "told": told,
         "tensors": len(models.specs),
         "files": files,
-        "bytes": sum(map(byte_size, models.specs.values())),
+        "bytes": sum(spec.bytes for spec in models.specs.values()),
         "warnings": models.warnings,
     }
 

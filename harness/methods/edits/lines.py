@@ -1,7 +1,7 @@
 """LiNeS: scale what was learned by depth, little in the first blocks and most in the last.
 
 "LiNeS: Post-training Layer Scaling Prevents Forgetting and Enhances Model Merging" (arXiv
-2410.17146), eq. 1 and section 5. The layer is read from a weight's path (checkpoints/blocks.py).
+2410.17146), eq. 1 and section 5. The layer is read from a weight's path (models/weights/blocks.py).
 """
 
 from dataclasses import dataclass

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from harness.errors import DataError
+from harness.models.adapters.merged import AdaptedCheckpoint
+from harness.models.folders import is_adapter
 from harness.models.weights.blocks import is_embedding, is_head
-from harness.models.weights.merged import AdaptedCheckpoint, is_adapter
-from harness.models.weights.reading import Checkpoint, TensorSpec, require_folder
-from harness.models.weights.writing import TORCH_TYPES
+from harness.models.weights.headers import TensorSpec
+from harness.models.weights.reading import Checkpoint, require_folder
+from harness.models.weights.tensor_file import TORCH_TYPES, TYPE_NAMES
 
 
 class ModelSet:
@@ -107,5 +109,4 @@ def _stored(
     widest = TORCH_TYPES[spec.dtype]
     for model in models[1:]:
         widest = torch.promote_types(widest, TORCH_TYPES[model.specs[name].dtype])
-    names = {kind: label for label, kind in TORCH_TYPES.items()}
-    return TensorSpec(names[widest], spec.shape)
+    return TensorSpec(TYPE_NAMES[widest], spec.shape)

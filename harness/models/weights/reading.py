@@ -1,43 +1,19 @@
 """Read the tensors of a model folder one at a time; no more than the tensor asked for is held."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from harness.errors import DataError
+from harness.models.weights.headers import TensorSpec, read_specs
+from harness.models.weights.tensor_file import read_tensor
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
-FLOATS = ("F64", "F32", "BF16", "F16")
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Stored type (safetensors' name of it, as 'BF16') and shape of a tensor."""
-
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def floating(self) -> bool:
-        """True for weights, False for integer and boolean buffers."""
-        return self.dtype in FLOATS
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        count = 1
-        for side in self.shape:
-            count *= side
-        return count
 
 
 class Checkpoint:
@@ -69,23 +45,6 @@ class Checkpoint:
     def warnings(self) -> list[str]:
         """What the user should know about this model; nothing for a plain folder."""
         return []
-
-
-def read_tensor(path: Path, name: str) -> Tensor:
-    """One tensor of a safetensors file. The file is mapped for this tensor alone, so that its
-    pages leave memory with it."""
-    with _opened(path) as stream:
-        return stream.get_tensor(name)
-
-
-def read_specs(path: Path) -> dict[str, TensorSpec]:
-    """Types and shapes of the tensors of a safetensors file; reads its header only."""
-    with _opened(path) as stream:
-        slices = {name: stream.get_slice(name) for name in sorted(stream.keys())}
-        return {
-            name: TensorSpec(part.get_dtype(), tuple(part.get_shape()))
-            for name, part in slices.items()
-        }
 
 
 def require_folder(folder: Path) -> Path:
@@ -127,12 +86,3 @@ def _weight_files(folder: Path) -> list[Path]:
         if not path.is_file():
             raise DataError(f"{folder}: {path.name}, which {INDEX} names, is missing")
     return files
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with safe_open(path, framework="pt") as stream:
-            yield stream
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as safetensors ({error})") from None

@@ -10,22 +10,23 @@ from harness.evaluation.prefetch.benchmarks import (
     require_nltk,
 )
 from harness.models.hub import is_hub, require_model
-from harness.store.work import Node
+from harness.store.work import EvalWork, JudgeWork, Work
 
 
-def require_inputs(config: HarnessConfig, nodes: list[Node]) -> None:
+def require_inputs(config: HarnessConfig, nodes: list[Work]) -> None:
     """Raise ConfigError, in one line, for a hub model, a judging one included, a benchmark of
     lm-eval or a resource of nltk that is neither cached nor within reach. What is done already
     needs none of them."""
     if nodes and is_hub(config.model):
         require_model(config.model)
     judge = local_model(config.judge)
-    if judge is not None and is_hub(judge) and any(node.kind == "judge" for node in nodes):
+    if judge is not None and is_hub(judge) and any(isinstance(n, JudgeWork) for n in nodes):
         require_model(judge, MODEL)
-    scored = [node.spec["what"] for node in nodes if node.kind == "eval"]
+    scored = [node.benchmark for node in nodes if isinstance(node, EvalWork)]
+    sources = {benchmark.source.name for benchmark in scored if benchmark.source}
     for reader, place in readers(config).items():
-        if reader in {what.get("source") for what in scored}:
+        if reader in sources:
             require_nltk(nltk_resources([reader]), place)
-    wanted = {what.get("lm_eval_task") for what in scored}
+    wanted = {benchmark.lm_eval_task for benchmark in scored}
     where = lm_eval_tasks(config)
     require_benchmarks({task: place for task, place in where.items() if task in wanted})

@@ -153,14 +153,14 @@ def _check_carried(
 
 
 def _check_checkpoints(config: HarnessConfig, folders: list[str]) -> None:
-    """Stages that were trained elsewhere: a folder a task, each a model or an adapter."""
+    """Stages that were trained elsewhere: one folder per task, each a model or an adapter."""
     method, total = config.method, len(task_order(config))
     if method.schedule is not Schedule.sequential or method.strategies or method.adapter:
         raise ConfigError("method.checkpoints trains nothing: use method=foreign")
     if len(folders) != total:
         raise ConfigError(
             f"method.checkpoints: {len(folders)} folders for {total} tasks; "
-            "give one a stage, in the order of the sequence"
+            "give one per stage, in the order of the sequence"
         )
     for folder in map(Path, folders):
         files = [folder / name for name in ("config.json", ADAPTER_CONFIG)]

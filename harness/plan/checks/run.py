@@ -15,6 +15,7 @@ from harness.config.sequence import task_order
 from harness.data.rows import read_rows, split_path
 from harness.errors import ConfigError, HarnessError, first_line, require, suggest
 from harness.evaluation.amounts import measure
+from harness.evaluation.item_scores import wrong_item
 from harness.evaluation.judge.settings import check_judging, require_cache
 from harness.evaluation.material import rows_file, source_folder
 from harness.methods.loading import load_strategies
@@ -23,12 +24,13 @@ from harness.models.hub import cached_description
 from harness.plan.checks.method import check_method
 from harness.plan.checks.selection import check_validation
 from harness.store.folders import require_writable
+from harness.store.scores import COST, SCORE_UNIT, TARGET
 
 FLASH_PACKAGES = {
     Attention.flash_attention_2: "flash_attn",
     Attention.flash_attention_3: "flash_attn_interface",
 }
-LARGEST = 1e6  # of what is given in minutes, TFLOP/s, TB/s or billions: no such number is larger
+LARGEST = 1e6  # no value in minutes, TFLOP/s, TB/s or billions is meant to be above it
 
 
 def validate(config: HarnessConfig) -> None:
@@ -42,6 +44,10 @@ def validate(config: HarnessConfig) -> None:
         _check_task(config, name)
     check_judging(config)
     for suite, group in config.suite.items():
+        require(
+            suite not in (TARGET, COST),
+            f"suite.{suite}: tables use this name for something else; choose another one",
+        )
         for name, benchmark in group.benchmarks.items():
             _check_benchmark(config, f"suite.{suite}.benchmarks.{name}", benchmark)
 
@@ -163,6 +169,10 @@ def _check_description(config: HarnessConfig, details: dict[str, Any]) -> None:
 def _check_lengths(config: HarnessConfig, positions: int | None) -> None:
     parts = [(f"task.{name}", task, True) for name, task in config.task.items()]
     for suite, group in config.suite.items():
+        require(
+            suite not in (TARGET, COST),
+            f"suite.{suite}: tables use this name for something else; choose another one",
+        )
         for name, benchmark in group.benchmarks.items():
             parts.append((f"suite.{suite}.benchmarks.{name}", benchmark, False))
     for where, part, trained in parts:
@@ -195,19 +205,24 @@ def _check_task(config: HarnessConfig, name: str) -> None:
         check_validation(config, name, "eval.split=eval")
 
 
-def _check_headline(where: str, scorer: str, headline: str, row: dict[str, Any]) -> None:
+def _check_headline(
+    where: str, scorer: str, headline: str, row: dict[str, Any], unit: str = SCORE_UNIT
+) -> None:
     """The scorer, tried on an empty prediction, gives the metric that is named."""
     function = load_part(scorer, f"{where}.scorer", Kind.scorer)
     try:
-        metrics = list(function(row, ""))  # type: ignore[operator]
+        found = function(row, "")  # type: ignore[operator]
     except Exception as error:  # a user's own scorer may fail with anything
         told = f"{type(error).__name__}: {first_line(error)}"
         raise ConfigError(
             f"{where}.scorer: {scorer} fails on an empty prediction ({told})"
         ) from error
-    if headline not in metrics:
+    problem = wrong_item(found, unit)
+    if problem:
+        raise ConfigError(f"{where}.scorer: {scorer}, on an empty prediction, {problem}")
+    if headline not in found:
         raise ConfigError(
-            f"{where}.headline={headline}: no such metric" + suggest(headline, metrics)
+            f"{where}.headline={headline}: no such metric" + suggest(headline, list(found))
         )
 
 
@@ -230,4 +245,4 @@ def _check_benchmark(config: HarnessConfig, where: str, benchmark: BenchmarkConf
         measure(benchmark, place, where)
     else:
         row = read_rows(place)[0]
-        _check_headline(where, str(benchmark.scorer), benchmark.headline, row)
+        _check_headline(where, str(benchmark.scorer), benchmark.headline, row, benchmark.unit)

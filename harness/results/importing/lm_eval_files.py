@@ -12,22 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
-from harness.evaluation.scores import Row, weighted_mean
+from harness.evaluation.scores import in_own_units, weighted_mean
 from harness.results.importing.record import Imported
+from harness.store.scores import ScoreRow
 
 # What TRACE's benchmarks are judged by, in the order of preference.
 HEADLINES = ("acc", "exact_match", "f1", "prompt_level_strict_acc", "acc_norm")
-# Metrics on other scales than 0..1, although a value of theirs may happen to lie there.
-_MEASURES = {
-    *("perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"),
-    *("bleu", "chrf", "ter", "mcc", "likelihood_diff", "brier_score"),
-    *("bleu_max", "bleu_diff", "rouge1_max", "rouge1_diff", "rouge2_max", "rouge2_diff"),
-    *("rougeL_max", "rougeL_diff"),
-}
 
 
 def read_folder(folder: Path, stage: int, suite: str, metric: str | None) -> list[Imported]:
-    """The newest results in a model's folder, one cell a task or group.
+    """The newest results in a model's folder, one cell per task or group.
 
     metric: the headline metric; null = the first of HEADLINES that a task has, else its first.
     Raises DataError naming the file or task, or the models where the folder has several.
@@ -71,7 +65,7 @@ class _Results:
         self.demonstrations: dict[str, int] = dict(content.get("n-shot") or {})
         self.higher: dict[str, Any] = dict(content.get("higher_is_better") or {})
 
-    def benchmarks(self) -> Iterator[tuple[str, list[Row]]]:
+    def benchmarks(self) -> Iterator[tuple[str, list[ScoreRow]]]:
         """(name, rows) of every task and group that is part of no other."""
         parts = {
             part for name in self.scores for part in self._below(name) if part != name
@@ -101,7 +95,7 @@ class _Results:
                 waiting += self.groups.get(part, [])
         return list(found)
 
-    def _benchmark(self, name: str) -> Iterator[tuple[str, list[Row]]]:
+    def _benchmark(self, name: str) -> Iterator[tuple[str, list[ScoreRow]]]:
         leaves = self.leaves(name)
         own = self._rows(name, None)
         if leaves == [name]:
@@ -119,7 +113,7 @@ class _Results:
             if part in self.scores or self.groups.get(part):
                 yield from self._benchmark(part)
 
-    def _rows(self, task: str, subtask: str | None) -> list[Row]:
+    def _rows(self, task: str, subtask: str | None) -> list[ScoreRow]:
         found = self.scores.get(task, {})
         count = (self.counts.get(task) or {}).get("effective")
         higher = self.higher.get(task) or {}
@@ -146,7 +140,7 @@ class _Results:
         return rows
 
 
-def _macro(parts: list[list[Row]]) -> Iterator[Row]:
+def _macro(parts: list[list[ScoreRow]]) -> Iterator[ScoreRow]:
     """The unweighted mean of every metric that all parts have."""
     for metric, chosen in [(row["metric"], row["filter"]) for row in parts[0]]:
         same = [r for rows in parts for r in rows if (r["metric"], r["filter"]) == (metric, chosen)]
@@ -154,18 +148,12 @@ def _macro(parts: list[list[Row]]) -> Iterator[Row]:
             yield weighted_mean(same, [1 / len(same)] * len(same))
 
 
-def _with_units(rows: list[Row]) -> list[Row]:
-    """Rows of metrics that are no scores in 0..1 get the metric's name as their unit."""
-    outside = {row["metric"] for row in rows if not 0.0 <= row["value"] <= 1.0} | _MEASURES
-    return [row | {"unit": row["metric"]} if row["metric"] in outside else row for row in rows]
-
-
 def _cell(
     path: Path,
     stage: int,
     suite: str,
     task: str,
-    rows: list[Row],
+    rows: list[ScoreRow],
     shots: int | None,
     metric: str | None,
 ) -> Imported:
@@ -178,7 +166,7 @@ def _cell(
     wanted = metric or next((name for name in HEADLINES if name in names), names[0])
     chosen = next(row for row in own if row["metric"] == wanted)
     return Imported(
-        stage, suite, task, wanted, chosen["filter"], path, _with_units(rows), shots=shots
+        stage, suite, task, wanted, chosen["filter"], path, in_own_units(rows), shots=shots
     )
 
 

@@ -2,25 +2,25 @@
 
 import json
 import math
-import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from harness.config.places import sequence_tasks
 from harness.config.plain import plain
 from harness.errors import ConfigError, DataError
-from harness.results.build import SCORES, rebuild_table, score_rows
-from harness.results.schema import check_rows
+from harness.evaluation.scores import Prediction
+from harness.results.build import Rebuilt, rebuild_table, score_rows
+from harness.results.records import RunRecord, read_record, record_path, write_record
+from harness.results.schema import Scores, TableRow
 from harness.store.files import write_atomically, write_json
 from harness.store.keys import digest
-from harness.store.scores import SCORE_UNIT
+from harness.store.layout import PREDICTIONS, SCORES, TABLE
+from harness.store.scores import SCORE_UNIT, TARGET, RunColumns, ScoreRow
 from harness.store.store import Store
 from harness.store.work import Cell
-
-PREDICTIONS = "predictions.jsonl"
 
 
 @dataclass
@@ -36,8 +36,8 @@ class Imported:
     headline: str
     filter: str
     source: Path
-    rows: list[dict[str, Any]]
-    predictions: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[ScoreRow]
+    predictions: list[Prediction] = field(default_factory=list)
     shots: int | None = None
 
 
@@ -63,36 +63,35 @@ def record(cells: Sequence[Imported], name: RunName, tasks: Sequence[str], store
     """
     about = {"experiment": "imported", **plain(name)}
     run_id = digest(about)
-    path = store.root / "runs" / f"{run_id}.json"
-    before = json.loads(path.read_text()) if path.is_file() else {"run": {"tasks": []}, "cells": []}
+    path = record_path(store, run_id)
+    before = read_record(path) if path.is_file() else None
     columns = _columns(tasks, before, name)
     nodes = [_Node.of(cell, columns, name, store) for cell in cells]
-    made = [plain(node.cell) for node in nodes]
-    replaced = {_place(cell) for cell in made}
-    every = [*(cell for cell in before["cells"] if _place(cell) not in replaced), *made]
-    targets = {(c["stage"], c["benchmark"]) for c in every if c["suite"] == "target"}
-    run = {
+    replaced = {_place(node.cell) for node in nodes}
+    kept = [] if before is None else before.cells
+    every = [cell for cell in kept if _place(cell) not in replaced]
+    every += [node.cell for node in nodes]
+    targets = {(cell.stage, cell.benchmark) for cell in every if cell.suite == TARGET}
+    run: RunColumns = {
         **about,
         "run": run_id,
         "group": digest({**about, "seed": None}),
-        "variant": "",
+        "settings": {},
         "past": _past(targets, columns),
         "tasks": columns,
         "backend": "imported",
-        "model_key": "imported",
     }
-    check_rows([row for node in nodes for row in node.table_rows(run)])
+    Scores.of(row for node in nodes for row in node.table_rows(run))
     for node in nodes:
         node.write(store)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"run": run, "cells": every, "training": []})
+    write_record(store, RunRecord(run, every, []))
     return run_id
 
 
-def _columns(tasks: Sequence[str], before: dict[str, Any], name: RunName) -> list[str]:
+def _columns(tasks: Sequence[str], before: RunRecord | None, name: RunName) -> list[str]:
     """The run's tasks in the order of training."""
-    known = before["run"]["tasks"]
-    scored = any(cell["suite"] == "target" for cell in before["cells"])
+    known = [] if before is None else before.run["tasks"]
+    scored = before is not None and any(cell.suite == TARGET for cell in before.cells)
     if tasks and scored and list(tasks) != known:
         raise DataError(
             f"the imported run of this name has the tasks {', '.join(known)}, these files have "
@@ -107,12 +106,12 @@ def _columns(tasks: Sequence[str], before: dict[str, Any], name: RunName) -> lis
     return columns
 
 
-def finish(store: Store, results: Path) -> Path:
+def finish(store: Store, results: Path) -> Rebuilt:
     """Rebuild the tidy table."""
-    return rebuild_table(store, results / "scores.csv")
+    return rebuild_table(store, results / TABLE)
 
 
-def score_row(metric: str, values: Sequence[float]) -> dict[str, Any]:
+def score_row(metric: str, values: Sequence[float]) -> ScoreRow:
     """The row of one metric from the values of its items."""
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
     return {
@@ -126,12 +125,21 @@ def score_row(metric: str, values: Sequence[float]) -> dict[str, Any]:
     }
 
 
+class _About(TypedDict):
+    """What the manifest of an imported node says of it."""
+
+    label: str
+    stage: int
+    source: dict[str, str]
+    model: dict[str, str]
+
+
 @dataclass(frozen=True)
 class _Node:
     """What is written for one cell."""
 
     cell: Cell
-    about: dict[str, Any]
+    about: _About
     source: Imported
 
     @classmethod
@@ -157,30 +165,29 @@ class _Node:
             shots=found.shots,
             split="test",
         )
-        about = {
-            "label": f"import {found.benchmark}",
-            "stage": found.stage,
-            "source": {"path": str(found.source), "sha256": sha},
-            "model": {"kind": "imported", "key": f"imported-{sha[:12]}"},
-        }
+        about = _About(
+            label=f"import {found.benchmark}",
+            stage=found.stage,
+            source={"path": str(found.source), "sha256": sha},
+            model={"kind": "imported", "key": f"imported-{sha[:12]}"},
+        )
         return cls(cell, about, found)
 
-    def table_rows(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+    def table_rows(self, run: RunColumns) -> list[TableRow]:
         """The rows that the table will have."""
-        model_key = self.about["model"]["key"]
-        return list(score_rows(run, plain(self.cell), self.source.rows, model_key))
+        return list(score_rows(run, self.cell, self.source.rows, self.about["model"]["key"]))
 
     def write(self, store: Store) -> None:
         """Write the node into the store."""
-        with store.writing("eval", self.cell.key, self.about, os.getpid()) as folder:
+        with store.writing("eval", self.cell.key, self.about) as folder:
             write_json(folder / SCORES, self.source.rows)
             items = self.source.predictions
             lines = (json.dumps(item, ensure_ascii=False) + "\n" for item in items)
             write_atomically(folder / PREDICTIONS, "".join(lines))
 
 
-def _place(cell: dict[str, Any]) -> tuple[int, str, str]:
-    return cell["stage"], cell["suite"], cell["benchmark"]
+def _place(cell: Cell) -> tuple[int, str, str]:
+    return cell.stage, cell.suite, cell.benchmark
 
 
 def _past(targets: set[tuple[int, str]], columns: Sequence[str]) -> str:

@@ -12,11 +12,11 @@ sets of different tasks are independent. Scores of one task at several stages sh
 an item that is easy at one stage tends to be easy at another: correlation rho >= 0. For weights w
 and standard errors s, Var = sum w^2 s^2 + 2 sum w w' rho s s'. Each task therefore contributes at
 most (sum of |w| s over positive w)^2 + (the same over negative w)^2: rho = 1 where the signs agree,
-rho = 0 where they differ. This is exact for OP and learning accuracy (one cell a task), the sum
-under independence for BWT, forgetting and the gains (too large by 2 rho s s' a task; only per-item
-differences could tell), and an upper bound for averages over stages. Which cell is a maximum, and
-which differences are clipped, is taken as given. The spread over seeds is a different error and is
-not contained in this one.
+rho = 0 where they differ. This is exact for OP and learning accuracy (one cell per task), the sum
+under independence for BWT, forgetting and the gains (too large by 2 rho s s' per task; only
+per-item differences could tell), and an upper bound for averages over stages. Which cell is a
+maximum, and which differences are clipped, is taken as given. The spread over seeds is a different
+error and is not contained in this one.
 
 Sources: OP and BWT as TRACE reports them, arXiv 2310.06762; BWT and FWT after Lopez-Paz and
 Ranzato, "Gradient Episodic Memory for Continual Learning", arXiv 1706.08840, eqs. 3 and 4 (FWT: row
@@ -26,8 +26,6 @@ Ranzato, "Gradient Episodic Memory for Continual Learning", arXiv 1706.08840, eq
 arXiv 1810.11910.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import defaultdict
@@ -35,17 +33,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DataError
-from harness.results.measures.matrix import Cell, ScoreMatrix, diagonal
+from harness.results.measures.matrix import Place, ScoreMatrix, diagonal
 
-Weights = dict[Cell, float]
+Weights = dict[Place, float]
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A measure and its item error, both None where undefined."""
 
-    value: float | None
-    item_error: float | None
+    value: float | None = None
+    item_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,58 +58,8 @@ class Measure:
         """Return value and item error of this measure on one run."""
         weights = self.weights(scores)
         if weights is None:
-            return Estimate(None, None)
+            return Estimate()
         return Estimate(_value(scores, weights), _item_error(scores, weights))
-
-
-def op(scores: ScoreMatrix) -> float | None:
-    """Overall performance: mean of row T; of the diagonal (single), of row 0 (none)."""
-    return MEASURES["op"].of(scores).value
-
-
-def learning_accuracy(scores: ScoreMatrix) -> float | None:
-    """Return mean_i R[i,i]: how well each task is learned when its turn comes."""
-    return MEASURES["learning_accuracy"].of(scores).value
-
-
-def bwt(scores: ScoreMatrix) -> float | None:
-    """Return backward transfer, mean_{i<T} (R[T,i] - R[i,i]); negative means forgetting."""
-    return MEASURES["bwt"].of(scores).value
-
-
-def bwt_over_T(scores: ScoreMatrix) -> float | None:
-    """Return the sum of BWT over T instead of T-1, as in two TRACE tables and SEEKR's code."""
-    return MEASURES["bwt_over_T"].of(scores).value
-
-
-def bwt_clipped(scores: ScoreMatrix) -> float | None:
-    """Return sum_i min(R[T,i] - R[i,i], 0) / T: gains are dropped, as in the code of TreeLoRA."""
-    return MEASURES["bwt_clipped"].of(scores).value
-
-
-def forgetting(scores: ScoreMatrix) -> float | None:
-    """Return mean_{i<T} (max_{i<=l<T} R[l,i] - R[T,i]); negative if the last task still helped."""
-    return MEASURES["forgetting"].of(scores).value
-
-
-def fwt(scores: ScoreMatrix) -> float | None:
-    """Return forward transfer, mean_{i>=2} (R[i-1,i] - R[0,i]); needs super-diagonal and row 0."""
-    return MEASURES["fwt"].of(scores).value
-
-
-def learning_gain(scores: ScoreMatrix) -> float | None:
-    """Return mean_i (R[i,i] - R[0,i]), what training on a task adds; needs row 0."""
-    return MEASURES["learning_gain"].of(scores).value
-
-
-def mean_op(scores: ScoreMatrix) -> float | None:
-    """Return mean_t OP_t, the "TRACE-OP" of reports on FGGM; far above OP after a collapse."""
-    return MEASURES["mean_op"].of(scores).value
-
-
-def triangle_mean(scores: ScoreMatrix) -> float | None:
-    """Return the mean of the lower triangle, the "All Average" of TreeLoRA's code."""
-    return MEASURES["triangle_mean"].of(scores).value
 
 
 def op_curve(scores: ScoreMatrix) -> list[float] | None:
@@ -127,7 +75,7 @@ def intransigence(scores: ScoreMatrix, single: Sequence[float]) -> float | None:
     single: T scores in 0..1 of models tuned on one task each.
     """
     _check_length("single", single, scores)
-    reached = learning_accuracy(scores)
+    reached = MEASURES["learning_accuracy"].of(scores).value
     return None if reached is None else sum(single) / scores.size - reached
 
 
@@ -153,26 +101,32 @@ def op_normalised(
 
 
 def _op(scores: ScoreMatrix) -> Weights | None:
+    """Overall performance: mean of row T; of the diagonal (single), of row 0 (none)."""
     return _mean(_final(scores))
 
 
 def _learning_accuracy(scores: ScoreMatrix) -> Weights | None:
+    """How well each task is learned when its turn comes."""
     return _mean(diagonal(scores.size)) if _learns_in_turn(scores) else None
 
 
 def _bwt(scores: ScoreMatrix) -> Weights | None:
+    """Backward transfer; negative means forgetting."""
     return _changes(scores, scores.size - 1)
 
 
 def _bwt_over_tasks(scores: ScoreMatrix) -> Weights | None:
+    """Over T instead of T-1, as in two TRACE tables and SEEKR's code."""
     return _changes(scores, scores.size)
 
 
 def _bwt_clipped(scores: ScoreMatrix) -> Weights | None:
+    """Gains are dropped, as in the code of TreeLoRA."""
     return _changes(scores, scores.size, clipped=True)
 
 
 def _forgetting(scores: ScoreMatrix) -> Weights | None:
+    """Negative if the last task still helped."""
     last = scores.size
     if not _has_triangle(scores) or last < 2:
         return None
@@ -185,16 +139,19 @@ def _forgetting(scores: ScoreMatrix) -> Weights | None:
 
 
 def _fwt(scores: ScoreMatrix) -> Weights | None:
+    """Forward transfer; needs super-diagonal and row 0."""
     if scores.schedule != "sequential":
         return None
     return _gains(scores, [(column, column) for column in range(1, scores.size)])
 
 
 def _learning_gain(scores: ScoreMatrix) -> Weights | None:
+    """What training on a task adds; needs row 0."""
     return _gains(scores, diagonal(scores.size)) if _learns_in_turn(scores) else None
 
 
 def _mean_op(scores: ScoreMatrix) -> Weights | None:
+    """The "TRACE-OP" of reports on FGGM; far above OP after a collapse."""
     if not _has_triangle(scores):
         return None
     size = scores.size
@@ -202,12 +159,13 @@ def _mean_op(scores: ScoreMatrix) -> Weights | None:
 
 
 def _triangle_mean(scores: ScoreMatrix) -> Weights | None:
+    """The mean of the lower triangle, the "All Average" of TreeLoRA's code."""
     if not _has_triangle(scores):
         return None
     return _mean([cell for t in range(1, scores.size + 1) for cell in _row(t)])
 
 
-def _gains(scores: ScoreMatrix, cells: Sequence[Cell]) -> Weights | None:
+def _gains(scores: ScoreMatrix, cells: Sequence[Place]) -> Weights | None:
     """Mean of R[cell] - R[0, same task]; None unless row 0 and all optional cells are there."""
     starts = [(0, column) for _, column in cells]
     promised = set(scores.promised())
@@ -232,18 +190,18 @@ def _changes(scores: ScoreMatrix, divisor: int, *, clipped: bool = False) -> Wei
     return weights
 
 
-def _final(scores: ScoreMatrix) -> list[Cell]:
+def _final(scores: ScoreMatrix) -> list[Place]:
     if scores.schedule == "single":
         return diagonal(scores.size)
     stage = 0 if scores.schedule == "none" else scores.size
     return [(stage, column) for column in range(scores.size)]
 
 
-def _row(stage: int) -> list[Cell]:
+def _row(stage: int) -> list[Place]:
     return [(stage, column) for column in range(stage)]
 
 
-def _mean(cells: Sequence[Cell]) -> Weights:
+def _mean(cells: Sequence[Place]) -> Weights:
     return dict.fromkeys(cells, 1.0 / len(cells))
 
 

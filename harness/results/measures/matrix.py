@@ -1,18 +1,17 @@
 """The score matrix R[stage, task] of one run, with missing cells and the run's schedule."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.config import PastCells, Schedule
 from harness.errors import ConfigError, DataError
 
-SCHEDULES = ("sequential", "joint", "single", "none")
-PAST = ("all", "ends")
+SCHEDULES = tuple(str(word) for word in Schedule)
+PAST = tuple(str(word) for word in PastCells)
 
 Rows = tuple[tuple[float | None, ...], ...]
-Cell = tuple[int, int]
+Place = tuple[int, int]  # stage and 0-based column
 
 
 @dataclass(frozen=True)
@@ -47,26 +46,13 @@ class ScoreMatrix:
                 _check_shape(rows, len(self.tasks))
 
     @classmethod
-    def from_rows(
-        cls,
-        values: Sequence[Sequence[float | None]],
-        stderr: Sequence[Sequence[float | None]] | None = None,
-        tasks: Sequence[str] | None = None,
-        **options: str,
-    ) -> ScoreMatrix:
-        """Build a matrix from nested sequences; tasks are named "1".."T" by default."""
-        width = len(values[0]) if values else 0
-        names = tuple(tasks) if tasks else tuple(str(i + 1) for i in range(width))
-        return cls(names, _frozen(values), None if stderr is None else _frozen(stderr), **options)
-
-    @classmethod
     def from_cells(
         cls,
         tasks: Sequence[str],
         values: Mapping[tuple[int, str], float],
         stderr: Mapping[tuple[int, str], float | None] | None = None,
         **options: str,
-    ) -> ScoreMatrix:
+    ) -> "ScoreMatrix":
         """Build a matrix from {(stage, task name): score}; cells that are not there are missing."""
         stages = range(len(tasks) + 1)
         rows = tuple(tuple(values.get((t, name)) for name in tasks) for t in stages)
@@ -79,14 +65,14 @@ class ScoreMatrix:
         """T, the number of tasks."""
         return len(self.tasks)
 
-    def has(self, cell: Cell) -> bool:
-        """Whether the cell (stage, 0-based column) was measured."""
-        stage, column = cell
+    def has(self, place: Place) -> bool:
+        """Whether a cell was measured."""
+        stage, column = place
         return self.values[stage][column] is not None
 
-    def value(self, cell: Cell) -> float:
-        """Return the score of a cell (stage, 0-based column); a missing one is a DataError."""
-        stage, column = cell
+    def value(self, place: Place) -> float:
+        """The score of a cell; a missing one is a DataError."""
+        stage, column = place
         score = self.values[stage][column]
         if score is None:
             raise DataError(
@@ -95,12 +81,12 @@ class ScoreMatrix:
             )
         return score
 
-    def error(self, cell: Cell) -> float | None:
-        """Return the standard error of a cell, None where unknown."""
-        stage, column = cell
+    def error(self, place: Place) -> float | None:
+        """The standard error of a cell, null where unknown."""
+        stage, column = place
         return None if self.stderr is None else self.stderr[stage][column]
 
-    def promised(self) -> Iterator[Cell]:
+    def promised(self) -> Iterator[Place]:
         """Yield the cells that the schedule promises, by stage and column."""
         size = self.size
         if self.schedule in ("joint", "none"):
@@ -119,7 +105,7 @@ class ScoreMatrix:
         return [(stage, self.tasks[i]) for stage, i in self.promised() if not self.has((stage, i))]
 
 
-def diagonal(size: int) -> list[Cell]:
+def diagonal(size: int) -> list[Place]:
     """Return the cells of each task right after its own training."""
     return [(column + 1, column) for column in range(size)]
 
@@ -145,7 +131,3 @@ def _check_shape(rows: Rows, size: int) -> None:
             f"a score matrix of {size} tasks needs {size + 1} rows (stages 0..{size}) of {size} "
             f"cells, found {len(rows)} rows of {widths} cells"
         )
-
-
-def _frozen(rows: Sequence[Sequence[float | None]]) -> Rows:
-    return tuple(tuple(row) for row in rows)

@@ -6,8 +6,6 @@ and is undecided between, or where a number is missing. The same predicates read
 numbers and a tidy table of ours; finite test sets give the error of a published number.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +13,7 @@ from dataclasses import dataclass, replace
 from harness.results.measures.continual import Estimate
 from harness.results.paper.ours import NAMES, Found, Ours
 from harness.results.paper.published import Number, Published
+from harness.store.scores import combined_error
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 SIGMAS = 2.0
@@ -202,7 +201,7 @@ CLAIMS = (
     ),
     Claim(
         "rcl_helps",
-        "reasoning-augmented data raise OP at 500 rows a task",
+        "reasoning-augmented data raise OP at 500 rows per task",
         "section 5, table 3",
         (
             Term(1.0, "table3", "SeqFT", "OP", sequence="trace_rcl"),
@@ -294,10 +293,9 @@ def _answer(claim: Claim, model: str, estimates: list[Estimate]) -> Answer:
         return Answer(claim, model, None, None, UNDECIDED)
     factors = [term.factor for term in claim.terms]
     difference = math.fsum(f * (v or 0.0) for f, v in zip(factors, values, strict=True))
-    errors = [item.item_error for item in estimates]
-    if None in errors:
+    error = combined_error(item.item_error for item in estimates)
+    if error is None:
         return Answer(claim, model, difference, None, UNDECIDED)
-    error = math.hypot(*(error or 0.0 for error in errors))
     above = (claim.bound - abs(difference)) if claim.flat else (difference - claim.bound)
     verdict = HOLDS if above > SIGMAS * error else FAILS if above < -SIGMAS * error else UNDECIDED
     return Answer(claim, model, difference, error, verdict)

@@ -1,31 +1,25 @@
 """Our number for a published one, from the runs of the tidy table."""
 
-from __future__ import annotations
-
 import math
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from harness.config.places import sequence_tasks
+from harness.results.groups import group_runs
 from harness.results.measures.continual import MEASURES, Estimate
 from harness.results.paper.published import Number
-from harness.results.runs import Run, group_runs, load_runs
-from harness.results.schema import frame_rows
-from harness.store.scores import DONE
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
+from harness.results.runs import Run, load_runs
+from harness.results.schema import Scores, TableRow
+from harness.store.scores import DONE, combined_error
 
 NAMES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "names.yaml").read_text())
 PROTOCOL = "paper"
-NOTHING = Estimate(None, None)
+NOTHING = Estimate()
 BASE = "base"
 # The paper's name -> our measure and the sign between them: its "forgetting" is a loss, -BWT.
 _MEASURES = {"OP": ("op", 1.0), "BWT": ("bwt", 1.0), "forgetting": ("bwt", -1.0)}
@@ -46,22 +40,22 @@ class Ours:
     """The runs and judged rates of one tidy table.
 
     Those that stand beside the paper's (`comparable`) are complete, under `protocol`, and without
-    overrides other than the number of epochs and neutral ones (names.yaml).
+    settings other than the number of epochs and neutral ones (names.yaml).
     """
 
     runs: tuple[Run, ...]
-    judged: tuple[dict[str, Any], ...]
+    judged: tuple[TableRow, ...]
     protocol: str = PROTOCOL
 
     @classmethod
-    def of(cls, frame: DataFrame, protocol: str = PROTOCOL) -> Ours:
-        """Read a frame of the tidy table."""
+    def of(cls, scores: Scores, protocol: str = PROTOCOL) -> "Ours":
+        """Those of a tidy table."""
         judged = (
             row
-            for row in frame_rows(frame)
+            for row in scores.rows
             if row["metric"] in JUDGED and row["subtask"] is None and row["status"] == DONE
         )
-        return cls(tuple(load_runs(frame)), tuple(judged), protocol)
+        return cls(tuple(load_runs(scores)), tuple(judged), protocol)
 
     @cached_property
     def comparable(self) -> tuple[Run, ...]:
@@ -144,10 +138,7 @@ class Ours:
         total = sum(row["n"] for row in rows)
         shares = [row["n"] / total for row in rows]
         value = math.fsum(w * row["value"] for w, row in zip(shares, rows, strict=True))
-        errors = [row["stderr"] for row in rows]
-        if None in errors:
-            return Estimate(value, None)
-        return Estimate(value, math.hypot(*(w * e for w, e in zip(shares, errors, strict=True))))
+        return Estimate(value, combined_error([row["stderr"] for row in rows], shares))
 
 
 def _mean(estimates: Sequence[Estimate]) -> Estimate:
@@ -177,25 +168,17 @@ def _tasks(sequence: str) -> tuple[str, ...]:
     return sequence_tasks(sequence)
 
 
-def _overrides(run: Run) -> Iterator[tuple[str, str]]:
-    """(key, value) of every override in a run's variant; a value may hold spaces."""
-    for word in re.split(r"\s+(?=[^\s=,\[\]{}]+=)", run.variant or ""):
-        if word:
-            name, _, value = word.partition("=")
-            yield name, value
-
-
 def _is_neutral(run: Run) -> bool:
-    """Whether nothing was told on the command line that the paper's tables do not vary."""
+    """Whether nothing was set that the paper's tables do not vary."""
     return all(
         name == _EPOCHS
         or name in NAMES["neutral"]
         or f"{name}={value}" in NAMES["neutral"]
         or name.startswith("judge.")
-        for name, value in _overrides(run)
+        for name, value in run.settings.items()
     )
 
 
 def _epochs(run: Run) -> str:
-    """The number of epochs that a run was told on the command line, for every task the same."""
-    return dict(_overrides(run)).get(_EPOCHS, "")
+    """The number of epochs that was set for a run, for every task the same."""
+    return str(run.settings.get(_EPOCHS, ""))

@@ -1,7 +1,5 @@
 """Pictures of the paper tables: OP and BWT ours and published, and BBH after every stage."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -48,8 +46,8 @@ def op_bwt_png(published: Published, ours: Ours) -> bytes:
 
 
 def stages_png(ours: Ours, benchmark: str) -> bytes | None:
-    """A benchmark after every stage, a line a comparable run that scored it at all of them; null if
-    there is none."""
+    """A benchmark after every stage, one line per comparable run that scored it at all of them;
+    null if there is none."""
     curves = []
     for run in ours.comparable:
         for item in run.benchmarks:
@@ -75,7 +73,7 @@ def stages_png(ours: Ours, benchmark: str) -> bytes | None:
     return _png(figure)
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: "Figure") -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     png = io.BytesIO()

@@ -1,6 +1,4 @@
-"""The paper's tables with three lines a row: ours, published, difference."""
-
-from __future__ import annotations
+"""The paper's tables with three lines per row: ours, published, difference."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby

@@ -10,8 +10,6 @@ degrees of freedom of Welch and Satterthwaite: the errors over seeds are themsel
 item errors are not. LA and BWT of a setting are taken as independent.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import statistics
@@ -21,6 +19,7 @@ from dataclasses import dataclass
 from harness.errors import DataError
 from harness.results.measures.continual import MEASURES
 from harness.results.runs import Run
+from harness.store.scores import combined_error
 
 LEVEL = 0.05  # of the whole comparison; each of n points is tested at LEVEL / n
 FEWEST_SEEDS = 3
@@ -38,7 +37,7 @@ class Mean:
     @property
     def error(self) -> float | None:
         """Both errors in one."""
-        return None if self.item is None else math.hypot(self.item, self.spread)
+        return combined_error([self.item, self.spread])
 
 
 @dataclass(frozen=True)
@@ -146,11 +145,9 @@ def _against(item: Point, curve: Sequence[Point], level: float) -> Comparison:
         for weight, place in parts
         for scale, mean in ((1.0, place.kept), (reference.slope, place.learned))
     ]
-    errors = [None if mean.error is None else weight * mean.error for weight, mean, _ in means]
-    known = [error for error in errors if error is not None]
-    if len(known) < len(errors):
+    total = combined_error([mean.error for _, mean, _ in means], [weight for weight, _, _ in means])
+    if total is None:
         return Comparison(item, difference)
-    total = math.hypot(*known)
     if min(place.seeds for _, place in parts) < FEWEST_SEEDS:
         return Comparison(item, difference, total)
     spreads = [(weight * mean.spread, seeds - 1) for weight, mean, seeds in means if mean.spread]

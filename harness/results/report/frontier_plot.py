@@ -1,7 +1,5 @@
 """The picture of `harness frontier`: learning accuracy against backward transfer."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from textwrap import fill

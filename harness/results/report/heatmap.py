@@ -1,14 +1,12 @@
 """Heat map of a score matrix: stages down, tasks across, the score written in every cell."""
 
-from __future__ import annotations
-
 import io
 import statistics
 from collections.abc import Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from harness.results.runs import Group
+from harness.results.groups import Group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +86,7 @@ def _title(group: Group) -> str:
     return f"{group.method}: {group.model}, {group.sequence}{seeds}"
 
 
-def _write_numbers(axes: Axes, cells: Sequence[Sequence[float | None]]) -> None:
+def _write_numbers(axes: "Axes", cells: Sequence[Sequence[float | None]]) -> None:
     for row, values in enumerate(cells):
         for column, value in enumerate(values):
             if value is not None:
@@ -98,7 +96,7 @@ def _write_numbers(axes: Axes, cells: Sequence[Sequence[float | None]]) -> None:
                 axes.text(*position, text, ha="center", va="center", color=color, fontsize=9)
 
 
-def _outline_trained(axes: Axes, group: Group, stages: Sequence[int]) -> None:
+def _outline_trained(axes: "Axes", group: Group, stages: Sequence[int]) -> None:
     """Frame the cell of the task that a stage has just trained."""
     from matplotlib.patches import Rectangle
 
@@ -110,7 +108,7 @@ def _outline_trained(axes: Axes, group: Group, stages: Sequence[int]) -> None:
             axes.add_patch(frame)
 
 
-def _label_axes(axes: Axes, tasks: Sequence[str], stages: Sequence[str]) -> None:
+def _label_axes(axes: "Axes", tasks: Sequence[str], stages: Sequence[str]) -> None:
     axes.invert_yaxis()
     axes.set_xticks([column + 0.5 for column in range(len(tasks))], tasks, fontsize=8.5)
     axes.set_yticks([row + 0.5 for row in range(len(stages))], stages, fontsize=8.5)

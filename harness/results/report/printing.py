@@ -1,7 +1,5 @@
 """One table, printed three ways: Markdown, CSV and LaTeX with booktabs."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence
@@ -60,7 +58,7 @@ class Table:
     digest: str
     notes: tuple[str, ...] = ()
 
-    def columns(self, keep: Sequence[int]) -> Table:
+    def columns(self, keep: Sequence[int]) -> "Table":
         """Return the same table with the columns of these positions only."""
         rows = tuple(tuple(row[i] for i in keep) for row in self.rows)
         headings = tuple(self.headings[i] for i in keep)

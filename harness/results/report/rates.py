@@ -4,8 +4,6 @@ Most gains over sequential fine-tuning vanish where its rate is searched as wide
 own parameters, so a table that quotes a rate says how it came by it.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,9 +12,10 @@ from harness.results.measures.continual import MEASURES
 from harness.results.report.printing import DASH, Entry, Heading, Points, Table
 from harness.results.report.tables import estimate_over_seeds
 from harness.results.runs import Run
+from harness.results.settings import differences, in_words
 
-_RATE = "train.learning_rate="
-_SPLIT = "eval.split="
+_RATE = "train.learning_rate"
+_SPLIT = "eval.split"
 _MEASURES = {"op": "OP", "learning_accuracy": "LA", "bwt": "BWT"}
 _CAPTION = (
     "For every method that ran with more than one learning rate: the rates tried, and the one with "
@@ -26,23 +25,24 @@ _CAPTION = (
 )
 _LEAK = "A rate chosen on the test split makes the test scores of its row too high."
 
-Setting = dict[float, list[Run]]  # rate -> its complete runs, one a seed
+Tried = dict[float, list[Run]]  # rate -> its complete runs, one per seed
 
 
 def rates_table(runs: Sequence[Run], digest: str) -> Table | None:
-    """One row a method (model, sequence and further settings alike); None if no method has two
+    """One row per method (model, sequence and further settings alike); None if no method has two
     rates."""
-    families: dict[tuple[str, ...], dict[str, Setting]] = defaultdict(dict)
+    alike: dict[tuple[str, ...], list[Run]] = defaultdict(list)
     for run in runs:
-        rate, rest = _rate_of(run)
-        if rate is not None and not run.missing():
-            name = f"{run.method} ({rest})" if rest else run.method
-            splits = families[run.model, run.sequence, name]
-            splits.setdefault(run.split or "test", {}).setdefault(rate, []).append(run)
+        if _rate(run) is not None and not run.missing():
+            alike[run.model, run.sequence, run.method].append(run)
     found = {
         names: splits
-        for names, splits in sorted(families.items())
-        if any(len(setting) > 1 for setting in splits.values())
+        for (model, sequence, method), members in sorted(alike.items())
+        for names, splits in (
+            ((model, sequence, f"{method} ({rest})" if rest else method), splits)
+            for rest, splits in _families(members)
+        )
+        if any(len(tried) > 1 for tried in splits.values())
     }
     if not found:
         return None
@@ -59,7 +59,7 @@ def rates_table(runs: Sequence[Run], digest: str) -> Table | None:
     return Table("Learning rates", headings, rows, _CAPTION, "rates", digest, notes)
 
 
-def _row(splits: dict[str, Setting]) -> tuple[Entry, ...]:
+def _row(splits: dict[str, Tried]) -> tuple[Entry, ...]:
     split = "eval" if len(splits.get("eval", {})) > 1 else "test"
     tried = splits[split]
     rate = max(sorted(tried), key=lambda rate: _overall(tried[rate]))
@@ -80,12 +80,18 @@ def _overall(runs: Sequence[Run]) -> float:
     return statistics.fmean(values) if None not in values else -1.0
 
 
-def _rate_of(run: Run) -> tuple[float | None, str]:
-    """The rate that a run's settings name, and its other settings."""
-    rate, rest = None, []
-    for word in (run.variant or "").split():
-        if word.startswith(_RATE):
-            rate = float(word.removeprefix(_RATE))
-        elif not word.startswith(_SPLIT):
-            rest.append(word)
-    return rate, " ".join(rest)
+def _families(runs: Sequence[Run]) -> list[tuple[str, dict[str, Tried]]]:
+    """(what tells it from the other families, split -> rates) of runs whose settings are alike but
+    for rate and split."""
+    others = [{k: v for k, v in run.settings.items() if k not in (_RATE, _SPLIT)} for run in runs]
+    families: dict[str, dict[str, Tried]] = defaultdict(dict)
+    for run, rest in zip(runs, differences(others), strict=True):
+        tried = families[in_words(rest)].setdefault(run.split or "test", {})
+        tried.setdefault(float(run.settings[_RATE]), []).append(run)
+    return sorted(families.items())
+
+
+def _rate(run: Run) -> float | None:
+    """The rate that a run's settings name."""
+    rate = run.settings.get(_RATE)
+    return float(rate) if isinstance(rate, int | float) else None

@@ -1,35 +1,22 @@
 """The tables of a report: main table, score matrix of a run-group, and suites by benchmark."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from harness.errors import DataError
+from harness.results.groups import Group, group_runs
 from harness.results.measures.continual import MEASURES, Estimate
-from harness.results.report.printing import DASH, Heading, Points, Table, grid
-from harness.results.runs import SUITES, Benchmark, Group, Run, group_runs, load_runs
-from harness.results.schema import scores_digest
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
+from harness.results.report.printing import DASH, Entry, Heading, Points, Table, grid
+from harness.results.runs import SUITES, Benchmark, Run, load_runs, suites_in_order
+from harness.results.schema import Scores
+from harness.store.scores import COSTS
 
 TERMINAL_WIDTH = 120
 
 _MAIN = {"op": "OP", "learning_accuracy": "LA", "bwt": "BWT", "forgetting": "Forgetting"}
-# Budget columns: cost -> title, unit of print, and how its number is printed.
-_BUDGET = {
-    "optimizer_steps": ("Steps", 1, "{:.0f}"),
-    "trained_tokens": ("Tokens", 1, "{:.0f}"),
-    "stored_examples": ("Stored rows", 1, "{:.0f}"),
-    "extra_parameters": ("Extra weights", 1, "{:.0f}"),
-    "device_hours": ("Device hours", 1, "{:.3g}"),
-    "peak_memory": ("Peak GB", 1e9, "{:.2f}"),
-}
+_BUDGET = {cost.name: cost for cost in COSTS if cost.title}
 _BUDGET_CAPTION = (
     "Budget: optimizer steps, tokens in them and device hours of all stages (what a method reads "
     "besides counts in the hours alone); rows of earlier tasks kept, values stored beside the "
@@ -63,10 +50,11 @@ class _Column:
 
 
 def _suite_columns(groups: Sequence[Group]) -> Iterator[_Column]:
-    """A delta a suite; where its benchmarks have two sides, one a side, and one for benchmarks
-    without a side if there are such. Then a judge's net win a suite that has one."""
+    """One delta per suite; where its benchmarks have two sides, one per side, and one for those
+    without a side if there are such. Then a judge's net win per suite that has one."""
     runs = [run for group in groups for run in group.runs]
-    for suite in SUITES:
+    scored = (item.suite for run in runs for item in run.benchmarks)
+    for suite in suites_in_order([*SUITES, *scored]):
         sides = {item.side for run in runs for item in run.benchmarks if item.suite == suite}
         if not set(_SIDES) <= sides:
             yield _column(f"Δ {suite}", f"delta_{suite}", partial(Run.suite_delta, suite=suite))
@@ -77,9 +65,8 @@ def _suite_columns(groups: Sequence[Group]) -> Iterator[_Column]:
         if None in sides:
             change = partial(Run.suite_delta, suite=suite, sides=(None,))
             yield _column(f"Δ {suite}", f"delta_{suite}", change)
-    for suite in SUITES:
-        if any(item.suite == suite for run in runs for item in run.judged):
-            yield _column(f"Net win {suite}", f"net_win_{suite}", partial(Run.net_win, suite=suite))
+    for suite in suites_in_order(item.suite for run in runs for item in run.judged):
+        yield _column(f"Net win {suite}", f"net_win_{suite}", partial(Run.net_win, suite=suite))
 
 
 def _column(title: str, name: str, of: Callable[[Run], Estimate]) -> _Column:
@@ -94,7 +81,7 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
         *(Heading(title, name, True, True) for name, title in _MAIN.items()),
         *(column.heading for column in columns),
         Heading("Seeds", "seeds", numeric=True),
-        *(Heading(title, name, numeric=True) for name, (title, _, _) in _BUDGET.items()),
+        *(Heading(cost.title, name, numeric=True) for name, cost in _BUDGET.items()),
     )
     rows = [_main_row(group, columns) for group in groups if group.runs]
     formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in _MAIN.items())
@@ -185,10 +172,10 @@ def suites_table(groups: Sequence[Group], digest: str) -> Table:
     return _without_empty_protocol(table)
 
 
-def main_table_markdown(frame: DataFrame) -> str:
+def main_table_markdown(scores: Scores) -> str:
     """Return the main table for a terminal: model and sequence above it if they are the same, the
     budget columns below."""
-    table = main_table(group_runs(load_runs(frame)), scores_digest(frame))
+    table = main_table(group_runs(load_runs(scores)), scores.digest)
     kept, common, budget = [], [], []
     for position, heading in enumerate(table.headings):
         if heading.name in _BUDGET or heading.name == "method":
@@ -207,16 +194,17 @@ def main_table_markdown(frame: DataFrame) -> str:
     return "\n".join(filter(None, lines))
 
 
-def matrix_markdown(frame: DataFrame, run: str) -> str:
+def matrix_markdown(scores: Scores, run: str) -> str:
     """Return the score matrix of one run for a terminal, also while it is incomplete."""
-    found = [item for item in load_runs(frame) if item.name == run]
+    runs = load_runs(scores)
+    found = [item for item in runs if item.name == run]
     if not found:
-        known = ", ".join(dict.fromkeys(item.name for item in load_runs(frame)))
+        known = ", ".join(dict.fromkeys(item.name for item in runs))
         raise DataError(f"no run {run!r} in the table of scores; it has: {known or 'no run'}")
     blocks = []
     for item in found:
         group = Group(item.model, item.sequence, item.method, item.protocol, (item,), ())
-        table = matrix_table(group, scores_digest(frame), "matrix")
+        table = matrix_table(group, scores.digest, "matrix")
         under = f", protocol {item.protocol}" if item.protocol else ""
         blocks.append(f"{table.title} ({run}{under}), times 100")
         blocks += [grid(part) for part in _terminal_parts(table, [0, 1])]
@@ -237,7 +225,7 @@ def estimate_over_seeds(estimates: Sequence[Estimate]) -> Points:
     return Points(100 * statistics.fmean(values), 100 * statistics.stdev(values))
 
 
-def _main_row(group: Group, columns: Sequence[_Column]) -> tuple[str | int | Points, ...]:
+def _main_row(group: Group, columns: Sequence[_Column]) -> tuple[Entry, ...]:
     measures = [
         estimate_over_seeds([MEASURES[name].of(run.matrix) for run in group.runs]) for name in _MAIN
     ]
@@ -248,14 +236,14 @@ def _main_row(group: Group, columns: Sequence[_Column]) -> tuple[str | int | Poi
 def _budget(group: Group) -> list[str]:
     """What a run of the group cost, mean over its seeds; a dash where nothing was trained here."""
     cells = []
-    for name, (_, unit, form) in _BUDGET.items():
+    for name, cost in _BUDGET.items():
         found = [run.costs[name] for run in group.runs if name in run.costs]
-        cells.append(form.format(statistics.fmean(found) / unit) if found else DASH)
+        cells.append(cost.form.format(statistics.fmean(found) / cost.scale) if found else DASH)
     return cells
 
 
-def _suite_rows(group: Group) -> Iterator[tuple[str | int | Points, ...]]:
-    """A row a benchmark, then one a suite whose benchmarks are several of one kind."""
+def _suite_rows(group: Group) -> Iterator[tuple[Entry, ...]]:
+    """One row per benchmark, then one per suite whose benchmarks are several of one kind."""
     names = _benchmark_names(group.runs)
     yield from (_benchmark_row(group, key) for key in names)
     for suite in dict.fromkeys(suite for suite, _ in names):
@@ -272,7 +260,7 @@ def _suite_rows(group: Group) -> Iterator[tuple[str | int | Points, ...]]:
             )
 
 
-def _benchmark_row(group: Group, key: tuple[str, str]) -> tuple[str | int | Points, ...]:
+def _benchmark_row(group: Group, key: tuple[str, str]) -> tuple[Entry, ...]:
     having = [run for run in group.runs if _benchmark(run, key)]
     found = [_benchmark(run, key) for run in having]
     last = having[0].last_stage
@@ -330,7 +318,7 @@ def _benchmark(run: Run, key: tuple[str, str]) -> Benchmark | None:
 
 def _at(run: Run, key: tuple[str, str], stage: int) -> Estimate:
     item = _benchmark(run, key)
-    return Estimate(None, None) if item is None else item.at(stage)
+    return Estimate() if item is None else item.at(stage)
 
 
 def _target(run: Run, stage: int, column: int) -> float | None:

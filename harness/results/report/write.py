@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.results.groups import Group
 from harness.results.report.heatmap import heatmap_png
 from harness.results.report.printing import Table, to_csv, to_latex, to_markdown
 from harness.results.report.rates import rates_table
 from harness.results.report.tables import main_table, matrix_table, suites_table
-from harness.results.runs import Group
 from harness.store.files import write_atomically
 
 
@@ -28,7 +28,7 @@ def write_report(groups: Sequence[Group], digest: str, out: Path) -> Iterator[Pa
 
 
 def matrix_names(groups: Sequence[Group]) -> dict[str, Group]:
-    """Return a file name for every group with a complete run: the method and what tells it apart.
+    """A file name for every group with a complete run: the method and what tells it apart.
 
     Model, sequence and protocol are part of the name only where they differ between groups.
     """

@@ -1,6 +1,5 @@
 """Spawn the ranks of a worker group, follow them, and never leave one behind; no torch here."""
 
-import json
 import os
 import re
 import signal
@@ -8,33 +7,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from harness.config.plain import plain
+from harness.run.events import Event, EventReader
+from harness.run.launch.job import RankJob
 from harness.store.files import write_json
+from harness.store.helper import import_path
 
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.1
 
 
+def new_rendezvous() -> str:
+    """A path on this machine over which the ranks of one group find each other."""
+    return str(Path(tempfile.mkdtemp(prefix="harness-")) / "rendezvous")
+
+
 class WorkerGroup:
     """The ranks of one job: N processes that share a job file and die with this one."""
 
-    def __init__(self, job: dict[str, Any], folder: Path, world: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.world = folder, world
-        rendezvous = Path(tempfile.mkdtemp(prefix="harness-")) / "rendezvous"
-        path = folder / "job.json"
-        job = job | {
-            "folder": str(folder),
-            "parent_pid": os.getpid(),
-            "rendezvous": str(rendezvous),
-        }
-        write_json(path, job)
-        self.rendezvous = rendezvous
-        self._seen = [0] * world
-        self.processes = [self._spawn(path, rank, job["threads"]) for rank in range(world)]
+    def __init__(self, job: RankJob, world: int) -> None:
+        self.folder, self.world = Path(job.folder), world
+        self.rendezvous = Path(job.rendezvous)
+        self.reader = EventReader(self.folder, world)
+        path = write_json(self.folder / "job.json", plain(job))
+        self.processes = [self._spawn(path, rank, job.threads) for rank in range(world)]
 
     def _spawn(self, path: Path, rank: int, threads: int) -> subprocess.Popen[bytes]:
         environment = os.environ | {
@@ -46,7 +45,7 @@ class WorkerGroup:
             # How long a thread spins before it sleeps. Endless spinning (the default) is 30 times
             # slower as soon as a core is busy with something else, none is twice as slow always.
             "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
-            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+            "PYTHONPATH": import_path(),
         }
         with self.log(rank).open("wb") as log:
             return subprocess.Popen(
@@ -62,36 +61,22 @@ class WorkerGroup:
         """Log file of a rank."""
         return self.folder / f"rank{rank}.log"
 
-    def wait(self, follow: Callable[[dict[str, Any]], None]) -> int | None:
+    def wait(self, follow: Callable[[Event], None]) -> int | None:
         """Follow the group to its end, passing every event on. Returns the first rank that
         failed, or None; the others are stopped as soon as one fails."""
         failed = None
         try:
             while failed is None and any(process.poll() is None for process in self.processes):
                 time.sleep(POLL_SECONDS)
-                for event in self.events():
+                for event in self.reader.new():
                     follow(event)
                 codes = [process.poll() for process in self.processes]
                 failed = next((rank for rank, code in enumerate(codes) if code), None)
-            for event in self.events():
+            for event in self.reader.new():
                 follow(event)
         finally:
             self.stop()
         return failed
-
-    def events(self) -> Iterator[dict[str, Any]]:
-        """What the ranks have said since the last call."""
-        for rank in range(self.world):
-            path = self.folder / f"events.{rank}.jsonl"
-            if not path.exists():
-                continue
-            with path.open("rb") as stream:
-                stream.seek(self._seen[rank])
-                for line in stream:
-                    if not line.endswith(b"\n"):
-                        break
-                    self._seen[rank] += len(line)
-                    yield json.loads(line)
 
     def stop(self) -> None:
         """Terminate what still runs, then kill it."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import EngineConfig, Precision, TrainConfig
+from harness.models.adapters.lora import is_adapted, is_exported
 from harness.train.engine.layout import layout_of
 from harness.train.engine.ranks import Rank
 from harness.train.engine.settings import deepspeed_settings
@@ -88,7 +89,7 @@ class Engine:
         from deepspeed.utils import safe_get_full_fp32_param
 
         for name, parameter in self.module.named_parameters():
-            if not _exported(self.module, name, parameter):
+            if not is_exported(self.module, name, parameter):
                 continue
             if name in self._frozen:
                 if self._frozen[name] is not None:
@@ -105,10 +106,9 @@ class Engine:
     def export(self, folder: Path) -> None:
         """Write the fp32 masters as a Hugging Face model folder, or the adapter alone as a PEFT
         folder (rank 0 writes, all take part)."""
-        adapter = hasattr(self.module, "peft_config")
         weights = dict(self.master_weights())
         if self.rank.first:
-            buffers = {} if adapter else dict(_saved_buffers(self.module))
+            buffers = {} if is_adapted(self.module) else dict(_saved_buffers(self.module))
             self.module.save_pretrained(folder, state_dict=weights | buffers)
         self.rank.barrier()
 
@@ -159,17 +159,13 @@ def _trainable(model: Any) -> list[tuple[str, Any]]:
     return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
 
 
-def _exported(model: Any, name: str, parameter: Any) -> bool:
-    return not hasattr(model, "peft_config") or parameter.requires_grad or ".lora_" in name
-
-
 def _frozen_exports(model: Any, keep: bool) -> dict[str, Any]:
     """Copies of what is exported but not trained, which the engine will round to bf16; names
     alone on ranks that write no file."""
     return {
         name: p.detach().clone() if keep else None
         for name, p in model.named_parameters()
-        if not p.requires_grad and _exported(model, name, p)
+        if not p.requires_grad and is_exported(model, name, p)
     }
 
 

@@ -1,10 +1,10 @@
 """Per-weight quantities on disk: whole tensors under the parameters' names, whatever the ranks."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.models.weights.headers import TensorSpec, read_specs
 from harness.train.engine.view import Sharded, View
 
 if TYPE_CHECKING:
@@ -20,20 +20,35 @@ def save_state(path: Path, state: State, view: View) -> None:
     A tensor (the same on every rank) keeps its name; a sharded quantity `f` becomes `f/<parameter>`
     for every trained parameter, in fp32 and whole. One whole parameter is in memory at a time.
     """
-    parts: list[tuple[str, str | None]] = []
-    for name, value in state.items():
-        inner = view.shapes if isinstance(value, dict) else [None]
-        parts += [(name, parameter) for parameter in inner]
-    first = view.first_rank
-    stream = path.open("wb") if first else None
-    if stream:
-        stream.write(_header(parts, state, view))
-    for name, parameter in parts:
-        value = state[name] if parameter is None else view.gather(parameter, state[name])
-        if stream:
-            stream.write(_bytes(value))
-    if stream:
-        stream.close()
+    from harness.models.weights.tensor_file import write_order, write_tensors
+
+    places = _places(state, view)
+    specs = {key: _spec(state[name], parameter, view) for key, (name, parameter) in places.items()}
+
+    def whole(key: str) -> "Tensor":
+        name, parameter = places[key]
+        return state[name] if parameter is None else view.gather(parameter, state[name])
+
+    if view.first_rank:
+        write_tensors(path, specs, whole)
+    else:
+        for key in write_order(specs):
+            whole(key)
+
+
+def _places(state: State, view: View) -> dict[str, tuple[str, str | None]]:
+    """Key in the file -> name of the tensor, or name of the sharded quantity and parameter."""
+    return {
+        (name if parameter is None else f"{name}/{parameter}"): (name, parameter)
+        for name, value in state.items()
+        for parameter in (view.shapes if isinstance(value, dict) else [None])
+    }
+
+
+def _spec(value: Any, parameter: str | None, view: View) -> TensorSpec:
+    from harness.models.weights.tensor_file import spec_of
+
+    return spec_of(value) if parameter is None else TensorSpec("F32", tuple(view.shapes[parameter]))
 
 
 class SavedState:
@@ -44,29 +59,24 @@ class SavedState:
 
     def tensor(self, name: str) -> "Tensor":
         """One whole tensor; KeyError where it was not saved."""
-        with self._open() as file:
-            if name not in file.keys():  # noqa: SIM118 (a safetensors handle is not a mapping)
-                raise KeyError(name)
-            return file.get_tensor(name)
+        from harness.models.weights.tensor_file import read_tensor
+
+        if self._path is None or name not in read_specs(self._path):
+            raise KeyError(name)
+        return read_tensor(self._path, name)
 
     def sharded(self, name: str, view: View) -> Sharded | None:
         """This rank's pieces of a sharded quantity, on its device; None where it was not saved."""
-        if self._path is None:
+        from harness.models.weights.tensor_file import opened
+
+        names = read_specs(self._path) if self._path is not None else ()
+        if not any(key.startswith(f"{name}/") for key in names):
             return None
-        with self._open() as file:
-            if not any(key.startswith(f"{name}/") for key in file.keys()):  # noqa: SIM118
-                return None
+        with opened(self._path) as file:
             return {
                 shard.name: _piece(file, f"{name}/{shard.name}", shard).to(view.device)
                 for shard in view.shards()
             }
-
-    def _open(self) -> Any:
-        from safetensors import safe_open
-
-        if self._path is None:
-            raise KeyError("nothing was saved")
-        return safe_open(self._path, framework="pt")
 
 
 def _piece(file: Any, key: str, shard: Any) -> Any:
@@ -74,36 +84,3 @@ def _piece(file: Any, key: str, shard: Any) -> Any:
     rows = file.get_slice(key)[shard.rows.start : shard.rows.stop].reshape(-1)
     offset = shard.rows.start * (shard.shape.numel() // shard.shape[0])
     return rows[shard.start - offset : shard.stop - offset].clone()
-
-
-def _header(parts: Any, state: State, view: View) -> bytes:
-    """safetensors: length of the header, then JSON of name -> dtype, shape, place."""
-    described, offset = {}, 0
-    for name, parameter in parts:
-        shape = list(state[name].shape) if parameter is None else list(view.shapes[parameter])
-        dtype = _DTYPES[str(state[name].dtype)] if parameter is None else "F32"
-        size = _SIZES[dtype]
-        for length in shape:
-            size *= length
-        key = name if parameter is None else f"{name}/{parameter}"
-        described[key] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
-        offset += size
-    text = json.dumps(described).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
-
-
-def _bytes(tensor: Any) -> bytes:
-    import torch
-
-    return bytes(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-
-
-_DTYPES = {
-    "torch.float32": "F32",
-    "torch.float64": "F64",
-    "torch.bfloat16": "BF16",
-    "torch.int64": "I64",
-    "torch.bool": "BOOL",
-}
-_SIZES = {"F32": 4, "F64": 8, "BF16": 2, "I64": 8, "BOOL": 1}

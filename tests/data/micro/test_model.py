@@ -73,6 +73,7 @@ def test_the_model_knows_some_arithmetic(tokenizer):
     assert right >= 10
 
 
+@pytest.mark.slow
 def test_twenty_steps_of_pretraining_reduce_the_loss(tokenizer):
     from harness.data.micro.pretrain import pretrain
 

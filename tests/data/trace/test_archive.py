@@ -1,22 +1,18 @@
 """The archive check: every size and nesting, and each way in which an archive can be wrong."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, harness, refused, write_rows
+from support.command import harness, refused, script
+from support.places import DATA, needs_data
+from support.raw_files import write_rows
 
 from harness.data.trace.archive import known_counts
 
-DATA = Path(os.environ.get("HARNESS_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
-needs_data = pytest.mark.skipif(
-    not (DATA / "trace-500").is_dir(), reason="HARNESS_TEST_DATA names no folder with trace-500"
-)
 TASKS = 8
 
 
@@ -134,14 +130,8 @@ def test_written_files_are_the_archive_s_bytes(archive: Path, folder: Path, tmp_
 
 
 def test_the_script_is_the_verb(archive: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "scripts/prepare_data.py", "trace", "--archive", archive],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        check=True,
-    )
+    done = script("prepare_data.py", "trace", "--archive", str(archive))
+    assert done.returncode == 0, done.stderr
     assert done.stdout == check("--archive", archive).stdout
 
 
@@ -225,7 +215,7 @@ def test_wrong_arguments(archive: Path, tmp_path: Path) -> None:
     assert "no <task>/train.json" in refused(*start, "--archive", str(tmp_path))
 
 
-@needs_data
+@needs_data("trace-500")
 def test_real_files(tmp_path: Path) -> None:
     done = check("--archive", DATA, "--out", tmp_path, "--allow-other", "--json")
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import harness
+from support.command import harness
 
 from harness.data.trace.archive import known_counts
 from harness.data.trace.download import download

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import refused
+from support.command import refused
 
 from harness.cli.judge import main
 

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
-from judge.endpoint import Endpoint
+from support.endpoint import Endpoint
+from support.places import REPOSITORY
 
 from harness.config import JudgeBackend, JudgeConfig
 from harness.errors import StageFailed

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import harness, refused, write_rows
-from judge.endpoint import Endpoint
-from pandas import DataFrame
+from support.command import harness, refused
+from support.endpoint import Endpoint
+from support.raw_files import write_rows
 
 from harness.results.runs import load_runs
-from harness.results.schema import read_scores
+from harness.results.schema import Scores, read_scores
 
 pytestmark = pytest.mark.distributed
 
@@ -53,7 +53,7 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
         broken = harness(*judged_run, *judge)
         assert broken.returncode == 1
         assert "HTTP 401" in broken.stderr
-        frame = read_scores(tmp_path / "results" / "scores.csv")
+        frame = read_scores(tmp_path / "results" / "scores.csv").frame()
         assert set(frame[frame["suite"] == "target"]["stage"]) == {0, 1, 2}
         done = harness(*judged_run, *judge)
         assert done.returncode == 0, done.stderr
@@ -61,7 +61,8 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
         asked = endpoint.requests
         assert harness(*judged_run, *judge).returncode == 0
         assert endpoint.requests == asked
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    scores = read_scores(tmp_path / "results" / "scores.csv")
+    frame = scores.frame()
     mine = frame[(frame["benchmark"] == "asked") & (frame["metric"] == "net_win")]
     assert list(mine["stage"]) == [0, 1, 2]
     assert set(mine["unit"]) == {"judge_points"}
@@ -69,7 +70,7 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
     assert mine["headline"].all()
     nodes = list((tmp_path / "store" / "judge").iterdir())
     assert len(nodes) == 3
-    _check_costs(frame, nodes)
+    _check_costs(scores, nodes)
     for line in (nodes[0] / "predictions.jsonl").read_text().splitlines():
         row = json.loads(line)
         assert row["identical"] == (row["candidate"] == row["baseline"])
@@ -87,15 +88,16 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
     assert float(row["net_win_instruction_spread"]) == pytest.approx(mine["stderr"].iloc[-1])
 
 
-def _check_costs(frame: DataFrame, nodes: list[Path]) -> None:
+def _check_costs(scores: Scores, nodes: list[Path]) -> None:
     """What judging cost is a row of every stage, kept apart from what training cost."""
+    frame = scores.frame()
     rows = frame[(frame["suite"] == "cost") & (frame["benchmark"] == "judge")]
     assert set(rows["subtask"]) == {"instruction/asked"}
     spent = {metric: list(part["value"]) for metric, part in rows.groupby("metric")}
     details = [json.loads((node / "details.json").read_text()) for node in nodes]
     for name in ("prompt_tokens", "completion_tokens", "price"):
         assert sorted(spent[f"judge_{name}"]) == sorted(item[name] for item in details)
-    (run,) = load_runs(frame)
+    (run,) = load_runs(scores)
     tokens = sum(item["completion_tokens"] for item in details)
     assert run.costs["judge_completion_tokens"] == tokens > 0
     assert run.costs["judge_price"] == pytest.approx(tokens * 100 / 1e6)
@@ -107,7 +109,7 @@ def test_a_local_model_may_judge(judged_run: list[str], tiny_model: Path, tmp_pa
     local = ["judge=local", f"judge.model={tiny_model}", "judge.max_tokens=4"]
     done = harness(*judged_run, *local, "judge.malformed_retries=0", "eval.suite_stages=ends")
     assert done.returncode == 0, done.stderr
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     mine = frame[frame["metric"] == "malformed"]
     assert list(mine["value"]) == [1.0, 1.0]
     assert frame[frame["metric"] == "tie"]["value"].isna().all()

@@ -1,24 +1,30 @@
 """Fetch from a local hub, take the network away, run; and what is missing, in one line each."""
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import MICRO_MODEL, REPOSITORY, harness, refused
-from offline.hub import COMMIT, Hub, serve
+from support.command import in_a_process, only_error, script
+from support.hub import COMMIT, Hub, serve
+from support.places import MICRO_MODEL
 
 from harness.cli.prefetch import environment
 from harness.evaluation.prefetch.benchmarks import nltk_resources
 from harness.evaluation.prefetch.nltk_data import folder_of
 from harness.models.hub import choose_files
 from harness.results.schema import read_scores
+
+# The hub's libraries read their variables once, so what depends on them has its own process.
+harness = in_a_process
+
+
+def refused(*arguments: str) -> str:
+    return only_error(in_a_process(*arguments))
+
 
 SUITE = """\
 general:
@@ -141,7 +147,7 @@ def test_a_run_without_network(
     command = ["--config-dir", str(suites), *run, "model.path=org/micro", *few]
     done = harness(*command)
     assert done.returncode == 0, done.stderr[-3000:]
-    frame = read_scores(tmp_path / "results" / "scores.csv")
+    frame = read_scores(tmp_path / "results" / "scores.csv").frame()
     assert sorted(frame[frame["benchmark"] == "questions"]["stage"].unique()) == [0, 2]
 
     # What is done needs no model and no benchmark any more.
@@ -280,14 +286,8 @@ def test_a_sweep_fetches_each_model_once(
 
 
 def test_nothing_to_fetch() -> None:
-    done = subprocess.run(
-        [sys.executable, "scripts/prefetch.py", "suite=[]"],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        check=True,
-    )
+    done = script("prefetch.py", "suite=[]")
+    assert done.returncode == 0, done.stderr
     assert "nothing to fetch" in done.stdout
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import REPOSITORY, harness, refused
 from safetensors.torch import save_file
+from support.command import environment, harness, refused, script
 
 from harness.cli.edit import main
 from harness.errors import HarnessError
@@ -35,15 +34,8 @@ def test_the_script_is_the_verb(
     words += ["--alpha", "0.3", "--beta", "0.7", "--out"]
     verb = harness("edit", *words, str(tmp_path / "verb"))
     assert verb.returncode == 0, verb.stderr
-    script = subprocess.run(
-        [sys.executable, "scripts/edit.py", *words, str(tmp_path / "script")],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        check=False,
-    )
-    assert script.returncode == 0, script.stderr
+    alike = script("edit.py", *words, str(tmp_path / "script"))
+    assert alike.returncode == 0, alike.stderr
     first, second = weights(tmp_path / "verb"), weights(tmp_path / "script")
     base, moved = weights(tiny_model), weights(tuned[0])
     for name, value in base.items():
@@ -109,8 +101,7 @@ def test_help_and_parameters_need_no_torch() -> None:
         "load_edit({'_target_': 'lines', 'alpha': 0.5});"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment(), capture_output=True)
 
 
 @pytest.fixture
@@ -169,7 +160,7 @@ def test_wrong_folders(tiny_model: Path, tuned: list[Path], tmp_path: Path) -> N
     assert "pytorch_model.bin is a pickle, which is not read" in line
     (pickled / "model.safetensors").write_bytes(b"no header")
     line = told("wise_ft", "--base", tiny_model, "--tuned", pickled, *out)
-    assert "cannot be read as safetensors" in line
+    assert "is not a safetensors file" in line
     (pickled / "model.safetensors").unlink()
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
     (pickled / "model.safetensors.index.json").write_text(json.dumps(index))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import REPOSITORY
 from safetensors.torch import load_file, save_file
+from support.places import REPOSITORY
 
 from harness.errors import DataError
 from harness.methods.edits.apply import apply_edit
@@ -269,16 +269,15 @@ def test_a_killed_edit_leaves_no_folder(tiny_model: Path, weights: Read, tmp_pat
         stdout=subprocess.DEVNULL,
         env=environment(),
     )
-    working = tmp_path / f".out.{process.pid}"
-    while not list(working.glob("*.safetensors")):
+    while not list(tmp_path.glob(".out.*/*.safetensors")):
         assert process.poll() is None
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()
-    assert working.is_dir()  # the part that was written, under a hidden name
+    assert list(tmp_path.glob(".out.*/"))  # the part that was written, under a hidden name
     apply_edit(WiSEFT(alpha=0.0), base, [tuned], out)
-    assert not working.exists()
+    assert not list(tmp_path.glob(".out.*"))
     assert len(weights(out)) == 24
 
 

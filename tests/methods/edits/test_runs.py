@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import refused, write_rows
 from safetensors.torch import load_file
+from support.command import refused
+from support.raw_files import write_rows
 
 from harness.config.compose.compose import load
 from harness.plan.planner import make_plan
 from harness.results.schema import read_scores
 from harness.run.parent import Outcome, execute
 from harness.store.keys import FileHashes
+from harness.store.work import EditWork
 
 pytestmark = pytest.mark.distributed
 
@@ -34,7 +36,7 @@ def weights(store: Path, node) -> dict[str, torch.Tensor]:
 
 
 def cells(outcome: Outcome) -> list[tuple[int, str]]:
-    frame = read_scores(outcome.table)
+    frame = read_scores(outcome.table).frame()
     mine = frame[(frame["run"] == outcome.plan.run["run"]) & (frame["suite"] == "target")]
     return sorted(set(zip(mine["stage"], mine["benchmark"], strict=True)))
 
@@ -61,7 +63,7 @@ def test_a_finished_run_is_edited_without_a_training_step(
             wanted = base[name] + 0.5 * (tuned[name] - base[name])
             assert torch.allclose(value, wanted, atol=1e-7)
     whole = run_of("method=[seqft,wise_ft]", "method.wise_ft.alpha=1")
-    frame = read_scores(whole.table)
+    frame = read_scores(whole.table).frame()
     frame = frame[frame["suite"] == "target"].set_index(["stage", "benchmark", "metric"])
     scores = {run: rows["value"].to_dict() for run, rows in frame.groupby("run")}
     assert scores[whole.plan.run["run"]] == scores[seqft.plan.run["run"]]
@@ -105,7 +107,7 @@ def test_stages_of_the_sequence_may_be_merged_too(run_of, tmp_path: Path) -> Non
 def test_a_task_that_is_visited_again_is_merged_once(tiny_run: list[str]) -> None:
     again = ["sequence.tasks=[copy,count,copy]", "sequence.recurrence=true"]
     plan = make_plan(load([*tiny_run, "method=soup", *again]), FileHashes())
-    experts = [node.spec["tuned"] for node in plan.nodes if node.kind == "edit"]
+    experts = [node.tuned for node in plan.of(EditWork)]
     assert [len(models) for models in experts] == [2]  # stage 3 adds no expert to those of stage 2
 
 
@@ -149,7 +151,7 @@ def test_a_greedy_soup_chooses_on_the_eval_splits(run_of, tmp_path: Path) -> Non
     store = tmp_path / "store"
     singles = nodes(run_of("method=single"), "train")
     (made,) = nodes(run_of("method=greedy_soup"), "edit")
-    assert [Path(item["data"]).name for item in made.spec["validation"]] == ["eval.json"] * 2
+    assert [Path(item.data.path).name for item in made.validation] == ["eval.json"] * 2
     record = json.loads((store / "edit" / made.key / "edit.json").read_text())
     alone = record["told"]["scores alone"]
     assert set(alone) == {str(store / "train" / node.key) for node in singles}

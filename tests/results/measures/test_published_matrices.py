@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.results.measures.continual import bwt, bwt_over_T, op
+from harness.results.measures.continual import MEASURES
 from harness.results.measures.matrix import ScoreMatrix
 from harness.results.paper.published import matrix, read_published
 
@@ -29,14 +29,14 @@ def test_op_and_bwt_equal_the_printed_ones(table: int) -> None:
     scores = load(table)
     assert scores.missing() == []
     # Half a unit of the last printed digit, and as much for the rounding of the cells.
-    assert op(scores) == pytest.approx(printed(table, "OP"), abs=0.001)
-    measure = bwt_over_T if table in DIVIDED_BY_ALL_TASKS else bwt
-    assert measure(scores) == pytest.approx(printed(table, "BWT"), abs=0.001)
+    assert MEASURES["op"].of(scores).value == pytest.approx(printed(table, "OP"), abs=0.001)
+    name = "bwt_over_T" if table in DIVIDED_BY_ALL_TASKS else "bwt"
+    assert MEASURES[name].of(scores).value == pytest.approx(printed(table, "BWT"), abs=0.001)
 
 
 @pytest.mark.parametrize("table", DIVIDED_BY_ALL_TASKS)
 def test_two_tables_do_not_fit_the_usual_divisor(table: int) -> None:
-    assert abs(bwt(load(table)) - printed(table, "BWT")) > 0.00099
+    assert abs(MEASURES["bwt"].of(load(table)).value - printed(table, "BWT")) > 0.00099
 
 
 def test_the_general_deltas_are_means_of_six_differences() -> None:

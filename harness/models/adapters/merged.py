@@ -9,14 +9,9 @@ from torch import Tensor
 
 from harness.errors import DataError
 from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS
-from harness.models.weights.reading import (
-    Checkpoint,
-    TensorSpec,
-    read_json,
-    read_specs,
-    read_tensor,
-    require_folder,
-)
+from harness.models.weights.headers import TensorSpec, read_specs
+from harness.models.weights.reading import Checkpoint, read_json, require_folder
+from harness.models.weights.tensor_file import read_tensor
 
 _KEY = re.compile(
     r"(?:base_model\.model\.)?(?P<module>.+?)\."
@@ -25,11 +20,6 @@ _KEY = re.compile(
 # What changes the base beyond B A, or the base itself, cannot be added to the base's weights.
 _UNSUPPORTED = ("use_dora", "lora_bias", "target_parameters", "layer_replication", "alora_config")
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
-
-
-def is_adapter(folder: Path) -> bool:
-    """True for a PEFT folder."""
-    return (folder / ADAPTER_CONFIG).is_file()
 
 
 class AdaptedCheckpoint:

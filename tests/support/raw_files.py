@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any
 
 
+def write_rows(path: Path, rows: list[dict]) -> None:
+    """Write one split in TRACE's format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+
+
 def write_text(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

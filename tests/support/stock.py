@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conftest import MICRO_MODEL, REPOSITORY
+from support.places import MICRO_MODEL, REPOSITORY
 
 
 def lm_eval(

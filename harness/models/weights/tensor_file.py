@@ -1,0 +1,81 @@
+"""One safetensors file, read and written tensor by tensor.
+
+The safetensors library writes a file from tensors that are all in memory. Types and shapes are
+known beforehand here, so the header is written first and each tensor's bytes follow as it comes.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from harness.errors import DataError
+from harness.models.weights.headers import ELEMENT_BYTES, TensorSpec, header_bytes
+
+TORCH_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "BF16": torch.bfloat16,
+    "F16": torch.float16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+TYPE_NAMES = {kind: name for name, kind in TORCH_TYPES.items()}
+
+
+def spec_of(tensor: Tensor) -> TensorSpec:
+    """Type and shape of a tensor as it would be stored."""
+    return TensorSpec(TYPE_NAMES[tensor.dtype], tuple(tensor.shape))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The library's handle of a file. Raises DataError where it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as stream:
+            yield stream
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: cannot be read as safetensors ({error})") from None
+
+
+def read_tensor(path: Path, name: str) -> Tensor:
+    """One tensor of a file. The file is mapped for this tensor alone, so that its pages leave
+    memory with it."""
+    with opened(path) as stream:
+        return stream.get_tensor(name)
+
+
+def write_order(specs: dict[str, TensorSpec]) -> list[str]:
+    """The order in which `write_tensors` asks for tensors: wide types first, so that every one
+    starts at a multiple of its element's size."""
+    return sorted(specs, key=lambda name: -ELEMENT_BYTES[specs[name].dtype])
+
+
+def write_tensors(
+    path: Path, specs: dict[str, TensorSpec], tensors: Callable[[str], Tensor]
+) -> None:
+    """Write `tensors(name)` for every name of `specs`, in its type. Each tensor is asked for once
+    and dropped after it is written. Raises DataError where the file cannot be written."""
+    ordered = {name: specs[name] for name in write_order(specs)}
+    try:
+        with path.open("wb") as stream:
+            stream.write(header_bytes(ordered))
+            for name, spec in ordered.items():
+                _write(stream, name, spec, tensors(name))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _write(stream: IO[bytes], name: str, spec: TensorSpec, tensor: Tensor) -> None:
+    if tuple(tensor.shape) != spec.shape:
+        raise ValueError(f"{name}: shape {tuple(tensor.shape)} instead of {spec.shape}")
+    flat = tensor.detach().to("cpu", TORCH_TYPES[spec.dtype]).contiguous().reshape(-1)
+    stream.write(flat.view(torch.uint8).numpy())

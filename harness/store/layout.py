@@ -1,0 +1,28 @@
+"""Names of what a store and a folder of results hold, each in one place."""
+
+from pathlib import Path
+
+# A store: <root>/<kind>/<key>/ holds one node.
+MANIFEST = "manifest.json"
+FORMAT = "format.json"  # which keys a store has; one of version 0.1 has no such file
+TRANSIENT = "engine"  # optimizer state kept for the next stage only; not part of a node
+SCORES = "scores.json"  # of eval and judge nodes: a list of ScoreRow
+PREDICTIONS = "predictions.jsonl"  # of eval nodes one line per item, of judge nodes one per pair
+DETAILS = "details.json"  # of eval and judge nodes: what was cut, what was asked
+TRAINING = "training.json"  # of train nodes: the log of the steps, and the cost
+
+# Beside the nodes.
+RUNS = "runs"  # one record per run: its columns and cells
+LOGS = "logs"
+CACHE = "cache"
+HASHES = "hashes.json"
+DATASETS = "datasets"  # what lm-eval made of local files
+SUITES = "suites"  # rows that nodes have in common
+TOKENS = "tokens.json"
+JUDGE_REPLIES = "judge.sqlite"
+TABLE = "scores.csv"  # in a folder of results
+
+
+def cache_place(root: Path | str, name: str) -> Path:
+    """Where a store keeps something that can be made again."""
+    return Path(root) / CACHE / name

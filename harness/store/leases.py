@@ -1,0 +1,130 @@
+"""Leases: which process, on which machine, works on something, and whether it still does.
+
+Working folders and locks of a store carry the token of a lease. Its file says who holds it and is
+touched by its holder again and again; this is its beat. A lease is dead, and what carries its token
+may be removed, only
+
+- on the holder's own machine: when no process of that number and start time is left, at once;
+- on any other machine: when the beat is older than the silence that the lease allows itself,
+  `SILENCE_SECONDS` by default. Both ages are modification times that the same file system gave, so
+  that the machines' clocks do not matter (where a file system takes times from its clients, they
+  may differ by minutes). A network file system may show a beat up to a minute late;
+- when its file is gone: its holder gave it back, or somebody found it dead. A holder that was
+  silent too long and wakes up sees that, and publishes nothing more.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StageFailed
+from harness.store.files import write_json
+from harness.store.processes import ended, machine, this_process
+
+SILENCE_SECONDS = 600.0
+BEATS = 20  # beats in the time that a lease may be silent
+SUFFIX = ".lease"
+_TOKEN = re.compile(r"[0-9a-f]{16}")
+
+
+class Leases:
+    """The leases of one folder, each a file `<prefix><token>.lease`.
+
+    silence: seconds without a beat after which those that are taken here are dead elsewhere.
+    """
+
+    def __init__(self, folder: Path, prefix: str = "", silence: float = SILENCE_SECONDS) -> None:
+        self.folder, self.prefix, self.silence = folder, prefix, silence
+
+    @contextmanager
+    def taken(self) -> Iterator[str]:
+        """A lease of this process, which beats until the context ends; yields its token. Raises
+        DataError where it cannot be written."""
+        token = secrets.token_hex(8)
+        file = write_json(self._file(token), this_process() | {"silence": self.silence})
+        over = threading.Event()
+        beat = threading.Thread(target=_beat, args=(file, over, self.silence / BEATS), daemon=True)
+        beat.start()
+        try:
+            yield token
+        finally:
+            over.set()
+            beat.join()
+            file.unlink(missing_ok=True)
+
+    def gone(self, token: str) -> bool:
+        """True where a lease was given back or is surely dead; a dead one is removed, so that its
+        holder sees it if it ever wakes up."""
+        file = self._file(token)
+        try:
+            said = self._read(token)
+            here = said.get("machine") == machine()
+            dead = ended(said["pid"], said["start"]) if here else None
+            if dead is None:
+                dead = self._silent_for(token) > said.get("silence", self.silence)
+        except FileNotFoundError:
+            return True
+        if dead:
+            with suppress(OSError):
+                file.unlink()
+        return not file.exists()
+
+    def require(self, token: str) -> None:
+        """Raise StageFailed where a lease was taken for dead, so that its work is another's."""
+        if not self._file(token).is_file():
+            raise StageFailed(
+                f"{self.folder}: this process gave no sign of life for so long that its work was "
+                "given to another one; the same command goes on"
+            )
+
+    def holder(self, token: str) -> str:
+        """Who holds a lease, for a message; and since when it is silent, if for long."""
+        try:
+            said, minutes = self._read(token), self._silent_for(token) / 60
+        except OSError:
+            return "another process"
+        who = f"process {said.get('pid', '?')} on {said.get('host', '?')}"
+        return who if minutes < 2 else f"{who}, silent for {minutes:.0f} minutes"
+
+    def sweep(self, folders: Iterable[Path]) -> None:
+        """Remove those folders (`.<name>.<token>`) whose lease is gone, and dead leases."""
+        for path in folders:
+            token = path.name.rpartition(".")[2]
+            if _TOKEN.fullmatch(token) and path.is_dir() and self.gone(token):
+                shutil.rmtree(path, ignore_errors=True)
+        for file in self.folder.glob(f"{escape(self.prefix)}*{SUFFIX}"):
+            token = file.name.removeprefix(self.prefix).removesuffix(SUFFIX)
+            if _TOKEN.fullmatch(token):
+                self.gone(token)
+
+    def _file(self, token: str) -> Path:
+        return self.folder / f"{self.prefix}{token}{SUFFIX}"
+
+    def _read(self, token: str) -> dict[str, Any]:
+        try:
+            return json.loads(self._file(token).read_text())
+        except ValueError:  # not written here: only its age counts
+            return {}
+
+    def _silent_for(self, token: str) -> float:
+        """Seconds since the last beat, on the file system's own clock."""
+        probe = self.folder / f"{self.prefix}{secrets.token_hex(8)}.clock"
+        try:
+            probe.touch()
+            return probe.stat().st_mtime - self._file(token).stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+
+def _beat(file: Path, over: threading.Event, seconds: float) -> None:
+    while not over.wait(seconds):
+        with suppress(OSError):  # gone: `require` says so; or out of reach for a while
+            os.utime(file)
