@@ -53,10 +53,15 @@ def told_by(error: HarnessError) -> list[str]:
     return str(error).split("\n") if isinstance(error, Mistakes) else [str(error)]
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error's text that says something, else its kind."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def kind_and_line(error: BaseException) -> str:
+    """The kind of an error of others' code and the first line of its text."""
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def suggest(name: str, options: list[str]) -> str:

@@ -20,15 +20,17 @@ from harness.config import HarnessConfig
 from harness.config.compose.messages import explain, group_names, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
 from harness.config.compose.schema import Composed
-from harness.config.places import PACKAGE, conf_dir, parse
+from harness.config.compose.search_path import refuse_chosen_clashes
+from harness.config.places import conf_dir, option_files, package_file, parse
 from harness.errors import ConfigError, first_line, suggest
 
 _BASIC = (
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
 )
-OmegaConf.register_new_resolver("package", lambda path: str(PACKAGE / path), replace=True)
 ConfigStore.instance().store(name="schema", node=Composed)
+
+OmegaConf.register_new_resolver("package", package_file, replace=True)
 
 
 def compose_job(overrides: list[str]) -> DictConfig:
@@ -43,6 +45,7 @@ def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
     _refuse_tasks_beside_a_folder(overrides)
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         try:
+            refuse_chosen_clashes(overrides)
             composed = compose("config", overrides=overrides, return_hydra_config=True)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             check_stack(overrides)
@@ -89,8 +92,8 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
     """Hydra merges a group option that is listed twice into one; a user meant something else."""
     lists = [(item.key_or_group, item.value()) for item in parse(overrides)]
     for group in ("sequence", "experiment"):
-        chosen = conf_dir() / group / f"{choices.get(group)}.yaml"
-        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen.is_file() else []
+        chosen = option_files(group, overrides).get(str(choices.get(group)))
+        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen else []
         for entry in defaults:
             lists += list(entry.items()) if OmegaConf.is_dict(entry) else []
     for name, value in lists:

@@ -14,6 +14,7 @@ from harness import config as sections
 from harness.config.compose.schema import Composed
 from harness.config.parts import Kind, load_part
 from harness.config.places import conf_dir, option_names, parse
+from harness.config.plugins import broken
 from harness.errors import first_line, suggest
 
 
@@ -26,7 +27,7 @@ def explain(error: Exception, overrides: list[str]) -> str:
         options = option_names(group, overrides)
         below = [option for option in options if option.rpartition("/")[2] == name]
         close = f"; did you mean '{below[0]}'?" if below else suggest(name, options)
-        return f"unknown {group or 'config'} '{name}'{close}"
+        return f"unknown {group or 'config'} '{name}'{close}{broken()}"
     text = one_line(error)
     group = re.search(r"Could not override '([^']+)'. No match in the defaults list", text)
     if group:

@@ -11,7 +11,7 @@ from yaml import YAMLError
 
 from harness.config import MethodConfig
 from harness.config.parts import Kind, Part, load_part
-from harness.config.places import conf_dir, parse, search_path
+from harness.config.places import config_folders, option_files, parse
 from harness.errors import ConfigError, suggest
 
 _FRAME = {spec.name for spec in fields(MethodConfig)} - {"strategies", "edits"}
@@ -90,7 +90,7 @@ def check_parts(method: DictConfig, overrides: list[str]) -> None:
 def _aliases(overrides: list[str]) -> set[str]:
     """The aliases of all presets; a file that cannot be read has none here."""
     found: set[str] = set()
-    for folder in (conf_dir(), *search_path(overrides)):
+    for folder in config_folders(overrides):
         for path in (folder / "method").rglob("*.yaml"):
             try:
                 found |= set(preset_aliases(_raw(path)))
@@ -143,9 +143,7 @@ def _raw(path: Path) -> dict[str, Any]:
 
 def _brought(option: str, overrides: list[str]) -> dict[str, str]:
     """Alias or frame key -> the preset that brings it, of a preset and of those it builds on."""
-    folders = [conf_dir() / "method", *(folder / "method" for folder in search_path(overrides))]
-    files = [folder / f"{option.removesuffix('.yaml')}.yaml" for folder in folders]
-    file = next((path for path in files if path.is_file()), None)
+    file = option_files("method", overrides).get(option.removesuffix(".yaml"))
     if file is None:
         return {}
     preset = _raw(file)
