@@ -1,6 +1,7 @@
 """The exceptions that a user may meet, and how a command line reports them."""
 
 import difflib
+from collections.abc import Callable, Iterable
 
 
 class HarnessError(Exception):
@@ -9,6 +10,10 @@ class HarnessError(Exception):
 
 class ConfigError(HarnessError):
     """The configuration or the command line is wrong; nothing was started."""
+
+
+class Mistakes(ConfigError):
+    """Several mistakes of one command line, one line each."""
 
 
 class DataError(HarnessError):
@@ -23,6 +28,29 @@ def require(condition: bool, message: str) -> None:
     """Raise ConfigError with the message unless the condition holds."""
     if not condition:
         raise ConfigError(message)
+
+
+def refuse(mistakes: Iterable[str]) -> None:
+    """Raise ConfigError for a mistake, Mistakes for several; one that is told twice counts once."""
+    lines = list(dict.fromkeys(mistakes))
+    if lines:
+        raise (ConfigError if len(lines) == 1 else Mistakes)("\n".join(lines))
+
+
+def mistakes_of(*checks: Callable[[], object]) -> list[str]:
+    """What checks that raise have to say, one line for each that does."""
+    lines = []
+    for check in checks:
+        try:
+            check()
+        except (ConfigError, DataError) as error:
+            lines += told_by(error)
+    return lines
+
+
+def told_by(error: HarnessError) -> list[str]:
+    """The lines of an error."""
+    return str(error).split("\n") if isinstance(error, Mistakes) else [str(error)]
 
 
 def first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from harness.config import MethodConfig
 from harness.config.compose.compose import compose_job
 from harness.config.compose.method_group import is_edit, preset_aliases
 from harness.config.objects import load_class
-from harness.config.places import option_files, option_names, own_folder
+from harness.config.places import option_files, option_names, own_folders
 from harness.config.plugins import broken
 from harness.errors import ConfigError, suggest
 from harness.methods.base import Strategy
@@ -27,9 +27,10 @@ def main(argv: list[str]) -> int:
     """Print the list of presets or the pages of those named; returns 0 or raises ConfigError."""
     parser = Arguments(prog="harness method", description=_DESCRIPTION)
     parser.add_argument("names", nargs="*", help="presets, for example sfa replay")
-    parser.add_argument("--config-dir", help="a config folder of your own besides")
+    told = "a config folder of your own besides; may be given several times"
+    parser.add_argument("-cd", "--config-dir", action="append", default=[], help=told)
     options = parser.parse_args(argv)
-    search = own_folder(options.config_dir) if options.config_dir else []
+    search = own_folders(options.config_dir)
     if options.names:
         print("\n\n".join(_page(name, search) for name in options.names))
         return 0

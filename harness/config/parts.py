@@ -16,7 +16,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.config import plugins
 from harness.errors import ConfigError, kind_and_line, suggest
@@ -28,6 +28,20 @@ class Kind(StrEnum):
     objective = "objective"
     scorer = "scorer"
     source = "source"
+
+
+class Part:
+    """Base of the classes that a configuration chooses by name: strategies, edits, objectives.
+    Their parameters are the fields of a dataclass."""
+
+    part_kind: ClassVar[Kind]
+    abstract: ClassVar[bool] = True  # a base of parts, itself none; not inherited
+    # Parameters that hold a data file's path or null: the file's content enters the content key.
+    file_parameters: ClassVar[tuple[str, ...]] = ()
+    # Parameters that hold the dotted path of a user's own function.
+    code_parameters: ClassVar[tuple[str, ...]] = ()
+    # Raised when what it computes changes, so that stored results of before are not taken for it.
+    version: ClassVar[int] = 1
 
 
 # Packages, whose modules are parts, and modules, which hold several parts each.
@@ -204,7 +218,7 @@ def _parts_of(kind: Kind, module: ModuleType) -> list[tuple[str, Any]]:
     classes = [
         part
         for part in _defined(module, inspect.isclass)
-        if getattr(part, "part_kind", None) == kind and not vars(part).get("abstract", False)
+        if issubclass(part, Part) and part.part_kind is kind and not vars(part).get("abstract")
     ]
     if kind is Kind.objective:
         return [(_snake(part.__name__), part) for part in classes]

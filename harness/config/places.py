@@ -1,7 +1,7 @@
 """Where the config groups lie, and what they hold."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -84,19 +84,31 @@ def _brought_twice(overrides: list[str]) -> dict[str, list[Path]]:
 
 def search_path(overrides: list[str]) -> list[Path]:
     """The config folders of the user (`hydra.searchpath`, which --config-dir sets)."""
-    folders: list[Path] = []
-    for item in parse(overrides):
-        if item.key_or_group == "hydra.searchpath" and isinstance(item.value(), list):
-            folders += [Path(str(entry).removeprefix("file://")) for entry in item.value()]
-    return folders
+    return [Path(entry.removeprefix("file://")) for entry in _entries(overrides)]
 
 
-def own_folder(path: str) -> list[str]:
-    """The override that adds a user's config folder to the package's. Raises ConfigError."""
-    folder = os.path.abspath(path)
-    if not os.path.isdir(folder):
-        raise ConfigError(f"--config-dir: there is no folder {folder}")
-    return [f"hydra.searchpath=['file://{folder}']"]
+def _entries(overrides: list[str]) -> list[str]:
+    found = [item.value() for item in parse(overrides) if _searched(item)]
+    return [str(entry) for value in found if isinstance(value, list) for entry in value]
+
+
+def _searched(item: Override) -> bool:
+    return item.key_or_group == "hydra.searchpath"
+
+
+def own_folders(paths: Sequence[str], overrides: Sequence[str] = ()) -> list[str]:
+    """Overrides to which the user's config folders were added, of which Hydra knows one alone.
+    Raises ConfigError."""
+    folders = [os.path.abspath(path) for path in paths]
+    for folder in folders:
+        if not os.path.isdir(folder):
+            raise ConfigError(f"--config-dir: there is no folder {folder}")
+    if not folders:
+        return list(overrides)
+    given = {str(item.input_line) for item in parse(list(overrides)) if _searched(item)}
+    listed = [*(f"file://{folder}" for folder in folders), *_entries(list(given))]
+    quoted = ",".join("'" + entry.replace("'", "\\'") + "'" for entry in listed)
+    return [f"hydra.searchpath=[{quoted}]", *(word for word in overrides if word not in given)]
 
 
 def parse(overrides: list[str]) -> list[Override]:

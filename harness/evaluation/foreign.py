@@ -1,7 +1,7 @@
 """Scores of predictions that were made elsewhere."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from omegaconf import OmegaConf
 
@@ -15,14 +15,14 @@ from harness.evaluation.item_scores import wrong_item
 class Scoring(NamedTuple):
     """A scorer, the name or path that found it, the task's name and headline metric if any."""
 
-    scorer: Callable[[dict[str, Any], str], dict[str, float]]
+    scorer: Callable[[dict[str, str], str], dict[str, float]]
     path: str
     task: str | None = None
     headline: str | None = None
 
 
 def score_items(
-    scoring: Scoring, items: list[dict[str, Any]], place: str
+    scoring: Scoring, items: list[dict[str, str]], place: str
 ) -> dict[str, list[float]]:
     """Return the values of every metric by name, one per item, in the order of the items.
 
@@ -39,7 +39,7 @@ def score_items(
     return {name: [float(values[name]) for values in scores] for name in scores[0]}
 
 
-def _score(scoring: Scoring, item: dict[str, Any], place: str) -> dict[str, float]:
+def _score(scoring: Scoring, item: dict[str, str], place: str) -> dict[str, float]:
     try:
         return scoring.scorer(item, item["prediction"])
     except KeyError as error:

@@ -11,6 +11,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
 from harness import config as sections
+from harness.config.compose.schema import Composed
 from harness.config.parts import Kind, load_part
 from harness.config.places import conf_dir, option_names, parse
 from harness.config.plugins import broken
@@ -45,7 +46,7 @@ def explain(error: Exception, overrides: list[str]) -> str:
 
 def keys_of(kind: str) -> list[str]:
     """The keys of a class of the configuration, by its name."""
-    found = getattr(sections, kind, None)
+    found = getattr(sections, kind, Composed if kind == Composed.__name__ else None)
     return [spec.name for spec in fields(found)] if found else []
 
 

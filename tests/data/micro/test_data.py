@@ -19,7 +19,7 @@ from harness.data.micro.catalogue import (
 )
 from harness.data.micro.rows import Generator, distinct, read_rows
 
-CONF = ROOT.parents[1] / "conf"
+CONF = ROOT.parents[2] / "conf"
 FILES = [f"{task.name}/{split}.json" for task in TASKS for split in SPLITS]
 FILES += [f"probes/{probe.name}/test.json" for probe in PROBES]
 SCORED = list(FILES)
