@@ -27,7 +27,7 @@ SAMPLE = REPOSITORY / "tests" / "plugins" / "sample"
 STRATEGY = """
 from dataclasses import dataclass
 
-from harness.methods.base import Strategy
+from harness.methods import Strategy
 
 
 @dataclass
