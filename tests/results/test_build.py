@@ -124,8 +124,7 @@ def test_damage_costs_no_other_run_its_rows(store, tmp_path, spoil, told):
 
 
 def test_costs_and_judged_rows(store, tmp_path):
-    """What judging cost stands beside what training cost; the model of a judged row is the one
-    that answered, not the node of its answers."""
+    """What judging cost stands beside what training cost."""
     cost = {
         "optimizer_steps": 3, "trained_tokens": 30, "stored_examples": 2, "device_hours": 0.5,
         "peak_memory": 100,
@@ -134,7 +133,7 @@ def test_costs_and_judged_rows(store, tmp_path):
     node(store, "train", "t2", t={"cost": cost | {"stored_examples": 5, "peak_memory": 90}})
     usage = {"prompt_tokens": 7, "completion_tokens": 2, "price": None}
     win = score(-12.5, metric="net_win", unit="judge_points")
-    node(store, "judge", "j", model={"kind": "train", "key": "m"}, s=[win], d=usage)
+    node(store, "judge", "j", s=[win], d=usage)
     asked = cell("j", suite="aviation", benchmark="q", headline="net_win", kind="judge")
     training = [{"stage": 1, "key": "t1"}, {"stage": 2, "key": "t2"}]
     record(store, "r2", cell("good"), asked, training=training, settings={"x": 1}, tasks=["a", "b"])
