@@ -12,7 +12,7 @@ from harness.methods.needs import Needs, Outputs
 from harness.methods.stage import Phase, Stage
 from harness.methods.view import SavedState, State
 from harness.models.adapters.stages import start_model
-from harness.store.store import TRANSIENT
+from harness.store.layout import TRANSIENT
 from harness.train.budget import phase_steps
 from harness.train.engine.core import Engine
 from harness.train.engine.probe import packs_exactly

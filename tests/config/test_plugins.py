@@ -27,7 +27,7 @@ SAMPLE = REPOSITORY / "tests" / "plugins" / "sample"
 STRATEGY = """
 from dataclasses import dataclass
 
-from harness.methods.base import Strategy
+from harness.methods import Strategy
 
 
 @dataclass
@@ -69,7 +69,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quiet = ["--quiet", "--no-deps", "--no-index"]
     wheel = [*pip, "wheel", *quiet, "--no-build-isolation", "-w", str(place), str(source)]
     subprocess.run(wheel, check=True)
-    venv.create(place / "env", with_pip=False)
+    venv.create(place / "env", symlinks=True, with_pip=False)
     libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     shared = "\n".join([str(REPOSITORY), *libraries])
     (site_of(place / "env") / "shared.pth").write_text(shared)

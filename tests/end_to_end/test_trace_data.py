@@ -77,7 +77,7 @@ def test_a_folder_becomes_a_sequence(tiny_data: Path) -> None:
     assert task_order(config) == ["copy", "count"]
     assert config.data.root == str(tiny_data)
     assert config.sequence.name == tiny_data.name
-    assert config.task["count"].scorer.endswith(".number")
+    assert config.task["count"].scorer == "number"
 
 
 def test_a_guess_can_be_overridden(tiny_data: Path) -> None:

@@ -5,13 +5,8 @@ section 4), which keeps a network able to learn what comes next.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from harness.config.ranges import require_range
-from harness.methods.base import Strategy
-
-if TYPE_CHECKING:
-    from harness.train.engine.view import View
+from harness.methods import Stage, Strategy, require_range
 
 
 @dataclass
@@ -26,5 +21,5 @@ class Shrink(Strategy):
     def __post_init__(self) -> None:
         require_range("factor", self.factor, 0, 1, open_low=True)
 
-    def finish_weights(self, view: "View", task: str) -> None:
-        view.update_weights(lambda s: s.weight * self.factor)
+    def finish(self, stage: Stage) -> None:
+        stage.view.update_weights(lambda s: s.weight * self.factor)
