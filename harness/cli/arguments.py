@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from harness.config import StoreConfig
 from harness.errors import ConfigError
+from harness.store.layout import TABLE
 
 
 class Arguments(argparse.ArgumentParser):
@@ -38,7 +39,7 @@ def results_folder() -> Path:
 
 def scores_file() -> Path:
     """The table of scores there."""
-    return results_folder() / "scores.csv"
+    return results_folder() / TABLE
 
 
 def add_places(parser: Arguments) -> None:

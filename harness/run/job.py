@@ -9,7 +9,7 @@ from harness.config.compose.mistakes import Attempt, attempt
 from harness.config.compose.settings import settings_of
 from harness.errors import mistakes_of, refuse
 from harness.evaluation.known_tasks import check_lm_eval_tasks
-from harness.plan.checks.run import mistakes, output_mistakes
+from harness.plan.checks.run import mistakes, output_mistakes, validate
 from harness.plan.load import with_folder
 from harness.plan.planner import make_plan
 from harness.store.layout import CACHE
@@ -64,7 +64,7 @@ def make_jobs(lists: Sequence[Sequence[str]]) -> list[Job]:
 
 def job_of(config: HarnessConfig) -> Job:
     """The job of a configuration that is there already. Raises ConfigError or Mistakes."""
-    refuse(mistakes(config))
+    validate(config)
     return _planned([Composition((), config)])[0]
 
 

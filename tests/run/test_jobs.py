@@ -11,7 +11,6 @@ from harness.config.compose import compose as composing
 from harness.config.places import parse
 from harness.data import rows
 from harness.errors import Mistakes, StageFailed
-from harness.results import build
 from harness.run import job as jobs
 from harness.run.job import make_jobs
 
@@ -50,7 +49,7 @@ def test_a_sweep_composes_checks_and_plans_each_job_once(
     counter.watch(composing, "compose")
     counter.watch(jobs, "mistakes")
     counter.watch(jobs, "make_plan")
-    counter.watch(build, "rebuild_table")
+    counter.watch(run, "rebuild_table")
     assert main(["-m", *tiny_run, "seed=0,1", "method=seqft,replay"]) == 1
     assert counter.calls == {"compose": 4, "mistakes": 4, "make_plan": 4, "rebuild_table": 1}
     assert [(job.config.seed, job.config.method.name) for job in done] == [
