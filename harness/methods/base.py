@@ -14,7 +14,7 @@ from inspect import isfunction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.config import AdapterConfig
-from harness.config.parts import Kind
+from harness.config.parts import Kind, Part
 from harness.errors import ConfigError
 from harness.methods.needs import Needs
 from harness.methods.stage import Phase, Stage
@@ -36,17 +36,11 @@ class Inputs:
 
 
 @dataclass
-class Strategy:
+class Strategy(Part):
     """Base of all strategies: every hook does nothing. Parameters are the dataclass's fields."""
 
     part_kind: ClassVar[Kind] = Kind.strategy
     abstract: ClassVar[bool] = True  # a base of strategies, itself none; not inherited
-    # Parameters that hold a data file's path or null: the file's content enters the content key.
-    file_parameters: ClassVar[tuple[str, ...]] = ()
-    # Parameters that hold the dotted path of a user's own function.
-    code_parameters: ClassVar[tuple[str, ...]] = ()
-    # Raised when what it computes changes, so that stored stages of before are not taken for it.
-    version: ClassVar[int] = 1
 
     # Before a model loads, without torch
 

@@ -6,8 +6,9 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from harness.config.plain import plain
+from harness.store.layout import MANIFEST
 from harness.store.records import Json
-from harness.store.store import MANIFEST, Store
+from harness.store.store import Store
 from harness.store.work import Work
 
 MOST_READ = 300  # manifests per kind, the newest first
@@ -28,8 +29,18 @@ def reasons(to_do: Sequence[Work], store: Store) -> list[str]:
     for work in to_do:
         if work.kind not in done:
             done[work.kind] = [*_newest(store, work.kind)]
-        lines.append(_reason(work, done[work.kind]))
+        lines.append(_spoilt(work, store) or _reason(work, done[work.kind]))
     return list(dict.fromkeys(line for line in lines if line))
+
+
+def _spoilt(work: Work, store: Store) -> str:
+    """What is wrong with the very node, where it is in the store and is to do all the same."""
+    if not (store.path(work.kind, work.key) / MANIFEST).is_file():
+        return ""
+    if store.done(work.kind, work.key):
+        return f"{work.label} again: its optimizer state is gone, and the next stage needs it"
+    wrong = store.wrong(work.kind, work.key)
+    return f"{work.label} again: {wrong or 'files of its node are lost or changed'}"
 
 
 def _newest(store: Store, kind: str) -> Iterator[Json]:

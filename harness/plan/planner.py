@@ -6,6 +6,7 @@ the score matrix.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.config import BenchmarkConfig, HarnessConfig, JudgeBackend
@@ -16,7 +17,7 @@ from harness.plan.cells import reported_schedule, suite_stages, target_cells
 from harness.plan.scoring import Scoring
 from harness.plan.training import TrainingNodes
 from harness.store.keys import FileHashes, digest, node_key
-from harness.store.records import Benchmark, Json, ModelRef
+from harness.store.records import Json, ModelRef
 from harness.store.scores import Settings
 from harness.store.work import Cell, EvalWork, JudgeWork, Plan, Work
 
@@ -57,9 +58,9 @@ class _Planner:
     def _target(self, stage: int, model: ModelRef, column: int) -> None:
         work = self.scoring.work(stage, model, self.scoring.task(self.order[column]))
         self._add(work)
+        cell = self._cell(work, "target", self.columns[column])
         shots, split = self.config.method.prompting.demonstrations, self.config.eval.split.value
-        place = self._place(stage, "target", self.columns[column], work.benchmark)
-        self.cells.append(Cell(**place | {"shots": shots}, key=work.key, split=split))
+        self.cells.append(replace(cell, shots=shots, split=split))
 
     def _suites(self, stage: int, model: ModelRef) -> None:
         judges = self.config.judge.backend is not JudgeBackend.none
@@ -67,14 +68,15 @@ class _Planner:
             for name, benchmark in group.benchmarks.items():
                 work = self.scoring.work(stage, model, self.scoring.benchmark(name, benchmark))
                 self._add(work)
-                place = self._place(stage, suite, name, work.benchmark)
-                self.cells.append(Cell(**place, key=work.key, split="test"))
+                cell = self._cell(work, suite, name)
+                self.cells.append(cell)
                 if benchmark.judged and judges:
-                    self._judged(work, suite, benchmark, place)
+                    judged = self._judged(work, suite, benchmark)
+                    self.cells.append(
+                        replace(cell, key=judged.key, headline="net_win", kind=judged.kind)
+                    )
 
-    def _judged(
-        self, work: EvalWork, suite: str, benchmark: BenchmarkConfig, place: dict[str, Any]
-    ) -> None:
+    def _judged(self, work: EvalWork, suite: str, benchmark: BenchmarkConfig) -> JudgeWork:
         """The work that compares a benchmark's answers with stage 0's. Judging comes last in a
         plan: what fails at an endpoint holds up nothing else."""
         judge, name = self.config.judge, work.benchmark.name
@@ -99,25 +101,26 @@ class _Planner:
             items=2 * work.items,
         )
         self.judgements.setdefault(node.key, node)
-        judged = place | {"headline": "net_win", "kind": "judge"}
-        self.cells.append(Cell(**judged, key=node.key, split="test"))
+        return node
 
     def _add(self, node: Work) -> None:
         self.nodes.setdefault(node.key, node)
 
-    def _place(self, stage: int, suite: str, name: str, benchmark: Benchmark) -> dict[str, Any]:
-        """What the cells of a place in the score matrix have in common."""
-        return {
-            "stage": stage,
-            "trained_task": self.columns[stage - 1] if stage > 0 else None,
-            "suite": suite,
-            "benchmark": name,
-            "headline": benchmark.headline,
-            "filter": benchmark.filter,
-            "unit": benchmark.unit,
-            "shots": benchmark.shots,
-            "side": benchmark.side,
-        }
+    def _cell(self, work: EvalWork, suite: str, name: str) -> Cell:
+        benchmark = work.benchmark
+        return Cell(
+            stage=work.stage,
+            trained_task=self.columns[work.stage - 1] if work.stage > 0 else None,
+            suite=suite,
+            benchmark=name,
+            key=work.key,
+            headline=benchmark.headline,
+            filter=benchmark.filter,
+            unit=benchmark.unit,
+            shots=benchmark.shots,
+            split="test",
+            side=benchmark.side,
+        )
 
     def _run(self, settings: Settings | None) -> Json:
         config = self.config

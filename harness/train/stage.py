@@ -34,7 +34,14 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
         training.finish()
         _write_stage(training, folder)
         hours, peak = meter.read(rank.world)
-        log = _log(training, hours, peak)
+        cost = StageCost(
+            optimizer_steps=len(training.loop.log),
+            trained_tokens=training.loop.tokens,
+            stored_examples=training.stored(),
+            device_hours=hours,
+            peak_memory=peak,
+        )
+        log = _log(training, cost)
     finally:
         training.close()
     if rank.first:
@@ -53,16 +60,9 @@ def _write_stage(training: Training, folder: Path) -> None:
         engine.save_optimizer(folder / TRANSIENT)
 
 
-def _log(training: Training, hours: float, peak: int) -> dict[str, Any]:
+def _log(training: Training, cost: StageCost) -> dict[str, Any]:
     """What training.json says; of the rows those of the first phase."""
     loop, data = training.loop, training.stage.phases[0].data
-    cost = StageCost(
-        optimizer_steps=len(loop.log),
-        trained_tokens=loop.tokens,
-        stored_examples=training.stored(),
-        device_hours=hours,
-        peak_memory=peak,
-    )
     return {
         "task": data.name,
         "examples": len(data.examples),

@@ -25,8 +25,8 @@ def told(tiny_run: list[str], tmp_path: Path) -> Told:
         found = reasons(to_do, store)
         for work in to_do if done else ():
             about = {**work.to_json(), "identity": work.content()}
-            with store.writing(work.kind, work.key, about, 1):
-                pass
+            with store.writing(work.kind, work.key, about) as folder:
+                (folder / "result").write_text(work.label)
         return found
 
     return lines
@@ -67,6 +67,15 @@ def test_another_run_is_not_the_same_work_again(told: Told) -> None:
     changed = "method.replay.ratio its default -> 0.5"
     lines = [f"train copy again: {changed}", f"train count again: {changed}"]
     assert told("method=replay", "method.ratio=0.5") == lines
+
+
+def test_a_node_whose_files_changed_is_named(told: Told, tmp_path: Path) -> None:
+    told(done=True)
+    for result in (tmp_path / "store" / "eval").glob("*/result"):
+        result.write_text(result.read_text() + "!")
+    assert told() == [
+        f"score {task} again: files of its node are lost or changed" for task in ("copy", "count")
+    ]
 
 
 def test_code_of_ones_own_that_changed_is_named(

@@ -2,7 +2,7 @@
 together; imports no torch."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from harness.config import (
     BetweenTasks,
     EditStages,
     HarnessConfig,
+    MethodConfig,
     ModelConfig,
     ResetOptimizer,
     Schedule,
 )
 from harness.config.sequence import task_order
 from harness.data.rows import read_rows
-from harness.errors import ConfigError, require, suggest
+from harness.errors import ConfigError, mistakes_of, suggest
 from harness.methods.base import Strategy
 from harness.methods.edits.loading import load_edit
 from harness.methods.loading import load_strategies
@@ -30,35 +31,58 @@ from harness.plan.checks.selection import check_validation
 from harness.train.objectives import load_objective
 
 
-def check_method(config: HarnessConfig) -> None:
-    """Strategies, adapter, edits and schedule, alone and together. Raises ConfigError."""
+def method_mistakes(config: HarnessConfig) -> list[str]:
+    """Strategies, adapter, edits and schedule, alone and together; one line per mistake."""
     method = config.method
-    strategies = load_strategies(method)
+    found = [*_numbers(method), *mistakes_of(lambda: load_objective(config.train))]
+    if method.adapter is not None:
+        adapter = method.adapter
+        found += _adapter(adapter, config.train.reset_optimizer)
+        found += mistakes_of(lambda: _check_targets(adapter.targets, config.model))
+    frame = mistakes_of(lambda: _check_schedule(config), lambda: load_strategies(method))
+    if frame:
+        return frame + found
+    return (
+        mistakes_of(
+            lambda: _check_edits(config),
+            lambda: _check_stack(config, load_strategies(method)),
+            lambda: _check_files(load_strategies(method)),
+        )
+        + found
+    )
+
+
+def _numbers(method: MethodConfig) -> Iterator[str]:
     factor = method.learning_rate_factor
-    require(factor > 0, f"method.learning_rate_factor={factor}: it must be positive")
+    if not factor > 0:
+        yield f"method.learning_rate_factor={factor}: it must be positive"
     shown = method.prompting.demonstrations
-    require(shown >= 0, f"method.prompting.demonstrations={shown}: it must be 0 or more")
+    if shown < 0:
+        yield f"method.prompting.demonstrations={shown}: it must be 0 or more"
     most = method.prompting.max_prompt_tokens
-    require(most is None or most >= 1, f"method.prompting.max_prompt_tokens={most}: use 1 or more")
-    if shown and method.schedule is not Schedule.none:
+    if most is not None and most < 1:
+        yield f"method.prompting.max_prompt_tokens={most}: use 1 or more"
+
+
+def _check_schedule(config: HarnessConfig) -> None:
+    """What the schedule has no place for."""
+    method = config.method
+    if method.prompting.demonstrations and method.schedule is not Schedule.none:
         raise ConfigError("method.prompting.demonstrations: only with method=icl (schedule=none)")
-    if method.schedule is Schedule.none and (strategies or method.adapter):
+    if method.schedule is Schedule.none and (method.strategies or method.adapter):
         raise ConfigError("method.schedule=none trains nothing: drop its strategies and adapter")
     if method.checkpoints is not None:
         _check_checkpoints(config, method.checkpoints)
     if method.schedule is Schedule.joint:
         _check_joint(config)
-    _check_edits(config)
-    if method.adapter is not None:
-        _check_adapter(method.adapter, config.train.reset_optimizer)
-        _check_targets(method.adapter.targets, config.model)
-    _check_stack(config, strategies)
+
+
+def _check_files(strategies: dict[str, Strategy]) -> None:
     for name, strategy in strategies.items():
         for path in strategy.key_inputs([]).files:
             if not Path(path).is_file():
                 raise ConfigError(f"method.{name}: the data file {path} does not exist")
             read_rows(Path(path))
-    load_objective(config.train)
 
 
 def _check_edits(config: HarnessConfig) -> None:
@@ -240,18 +264,22 @@ def _check_joint(config: HarnessConfig) -> None:
         raise ConfigError("sequence.recurrence: joint training sees every task once")
 
 
-def _check_adapter(adapter: AdapterConfig, moments: ResetOptimizer) -> None:
+def _adapter(adapter: AdapterConfig, moments: ResetOptimizer) -> Iterator[str]:
     if adapter.between_tasks is not BetweenTasks.keep and moments is ResetOptimizer.never:
-        raise ConfigError(
+        yield (
             f"method.adapter.between_tasks={adapter.between_tasks.value} trains a fresh adapter at "
             "every task: moments cannot be carried over; use train.reset_optimizer=each_task"
         )
-    require(adapter.kind == "lora", f"method.adapter.kind={adapter.kind}: only 'lora' is there")
-    require(adapter.rank >= 1, f"method.adapter.rank={adapter.rank}: it must be at least 1")
-    require(adapter.alpha > 0, f"method.adapter.alpha={adapter.alpha}: it must be positive")
-    share = adapter.dropout
-    require(0 <= share < 1, f"method.adapter.dropout={share}: it must be in [0, 1)")
-    require(bool(adapter.targets), "method.adapter.targets: name at least one layer")
+    if adapter.kind != "lora":
+        yield f"method.adapter.kind={adapter.kind}: only 'lora' is there"
+    if adapter.rank < 1:
+        yield f"method.adapter.rank={adapter.rank}: it must be at least 1"
+    if not adapter.alpha > 0:
+        yield f"method.adapter.alpha={adapter.alpha}: it must be positive"
+    if not 0 <= adapter.dropout < 1:
+        yield f"method.adapter.dropout={adapter.dropout}: it must be in [0, 1)"
+    if not adapter.targets:
+        yield "method.adapter.targets: name at least one layer"
 
 
 def _check_targets(targets: list[str], model: ModelConfig) -> None:

@@ -68,6 +68,8 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
     assert set(mine["unit"]) == {"judge_points"}
     assert set(mine["n"]) == {6}
     assert mine["headline"].all()
+    answers = frame[(frame["benchmark"] == "asked") & (frame["metric"] == "refused")]
+    assert list(mine["model_key"]) == list(answers["model_key"])  # of the models that are judged
     nodes = list((tmp_path / "store" / "judge").iterdir())
     assert len(nodes) == 3
     _check_costs(scores, nodes)
