@@ -1,6 +1,7 @@
 """The exceptions that a user may meet, and how a command line reports them."""
 
 import difflib
+from collections.abc import Callable, Iterable
 
 
 class HarnessError(Exception):
@@ -9,6 +10,10 @@ class HarnessError(Exception):
 
 class ConfigError(HarnessError):
     """The configuration or the command line is wrong; nothing was started."""
+
+
+class Mistakes(ConfigError):
+    """Several mistakes of one command line, one line each."""
 
 
 class DataError(HarnessError):
@@ -25,10 +30,38 @@ def require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-def first_line(error: Exception) -> str:
+def refuse(mistakes: Iterable[str]) -> None:
+    """Raise ConfigError for a mistake, Mistakes for several; one that is told twice counts once."""
+    lines = list(dict.fromkeys(mistakes))
+    if lines:
+        raise (ConfigError if len(lines) == 1 else Mistakes)("\n".join(lines))
+
+
+def mistakes_of(*checks: Callable[[], object]) -> list[str]:
+    """What checks that raise have to say, one line for each that does."""
+    lines = []
+    for check in checks:
+        try:
+            check()
+        except (ConfigError, DataError) as error:
+            lines += told_by(error)
+    return lines
+
+
+def told_by(error: HarnessError) -> list[str]:
+    """The lines of an error."""
+    return str(error).split("\n") if isinstance(error, Mistakes) else [str(error)]
+
+
+def first_line(error: BaseException) -> str:
     """The first line of an error's text that says something, else its kind."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def kind_and_line(error: BaseException) -> str:
+    """The kind of an error of others' code and the first line of its text."""
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def suggest(name: str, options: list[str]) -> str:

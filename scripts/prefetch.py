@@ -3,7 +3,7 @@
 import sys
 
 from harness.cli.entry import run_command
-from harness.cli.main import prefetch
+from harness.cli.prefetch import main
 
 if __name__ == "__main__":
-    run_command(prefetch, sys.argv[1:])
+    run_command(main, sys.argv[1:])

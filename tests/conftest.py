@@ -1,11 +1,18 @@
 """Fixtures shared by all tests: a tiny model folder, small task data."""
 
+import os
 import random
 from pathlib import Path
 
 import pytest
 from support.places import MICRO_MODEL
 from support.raw_files import write_rows
+
+# Read when torch is first imported. Processes that test side by side share the cores, and a thread
+# that spins while it waits takes them from the others.
+_BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // _BESIDE)))
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 @pytest.fixture(scope="session")

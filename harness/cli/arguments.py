@@ -1,13 +1,14 @@
 """Command-line arguments whose mistakes are one-line errors."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
+from harness.config import StoreConfig
 from harness.errors import ConfigError
+from harness.store.layout import TABLE
 
 
 class Arguments(argparse.ArgumentParser):
@@ -29,3 +30,20 @@ class Arguments(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Turn a parsing mistake into one line that names the command and its help."""
         raise ConfigError(f"{self.prog}: {message} (see {self.prog} --help)")
+
+
+def results_folder() -> Path:
+    """Where results lie unless a command line says otherwise."""
+    return Path(StoreConfig().results)
+
+
+def scores_file() -> Path:
+    """The table of scores there."""
+    return results_folder() / TABLE
+
+
+def add_places(parser: Arguments) -> None:
+    """--store and --results, with the places of a run as their defaults."""
+    store, results = Path(StoreConfig().root), results_folder()
+    parser.add_argument("--store", type=Path, default=store, help=f"the store ({store})")
+    parser.add_argument("--results", type=Path, default=results, help=f"the table's ({results})")

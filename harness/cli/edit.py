@@ -11,7 +11,7 @@ from typing import Any
 from harness.cli.arguments import Arguments
 from harness.cli.display import Meter
 from harness.config.objects import load_class
-from harness.config.parts import Kind, load_part, names
+from harness.config.parts import Kind, load_part, parts_by_name
 from harness.errors import ConfigError
 from harness.methods.edits.apply import SHARD_BYTES, TYPES, apply_edit
 from harness.methods.edits.base import Edit
@@ -61,9 +61,10 @@ def _load(spec: dict[str, Any]) -> Edit:
 
 def _overview() -> str:
     lines = ["usage: harness edit EDIT --base A --tuned B [C ...] --out D [parameters]", ""]
-    for name in names(Kind.edit):
-        module = inspect.getmodule(load_part(name, "edit", Kind.edit))
-        lines.append(f"  {name:<16} {(inspect.getdoc(module) or '').splitlines()[0]}")
+    for name, edits in sorted(parts_by_name(Kind.edit).items()):
+        for edit in edits:
+            told = inspect.getdoc(inspect.getmodule(edit)) or "(no explanation)"
+            lines.append(f"  {name:<16} {told.splitlines()[0]}")
     lines += ["", "`harness edit EDIT --help` explains its parameters; EDIT may be a dotted path."]
     return "\n".join(lines)
 

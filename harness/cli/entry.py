@@ -5,12 +5,12 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from harness.errors import HarnessError, StageFailed
+from harness.errors import HarnessError, StageFailed, told_by
 
 
 def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
-    """Run a command line; a wrong input becomes one line on stderr and exit code 2, a failed
-    stage exit code 1, Ctrl-C 130."""
+    """Run a command line; a wrong input becomes one line per mistake on stderr and exit code 2, a
+    failed stage exit code 1, Ctrl-C 130."""
     try:
         code = main(argv)
         sys.stdout.flush()
@@ -24,6 +24,7 @@ def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         code = 1
     except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
+        for line in told_by(error):
+            print(f"error: {line}", file=sys.stderr)
         code = 2
     sys.exit(code)

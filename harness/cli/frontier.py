@@ -1,13 +1,12 @@
 """`harness frontier`: a method over its strength beside sequential fine-tuning over its rate."""
 
 from dataclasses import dataclass, field, fields, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from harness.cli.display import Jobs
+from harness.cli.display import Display, Jobs
+from harness.cli.overrides import Words, parser, read
 from harness.config import BetweenTasks, HarnessConfig, MethodConfig, Schedule
-from harness.config.compose.compose import load
 from harness.config.places import parse
 from harness.config.plain import plain
 from harness.config.sequence import task_order
@@ -15,16 +14,17 @@ from harness.errors import ConfigError, suggest
 from harness.methods.edits.loading import load_edit
 from harness.methods.loading import load_strategies
 from harness.plan.cells import reported_schedule
-from harness.plan.checks.run import validate
+from harness.plan.load import load
 from harness.results.report.frontier import Comparison, Point, compare, point, verdict
 from harness.results.report.frontier_plot import frontier_png
 from harness.results.runs import Run, load_runs
 from harness.results.schema import read_scores
-from harness.run.parent import execute
+from harness.run.job import Job, make_jobs
+from harness.run.parent import finish, require_ready
 from harness.store.files import write_atomically
 
-USAGE = """\
-usage: harness frontier method=METHOD knob=NAME [values=A,B] [rates=A,B] [seeds=A,B] [key=value]
+_DESCRIPTION = """\
+method=METHOD knob=NAME [values=A,B] [rates=A,B] [seeds=A,B] and keys of a run.
 
 Draw learning accuracy against backward transfer for METHOD over the values of one of its parameters
 beside sequential fine-tuning over its learning rate, with error bars, and say whether the method is
@@ -32,11 +32,11 @@ beyond the learning rate. A method on an adapter is set beside the same adapter 
 adapter alone beside the training of all weights. Without
 values or rates: steps around what is configured; without seeds: 0,1,2 (with fewer than three there
 are differences but no test). What the store holds is not run again. Writes
-<store.results>/frontier/METHOD_PARAMETER.{csv,png}.
-
-  python -m harness frontier method=sfa knob=beta sequence=micro2 values=0.25,0.5 rates=1e-4,4e-4
-  python -m harness frontier method=[seqft,wise_ft] knob=alpha sequence=micro2
-"""
+<store.results>/frontier/METHOD_PARAMETER.{csv,png}."""
+_EXAMPLES = (
+    "frontier method=sfa knob=beta sequence=micro2 values=0.25,0.5 rates=1e-4,4e-4",
+    "frontier method=[seqft,wise_ft] knob=alpha sequence=micro2",
+)
 STEPS = (0.125, 0.25, 0.5, 1.0, 2.0)
 ADAPTERS = {
     BetweenTasks.keep: "lora_seqft",
@@ -60,25 +60,25 @@ class Request:
 
 def main(argv: list[str]) -> int:
     """Run what is missing, write results/frontier/<method>_<knob>.{csv,png}, print the verdict."""
-    if {"-h", "--help"} & set(argv):
-        print(USAGE, end="")
-        return 0
-    asked = _request(argv)
+    asked = _request(read(parser("frontier", _DESCRIPTION, *_EXAMPLES, sweeps=False), argv))
     where = _knob(asked)
     values = asked.values or _around(_current(asked, where), asked, where)
     rates = asked.rates or [f"{step * _rate(asked):.3g}" for step in STEPS]
+    rival = _rival(asked)
     against = {
-        f"{rate:g}": _seeds(_rival(asked), [f"train.learning_rate={rate}"])
+        f"{rate:g}": _seeds(rival, [f"train.learning_rate={rate}"])
         for rate in sorted({float(rate) for rate in rates})
     }
     settings = {f"{asked.knob}={value}": _seeds(asked, [f"{where}={value}"]) for value in values}
-    for config in chain(*against.values(), *settings.values()):
-        validate(config)
-        _require_transfer(config)
-    run = _Runner(sum(map(len, (*against.values(), *settings.values()))))
+    lists = [*against.values(), *settings.values()]
+    jobs = make_jobs([overrides for members in lists for overrides in members])
+    for job in jobs:
+        _require_transfer(job.config)
+    require_ready(jobs)
+    run = _Runner(jobs)
     curve = [point(label, run.all_of(label, members)) for label, members in against.items()]
     points = [point(label, run.all_of(label, members)) for label, members in settings.items()]
-    return _report(asked, next(iter(against.values()))[0], points, curve)
+    return _report(asked, jobs[0].config, points, curve)
 
 
 def _report(asked: Request, rival: HarnessConfig, points: list[Point], curve: list[Point]) -> int:
@@ -110,9 +110,9 @@ def _line(item: Point, comparison: Comparison | None) -> str:
     return ",".join([item.label, *cells])
 
 
-def _request(argv: list[str]) -> Request:
+def _request(words: Words) -> Request:
     asked = Request()
-    for word in argv:
+    for word in words.overrides:
         name, found, value = word.partition("=")
         if found and name in ("method", "knob"):
             setattr(asked, name, value)
@@ -198,7 +198,7 @@ def _around(current: float, asked: Request, where: str) -> list[str]:
     found = []
     for value in dict.fromkeys(f"{step:g}" for step in steps):
         try:
-            _parts(_seeds(replace(asked, seeds=["0"]), [f"{where}={value}"])[0].method)
+            _parts(load(_seeds(asked, [f"{where}={value}"])[0]).method)
         except ConfigError:
             continue
         found.append(value)
@@ -209,24 +209,27 @@ def _rate(asked: Request) -> float:
     return load([f"method={asked.method}", *asked.overrides]).train.learning_rate
 
 
-def _seeds(asked: Request, setting: list[str]) -> list[HarnessConfig]:
-    """One configuration per seed."""
+def _seeds(asked: Request, setting: list[str]) -> list[list[str]]:
+    """The overrides of one run per seed."""
     words = [*FEWEST_CELLS, f"method={asked.method}", *asked.overrides, *setting]
-    return [load([*words, f"seed={seed}"]) for seed in asked.seeds]
+    return [[*words, f"seed={seed}"] for seed in asked.seeds]
 
 
 class _Runner:
     """Does what the store lacks and says how far it is."""
 
-    def __init__(self, total: int) -> None:
-        self.jobs, self.begun = Jobs(total), 0
+    def __init__(self, jobs: list[Job]) -> None:
+        self.jobs = {job.composition.overrides: job for job in jobs}
+        self.display, self.begun = Jobs(len(jobs)), 0
 
-    def all_of(self, label: str, configs: list[HarnessConfig]) -> list[Run]:
+    def all_of(self, label: str, members: list[list[str]]) -> list[Run]:
         """The runs of one setting, one per seed."""
         outcomes = []
-        for config in configs:
-            self.jobs.begin(self.begun, f"{config.method.name} {label} seed={config.seed}")
+        for overrides in members:
+            job = self.jobs[tuple(overrides)]
+            name, seed = job.config.method.name, job.config.seed
+            self.display.begin(self.begun, f"{name} {label} seed={seed}")
             self.begun += 1
-            outcomes.append(execute(config))
+            outcomes.append(finish(job, Display()))
         wanted = {outcome.plan.run["run"] for outcome in outcomes}
         return [run for run in load_runs(read_scores(outcomes[-1].table)) if run.name in wanted]

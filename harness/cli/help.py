@@ -3,6 +3,7 @@
 from dataclasses import MISSING, fields
 from typing import Any
 
+from harness.cli.verbs import page
 from harness.config import (
     AdapterConfig,
     BenchmarkConfig,
@@ -20,25 +21,15 @@ from harness.config import (
     TaskConfig,
     TrainConfig,
 )
+from harness.config.fields import help_of
 from harness.config.places import conf_dir, option_names
 
-USAGE = """\
+USAGE = f"""\
 usage: python -m harness [verb] [overrides] [-m] [--cfg job --resolve]
 
-  run      train and score what is missing of a run (the default verb)
-  plan     print the nodes of a run, which are done, and what is left to do
-  method   the presets, and a preset's paper, equations and parameters (method sfa)
-  metrics  OP, BWT and the rest from a CSV of scores (metrics --help)
-  score    the scores of a task for a file of predictions (score --help)
-  tables   write all tables and plots from the tidy table (tables --help)
-  data     check, fetch and unpack the data of a benchmark (data --help)
-  prefetch fetch the models and benchmarks of a run, for machines without network
-  edit     new weights from model folders: WiSE-FT, LiNeS, TIES and others (edit --help)
-  eval     score checkpoints that were trained elsewhere as stages of a sequence
-  frontier a method over its strength beside seqft over its learning rate (draws a picture)
-  import   results of TRACE's reference code or of lm-eval into the tidy table (import --help)
-  judge    compare two files of answers by a judging model (judge --help)
-  paper    TRACE's tables and findings, ours beside the published ones (paper --help)
+{page()}
+
+`python -m harness VERB --help` explains a verb.
 
 examples
   python -m harness seed=3 engine=zero2
@@ -77,7 +68,7 @@ def help_text() -> str:
     for prefix, section in _SECTIONS:
         for spec in fields(section):
             name = f"{prefix}{spec.name}"
-            lines.append(f"  {name:<42} {spec.metadata['help']}{_default(spec)}")
+            lines.append(f"  {name:<42} {help_of(spec)}{_default(spec)}")
     return "\n".join(lines)
 
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from harness.cli.arguments import Arguments
-from harness.config import StoreConfig
+from harness.cli.arguments import Arguments, add_places
 from harness.config.places import sequence_tasks
 from harness.results.importing import lm_eval_files, trace_files
 from harness.results.importing.record import RunName, finish, record
@@ -65,7 +64,5 @@ def _parser() -> Arguments:
     parser.add_argument("--stage", type=int, default=0, help="lm_eval: tasks trained before (0)")
     parser.add_argument("--suite", default="general", help="lm_eval: suite of the tasks (general)")
     parser.add_argument("--metric", help="lm_eval: the headline metric of every task")
-    store, results = Path(StoreConfig().root), Path(StoreConfig().results)
-    parser.add_argument("--store", type=Path, default=store, help=f"the store ({store})")
-    parser.add_argument("--results", type=Path, default=results, help=f"the table's ({results})")
+    add_places(parser)
     return parser

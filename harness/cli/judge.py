@@ -8,8 +8,9 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from harness.cli.arguments import Arguments
+from harness.cli.arguments import Arguments, results_folder
 from harness.config import Device, JudgeBackend, JudgeConfig
+from harness.config.fields import help_of
 from harness.config.machine import gpu_count
 from harness.errors import ConfigError, DataError
 from harness.evaluation.judge.cache import Cache
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
     try:
         return _compare(options)
     except ConfigError as error:
-        raise ConfigError(_by_flag(str(error), options.model)) from error
+        raise type(error)(_by_flag(str(error), options.model)) from error
 
 
 def _by_flag(text: str, model: str) -> str:
@@ -63,7 +64,7 @@ def _compare(options: argparse.Namespace) -> int:
         pairs = pair_up(_read(options.candidate), _read(options.baseline))
     except ValueError as error:
         raise DataError(f"{options.candidate} and {options.baseline}: {error}") from error
-    cache = Cache(Path(judge.cache or "results/judge.sqlite"))
+    cache = Cache(Path(judge.cache or results_folder() / "judge.sqlite"))
     local = judge.backend is JudgeBackend.local
     backend: Backend = LocalJudge(judge, device) if local else HttpJudge(judge)
     found = judge_pairs(pairs, options.rubric, judge, backend, cache, _Progress())
@@ -137,12 +138,12 @@ def _parser() -> Arguments:
         "--device",
         choices=[str(item) for item in Device],
         default=str(Device.auto),
-        help="local: where the model runs; auto = a GPU if there is one",
+        help=f"local: where the model runs: {Device.listed()}",
     )
     for spec in fields(JudgeConfig):
         if spec.name == "backend":
             continue
         kind = float if "float" in str(spec.type) else int if "int" in str(spec.type) else str
-        told = spec.metadata["help"]
+        told = help_of(spec)
         parser.add_argument(_flag(spec.name), type=kind, default=spec.default, help=told)
     return parser

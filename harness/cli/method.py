@@ -3,7 +3,6 @@
 import inspect
 import textwrap
 from dataclasses import MISSING, Field, fields
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -13,7 +12,8 @@ from harness.config import MethodConfig
 from harness.config.compose.compose import compose_job
 from harness.config.compose.method_group import is_edit, preset_aliases
 from harness.config.objects import load_class
-from harness.config.places import conf_dir, option_names, own_folder
+from harness.config.places import option_files, option_names, own_folders
+from harness.config.plugins import broken
 from harness.errors import ConfigError, suggest
 from harness.methods.base import Strategy
 from harness.methods.edits.base import Edit
@@ -27,29 +27,29 @@ def main(argv: list[str]) -> int:
     """Print the list of presets or the pages of those named; returns 0 or raises ConfigError."""
     parser = Arguments(prog="harness method", description=_DESCRIPTION)
     parser.add_argument("names", nargs="*", help="presets, for example sfa replay")
-    parser.add_argument("--config-dir", help="a config folder of your own besides")
+    told = "a config folder of your own besides; may be given several times"
+    parser.add_argument("-cd", "--config-dir", action="append", default=[], help=told)
     options = parser.parse_args(argv)
-    own = options.config_dir
-    search = own_folder(own) if own else []
+    search = own_folders(options.config_dir)
     if options.names:
-        print("\n\n".join(_page(name, own, search) for name in options.names))
+        print("\n\n".join(_page(name, search) for name in options.names))
         return 0
     for name in option_names("method", search):
-        told = " ".join(_explained(name, own))
+        told = " ".join(_explained(name, search))
         print(textwrap.fill(f"{name:<16} {told}", 100, subsequent_indent=" " * 17))
     return 0
 
 
-def _page(name: str, own: str | None, search: list[str]) -> str:
+def _page(name: str, search: list[str]) -> str:
     """One preset: how it is chosen, the comment of its file, its keys, its strategies and edits."""
     presets = option_names("method", search)
     if name not in presets:
         told = suggest(name, presets)
         listed = told if "mean" in told else "; `python -m harness method` lists them"
-        raise ConfigError(f"unknown method '{name}'{listed}")
+        raise ConfigError(f"unknown method '{name}'{listed}{broken()}")
     composed = compose_job([*search, f"method={name}"]).method
     method = OmegaConf.to_container(composed, enum_to_str=True)
-    lines = [f"method={name}", *(f"  {line}" for line in _explained(name, own))]
+    lines = [f"method={name}", *(f"  {line}" for line in _explained(name, search))]
     lines += [f"  method.{key}={_written(value)}" for key, value in _frame(method).items()]
     aliases = {alias: method[alias] for alias in preset_aliases(method)}
     for key, value in method.items():
@@ -58,11 +58,9 @@ def _page(name: str, own: str | None, search: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _explained(name: str, own: str | None) -> list[str]:
+def _explained(name: str, search: list[str]) -> list[str]:
     """The comment at the head of a preset's file."""
-    folders = [conf_dir(), *([Path(own)] if own else [])]
-    files = [folder / "method" / f"{name}.yaml" for folder in folders]
-    text = next(path for path in files if path.is_file()).read_text()
+    text = option_files("method", search)[name].read_text()
     head = []
     for line in text.splitlines():
         if not line.startswith("#"):

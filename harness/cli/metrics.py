@@ -4,7 +4,6 @@ import json
 import math
 import statistics
 from pathlib import Path
-from typing import Any
 
 from harness.cli.arguments import Arguments
 from harness.errors import ConfigError, DataError
@@ -89,9 +88,9 @@ def _check_complete(path: Path, run: RunScores) -> None:
         )
 
 
-def _measures(matrix: ScoreMatrix) -> dict[str, Any]:
+def _measures(matrix: ScoreMatrix) -> dict[str, object]:
     """Return every measure and its item error by name, null where undefined."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, measure in MEASURES.items():
         estimate = measure.of(matrix)
         found[name] = estimate.value
@@ -107,11 +106,11 @@ def _as_json(runs: list[RunScores], alone: list[Alone]) -> str:
     return _dump({**_over_seeds(runs), "runs": records})
 
 
-def _dump(content: dict[str, Any]) -> str:
+def _dump(content: dict[str, object]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def _record(run: RunScores) -> dict[str, Any]:
+def _record(run: RunScores) -> dict[str, object]:
     matrix = run.matrix
     return {
         "run": run.run or None,
@@ -122,13 +121,13 @@ def _record(run: RunScores) -> dict[str, Any]:
     }
 
 
-def _over_seeds(runs: list[RunScores]) -> dict[str, Any]:
+def _over_seeds(runs: list[RunScores]) -> dict[str, object]:
     """Return means and standard deviations over seeds; nothing if runs differ otherwise."""
     seeds = {run.seed for run in runs}
     alike = {(run.group or run.run, run.matrix.tasks, run.matrix.schedule) for run in runs}
     if len(alike) > 1 or len(seeds) < len(runs):
         return {}
-    means: dict[str, Any] = {"seeds": len(runs)}
+    means: dict[str, object] = {"seeds": len(runs)}
     for name, measure in MEASURES.items():
         values = [measure.of(run.matrix).value for run in runs]
         defined = [value for value in values if value is not None]

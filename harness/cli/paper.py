@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from harness.cli.arguments import Arguments
-from harness.config import StoreConfig
+from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.errors import ConfigError, DataError, suggest
 from harness.results.paper.ours import PROTOCOL, Ours
 from harness.results.paper.published import read_published
 from harness.results.paper.write import NO_RUNS, claims_table, write_paper
 from harness.results.report.printing import grid
 from harness.results.schema import read_scores
-from harness.store.layout import TABLE
 
 _DESCRIPTION = """\
 Write every table and figure of TRACE's paper that has numbers, ours beside the published ones, the
@@ -34,7 +32,7 @@ def main(argv: list[str]) -> int:
 
 def _ours(path: Path | None, protocol: str | None) -> tuple[Ours, str]:
     """The runs of the tidy table; none where no table was named and none is there yet."""
-    default = Path(StoreConfig().results) / TABLE
+    default = scores_file()
     if path is None and not default.is_file():
         return NO_RUNS, "none"
     scores = read_scores(path or default)
@@ -49,8 +47,8 @@ def _ours(path: Path | None, protocol: str | None) -> tuple[Ours, str]:
 
 def _parser() -> Arguments:
     parser = Arguments(prog="harness paper", description=_DESCRIPTION)
-    out = Path("results/tables/paper")
-    parser.add_argument("--scores", type=Path, help="table of scores (results/scores.csv)")
+    out = results_folder() / "tables" / "paper"
+    parser.add_argument("--scores", type=Path, help=f"table of scores ({scores_file()})")
     told = f"protocol of the runs that stand beside the paper's ({PROTOCOL})"
     parser.add_argument("--protocol", help=told)
     parser.add_argument("--out", type=Path, default=out, help=f"folder to write to ({out})")

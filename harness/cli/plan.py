@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.cli.overrides import parser, read
+from harness.cli.run import print_of_before, print_of_wrong
 from harness.config import HarnessConfig
 from harness.data.encoding import BYTES_A_TOKEN
-from harness.errors import ConfigError
 from harness.models.hub import is_hub, missing_files
 from harness.plan.again import reasons
-from harness.plan.checks.inputs import require_inputs
+from harness.plan.checks.inputs import input_mistakes
 from harness.plan.estimates import Estimate, estimate, weight_count
 from harness.plan.tokens import (
     TokenCounts,
@@ -17,11 +18,35 @@ from harness.plan.tokens import (
     training_counts,
 )
 from harness.run.handlers import Size, size
+from harness.run.job import make_jobs
 from harness.run.parent import pending_nodes
 from harness.store.store import Store
 from harness.store.work import Plan, Work
 
 SMALLEST_ESTIMATED = 5e7  # below, start-up and scheduling decide, which the estimate leaves out
+
+
+_DESCRIPTION = """\
+Prints the nodes of a run with their content keys and states, the tokens to train on and the
+generations to make, and for a model whose size is known the device hours and disk that they take.
+Nothing is run or fetched."""
+_EXAMPLES = ("plan experiment=smoke", "plan -m seed=0,1,2 method=seqft,replay")
+
+
+def main(argv: list[str]) -> int:
+    """Print what a configuration, or a sweep, would do; returns 0 or raises."""
+    lists = read(parser("plan", _DESCRIPTION, *_EXAMPLES), argv).jobs()
+    # All of them before the first is printed, so that mistakes in one are all that is said.
+    jobs = make_jobs(lists)
+    print_of_before(jobs)
+    print_of_wrong(jobs)
+    left: dict[str, Left] = {}
+    told: set[str] = set()
+    for job in jobs:
+        left |= print_plan(job.config, job.store, job.plan, told)
+    if len(jobs) > 1:
+        print_total(len(jobs), left)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -87,14 +112,10 @@ def _counted(
 
 def _missing_input(config: HarnessConfig, to_do: list[Work]) -> str:
     """What has to be fetched first, as a line or two; empty where all is there."""
-    try:
-        require_inputs(config, to_do)
-    except ConfigError as error:
-        line = f"to fetch before this can run: {error}"
-        if _no_tokenizer(config):
-            line += "\nwithout its tokenizer, tokens are estimated: one every three bytes"
-        return line
-    return ""
+    lines = [f"to fetch before this can run: {told}" for told in input_mistakes(config, to_do)]
+    if lines and _no_tokenizer(config):
+        lines.append("without its tokenizer, tokens are estimated: one every three bytes")
+    return "\n".join(lines)
 
 
 def _no_tokenizer(config: HarnessConfig) -> bool:

@@ -5,6 +5,7 @@ import time
 
 from huggingface_hub import constants
 
+from harness.cli.overrides import parser, read
 from harness.config import HarnessConfig, ModelConfig
 from harness.errors import ConfigError
 from harness.evaluation.judge.settings import MODEL, check_local_model, local_model
@@ -17,6 +18,23 @@ from harness.evaluation.prefetch.benchmarks import (
     remembered,
 )
 from harness.models.hub import PLACE, fetch, hub_files, is_hub, is_offline, missing_files
+from harness.plan.load import load as load_config
+
+_DESCRIPTION = """\
+Fetches the model of a run from the hub, a judging one included, and the data of lm-eval's
+benchmarks, unless they are cached, and prints the variables with which machines without network
+find them."""
+_EXAMPLES = (
+    "prefetch model=qwen2.5-0.5b suite=[general_online]",
+    "prefetch -m model=qwen2.5-0.5b,llama3.2-1b suite=[]",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Fetch what a run, or a sweep with -m, reads from the network; returns 0 or raises."""
+    words = read(parser("prefetch", _DESCRIPTION, *_EXAMPLES), argv)
+    prefetch([load_config(job) for job in words.jobs()])
+    return 0
 
 
 def prefetch(configs: list[HarnessConfig]) -> None:

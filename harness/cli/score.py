@@ -5,7 +5,8 @@ import math
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
-from harness.evaluation.foreign import score_items, scoring_at, scoring_of, task_files
+from harness.config.places import option_names
+from harness.evaluation.foreign import score_items, scoring_at, scoring_of
 from harness.evaluation.prediction_file import SHAPE, read_predictions
 from harness.store.files import write_json
 
@@ -38,7 +39,7 @@ def _parser() -> Arguments:
     parser = Arguments(prog="harness score", description=_DESCRIPTION)
     parser.add_argument("predictions", metavar="FILE", help="JSON file; - reads standard input")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", help=f"one of {', '.join(sorted(task_files()))}")
+    what.add_argument("--task", help=f"one of {', '.join(option_names('task', []))}")
     what.add_argument("--scorer", help="name or path of a scorer; its first metric is the headline")
     parser.add_argument(
         "--item-values", type=Path, metavar="OUT", help="write {metric: [value of every item]}"

@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from harness.config import HarnessConfig
-from harness.results.report.tables import main_table_markdown, matrix_markdown
+from harness.results.report.terminal import main_table_markdown, matrix_markdown
 from harness.results.schema import read_scores
 
 

@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-from harness.cli.arguments import Arguments
-from harness.config import StoreConfig
+from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.errors import DataError
 from harness.results.groups import group_runs
-from harness.results.report.tables import main_table_markdown
+from harness.results.report.terminal import main_table_markdown
 from harness.results.report.write import write_report
 from harness.results.runs import load_runs
 from harness.results.schema import read_scores
-from harness.store.layout import TABLE
 
 _DESCRIPTION = """\
 Write the main table, the score matrix of every run-group, the suites by benchmark, where several
@@ -33,8 +31,7 @@ def main(argv: list[str]) -> int:
 
 def _parser() -> Arguments:
     parser = Arguments(prog="harness tables", description=_DESCRIPTION)
-    out = Path(StoreConfig().results)
-    scores = out / TABLE
+    scores, out = scores_file(), results_folder()
     parser.add_argument("--scores", type=Path, default=scores, help=f"table of scores ({scores})")
     parser.add_argument("--out", type=Path, default=out, help=f"folder to write to ({out})")
     return parser

@@ -1,125 +1,146 @@
-"""The words that a key with a closed set of values accepts; the keys' help says what they mean."""
+"""The words that a key with a closed set of values accepts, and what each of them means."""
 
 from enum import StrEnum
+from typing import Self
 
 
-class Order(StrEnum):
+class Choice(StrEnum):
+    """A closed set of words. A member is its word, or its word and what it means."""
+
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str = "") -> Self:
+        self = str.__new__(cls, word)
+        self._value_ = word
+        self.meaning = meaning
+        return self
+
+    @classmethod
+    def listed(cls) -> str:
+        """All words, as a help text tells them: those that speak for themselves side by side, else
+        one after the other with its meaning."""
+        if not any(word.meaning for word in cls):
+            return " | ".join(cls)
+        return "; ".join(f"{word} ({word.meaning})" if word.meaning else word for word in cls)
+
+
+class Order(Choice):
     given = "given"
     reversed = "reversed"
-    random = "random"
+    random = "random", "seeded by order_seed"
 
 
-class Schedule(StrEnum):
+class Schedule(Choice):
     sequential = "sequential"
-    joint = "joint"
-    single = "single"
-    none = "none"
+    joint = "joint", "one model on all tasks"
+    single = "single", "one model per task"
+    none = "none", "nothing is trained"
 
 
-class Precision(StrEnum):
+class Precision(Choice):
     fp32 = "fp32"
     bf16 = "bf16"
 
 
-class Attention(StrEnum):
+class Attention(Choice):
     sdpa = "sdpa"
     eager = "eager"
-    flex_attention = "flex_attention"
-    flash_attention_2 = "flash_attention_2"
-    flash_attention_3 = "flash_attention_3"
+    flex_attention = "flex_attention", "GPU"
+    flash_attention_2 = "flash_attention_2", "GPU"
+    flash_attention_3 = "flash_attention_3", "GPU"
 
 
-class Device(StrEnum):
-    auto = "auto"
+class Device(Choice):
+    auto = "auto", "a GPU if there is one"
     cpu = "cpu"
     cuda = "cuda"
 
 
-class LearningRateSchedule(StrEnum):
+class LearningRateSchedule(Choice):
     constant = "constant"
-    linear = "linear"
-    cosine = "cosine"
+    linear = "linear", "to zero at the task's last step"
+    cosine = "cosine", "the same in the shape of a cosine"
 
 
-class LossNorm(StrEnum):
-    tokens = "tokens"
-    micro_batch = "micro_batch"
+class LossNorm(Choice):
+    tokens = "tokens", "mean over the step's answer tokens"
+    micro_batch = "micro_batch", "mean of the micro-batches' means"
 
 
-class ResetOptimizer(StrEnum):
+class ResetOptimizer(Choice):
     each_task = "each_task"
-    never = "never"
+    never = "never", "moments are carried through the sequence"
 
 
-class Match(StrEnum):
+class Match(Choice):
     epochs = "epochs"
-    steps = "steps"
-    tokens = "tokens"
+    steps = "steps", "no more steps than the task's own rows take"
+    tokens = "tokens", "no more tokens than the task's own rows have"
 
 
-class JudgeBackend(StrEnum):
+class JudgeBackend(Choice):
     none = "none"
-    http = "http"
-    local = "local"
+    http = "http", "any OpenAI-compatible endpoint"
+    local = "local", "a Hugging Face model"
 
 
-class Packing(StrEnum):
-    auto = "auto"
-    never = "never"
+class Packing(Choice):
+    auto = "auto", "rows share a sequence where a probe shows that this is exact"
+    never = "never", "rows are padded"
 
 
-class PastCells(StrEnum):
-    all = "all"
-    ends = "ends"
+class PastCells(Choice):
+    all = "all", "the lower triangle"
+    ends = "ends", "diagonal and last row"
 
 
-class FutureCells(StrEnum):
+class FutureCells(Choice):
     none = "none"
-    next = "next"
+    next = "next", "the super-diagonal, for FWT"
     all = "all"
 
 
-class SuiteStages(StrEnum):
-    ends = "ends"
-    all = "all"
+class SuiteStages(Choice):
+    ends = "ends", "stages 0 and T"
+    all = "all", "every stage"
 
 
-class Average(StrEnum):
-    subtasks = "subtasks"
-    items = "items"
+class Average(Choice):
+    subtasks = "subtasks", "unweighted mean of the subtasks' scores, macro"
+    items = "items", "weighted by their number of items"
 
 
-class Side(StrEnum):
-    harmful = "harmful"
-    benign = "benign"
+class Side(Choice):
+    harmful = "harmful", "refusals count"
+    benign = "benign", "compliance counts"
 
 
-class BetweenTasks(StrEnum):
-    keep = "keep"
-    stack = "stack"
-    merge = "merge"
+class BetweenTasks(Choice):
+    keep = "keep", "one adapter goes on"
+    stack = "stack", "a fresh one per task beside the frozen earlier ones"
+    merge = "merge", "a fresh one per task, the earlier ones added to the weights"
 
 
-class EditStages(StrEnum):
-    all = "all"
-    final = "final"
+class EditStages(Choice):
+    all = "all", "after every stage, so that BWT exists"
+    final = "final", "after the last"
 
 
-class Experts(StrEnum):
-    single = "single"
-    sequential = "sequential"
+class Experts(Choice):
+    single = "single", "models of one task each, trained from the initial one"
+    sequential = "sequential", "the stages of the sequence"
 
 
-class DemonstrationSource(StrEnum):
+class DemonstrationSource(Choice):
     train = "train"
-    test = "test"
+    test = "test", "as TRACE's code draws them: a leak, and named as one"
 
 
-class PromptStyle(StrEnum):
-    plain = "plain"
-    trace = "trace"
+class PromptStyle(Choice):
+    plain = "plain", "solved rows as they are"
+    trace = "trace", "instruction once, labels in equal numbers"
 
 
-class Split(StrEnum):
+class Split(Choice):
     test = "test"
     eval = "eval"

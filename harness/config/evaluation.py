@@ -11,15 +11,15 @@ from harness.config.choices import (
     Split,
     SuiteStages,
 )
-from harness.config.fields import EVAL, JUDGE, key
+from harness.config.fields import EVAL, JUDGE, Section, key
 from harness.config.parts import Kind
 
 
 @dataclass
-class EvalConfig:
+class EvalConfig(Section):
     backend: str = key("what generates: 'hf' (transformers)", "hf", identity=EVAL)
     batch_size: int = key("prompts generated at once", 32)
-    split: Split = key("test | eval", Split.test, identity=EVAL)
+    split: Split = key("which split of the tasks is scored", Split.test, identity=EVAL)
     allow_eval_equals_test: bool = key(
         "score eval although its prompts are test prompts (a choice made there is made on test)",
         False,
@@ -33,13 +33,13 @@ class EvalConfig:
     )
     suite_temperature: float = key("of the other benchmarks", 0.0)
     stage0: bool = key("also score the initial model (row 0)", True)
-    past: PastCells = key("all: the lower triangle; ends: diagonal and last row", PastCells.all)
-    future: FutureCells = key("none | next (super-diagonal, for FWT) | all", FutureCells.none)
-    suite_stages: SuiteStages = key("ends: stages 0 and T; all: every stage", SuiteStages.all)
+    past: PastCells = key("cells of tasks trained before", PastCells.all)
+    future: FutureCells = key("cells of tasks still to come", FutureCells.none)
+    suite_stages: SuiteStages = key("stages at which suites are scored", SuiteStages.all)
 
 
 @dataclass
-class BenchmarkConfig:
+class BenchmarkConfig(Section):
     folder: str | None = key(
         "folder with the benchmark's files, below data.suite_root or absolute", None
     )
@@ -66,8 +66,7 @@ class BenchmarkConfig:
     max_answer_tokens: int = key("most tokens generated", 64, identity=EVAL)
     shots: int = key("demonstrations in the prompt (source, lm_eval_task)", 0, identity=EVAL)
     average: Average = key(
-        "subtasks: the benchmark's score is the unweighted mean of its subtasks' scores (macro);"
-        " items: weighted by their number of items",
+        "how the scores of its subtasks become the benchmark's",
         Average.subtasks,
         identity=EVAL,
     )
@@ -76,8 +75,7 @@ class BenchmarkConfig:
     )
     unit: str = key("unit of the headline metric; deltas average one unit", "score")
     side: Side | None = key(
-        "harmful (refusals count) | benign (compliance counts); a table whose suite has both gives"
-        " a delta for each; null = the suite has one",
+        "a table gives a delta for each side of a suite; null = the suite has one",
         None,
     )
     judged: str | None = key(
@@ -87,14 +85,14 @@ class BenchmarkConfig:
 
 
 @dataclass
-class SuiteConfig:
+class SuiteConfig(Section):
     benchmarks: dict[str, BenchmarkConfig] = key("benchmark name -> what it is", factory=dict)
 
 
 @dataclass
-class JudgeConfig:
+class JudgeConfig(Section):
     backend: JudgeBackend = key(
-        "none | http (any OpenAI-compatible endpoint) | local (a Hugging Face model)",
+        "who judges",
         JudgeBackend.none,
         identity=JUDGE,
     )

@@ -1,16 +1,35 @@
-"""Fields that say what they are for: of the configuration, and of records of work."""
+"""Sections of the configuration, and fields that say what they are for: of sections, and of records
+of work."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, field
+from dataclasses import MISSING, Field, FrozenInstanceError, field
 from inspect import get_annotations
-from typing import Any, ClassVar, get_origin
+from typing import Any, ClassVar, get_args, get_origin
 
+from harness.config.choices import Choice
 from harness.config.parts import Kind
 
 TRAIN = ("train",)
 EVAL = ("eval",)
 BOTH = ("train", "eval")
 JUDGE = ("judge",)
+
+
+class Section:
+    """Base of the configuration's dataclasses, which are frozen: `replace` makes another one.
+
+    Not by `dataclass(frozen=True)`: the nodes that OmegaConf makes of such a class are read-only as
+    well, and no file could be merged into them.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A field is set once, when the object is made. Raises FrozenInstanceError."""
+        if name in vars(self):
+            raise FrozenInstanceError(f"cannot assign to field '{name}'; use dataclasses.replace")
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete field '{name}'")
 
 
 def key(
@@ -64,3 +83,11 @@ def is_neutral(spec: Any, value: Any) -> bool:
     if spec.default is not MISSING:
         return bool(spec.default != "???" and value == spec.default)
     return bool(spec.default_factory is not MISSING and value == spec.default_factory())
+
+
+def help_of(spec: Field[Any]) -> str:
+    """A field's help text; behind it, where its values are a closed set of words, all of them."""
+    told = spec.metadata["help"]
+    kinds = [kind for kind in (spec.type, *get_args(spec.type)) if isinstance(kind, type)]
+    listed = [kind.listed() for kind in kinds if issubclass(kind, Choice)]
+    return ": ".join(filter(None, (told, *listed)))

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from harness.config.choices import Attention, DemonstrationSource, Order, Precision
-from harness.config.fields import BOTH, EVAL, key
+from harness.config.fields import BOTH, EVAL, Section, key
 from harness.config.parts import Kind
 
 
 @dataclass
-class ModelConfig:
+class ModelConfig(Section):
     name: str = key("name of the model in tables", "???")
     path: str = key("folder of a Hugging Face model, or a hub id", "???")
     revision: str | None = key("hub revision (commit, tag or branch); unused for folders", None)
@@ -23,15 +23,11 @@ class ModelConfig:
         "put prompts into the tokenizer's chat template (TRACE does not)", False, identity=BOTH
     )
     trust_remote_code: bool = key("run code that ships with the model", False, identity=BOTH)
-    attention: Attention = key(
-        "sdpa | eager | flex_attention | flash_attention_2 | flash_attention_3 (the last 3: GPU)",
-        Attention.sdpa,
-        identity=BOTH,
-    )
+    attention: Attention = key("how attention is computed", Attention.sdpa, identity=BOTH)
 
 
 @dataclass
-class SequenceConfig:
+class SequenceConfig(Section):
     name: str = key("name of the sequence in tables", "???")
     tasks: list[str] | None = key(
         "task names in order; null = every task of the task group, in the order it lists them", None
@@ -46,13 +42,13 @@ class SequenceConfig:
     )
     max_prompt_tokens: int = key("from_folder: longest prompt", 768)
     max_answer_tokens: int = key("from_folder: longest answer", 256)
-    order: Order = key("given | reversed | random (seeded by order_seed)", Order.given)
+    order: Order = key("order of the tasks", Order.given)
     order_seed: int = key("seed of order=random", 0)
     recurrence: bool = key("allow a task to be visited more than once", False)
 
 
 @dataclass
-class TaskConfig:
+class TaskConfig(Section):
     folder: str = key("folder below data.root with train.json, eval.json and test.json", "???")
     scorer: str = key(
         "a name, or the dotted path of scorer(doc, prediction) -> {metric: value}",
@@ -74,7 +70,7 @@ class TaskConfig:
     )
     max_demonstrations: int | None = key("most solved rows in a prompt; null = any number", None)
     demonstration_split: DemonstrationSource | None = key(
-        "train | test: where its solved rows come from; null = prompting.source", None
+        "where its solved rows come from, null = prompting.source", None
     )
     demonstration_end: str | None = key(
         "what begins the next solved row where a model goes on; prompting.postprocess cuts there",
@@ -85,7 +81,7 @@ class TaskConfig:
 
 
 @dataclass
-class DataConfig:
+class DataConfig(Section):
     name: str = key("label of the data in tables", "")
     root: str = key("folder with one sub-folder per task", "???")
     replay_set: str | None = key(
@@ -95,6 +91,6 @@ class DataConfig:
 
 
 @dataclass
-class StoreConfig:
+class StoreConfig(Section):
     root: str = key("where checkpoints and scores live", "results/store")
     results: str = key("where scores.csv, tables/ and plots/ are written", "results")

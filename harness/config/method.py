@@ -11,11 +11,11 @@ from harness.config.choices import (
     PromptStyle,
     Schedule,
 )
-from harness.config.fields import EVAL, TRAIN, key
+from harness.config.fields import EVAL, TRAIN, Section, key
 
 
 @dataclass
-class AdapterConfig:
+class AdapterConfig(Section):
     kind: str = key("adapter type; only 'lora' is there", "lora", identity=TRAIN)
     rank: int = key("rank of the update", 8, identity=TRAIN)
     alpha: float = key("the update is scaled by alpha / rank", 32.0, identity=TRAIN)
@@ -26,25 +26,16 @@ class AdapterConfig:
         identity=TRAIN,
     )
     between_tasks: BetweenTasks = key(
-        "keep: one adapter goes on; stack: a fresh one per task beside the frozen earlier ones; "
-        "merge: a fresh one per task, the earlier ones added to the weights",
-        BetweenTasks.keep,
-        identity=TRAIN,
+        "what becomes of it at the next task", BetweenTasks.keep, identity=TRAIN
     )
 
 
 @dataclass
-class PromptingConfig:
+class PromptingConfig(Section):
     demonstrations: int = key("solved training rows before each prompt", 0, identity=EVAL)
     seed: int = key("which training rows", 0, identity=EVAL)
-    source: DemonstrationSource = key(
-        "train | test (as TRACE's code draws them: a leak, and named as one)",
-        DemonstrationSource.train,
-    )
-    style: PromptStyle = key(
-        "plain: solved rows as they are; trace: instruction once, labels in equal numbers",
-        PromptStyle.plain,
-    )
+    source: DemonstrationSource = key("where solved rows come from", DemonstrationSource.train)
+    style: PromptStyle = key("how solved rows are shown", PromptStyle.plain)
     postprocess: bool = key(
         "keep of a prediction what stands before task.<name>.demonstration_end, as TRACE's "
         "in-context code does",
@@ -58,24 +49,15 @@ class PromptingConfig:
 
 
 @dataclass
-class EditConfig:
-    at: EditStages = key(
-        "all: after every stage (so that BWT exists); final: the last", EditStages.all
-    )
-    experts: Experts = key(
-        "what an edit merges that takes several models: single = models of one task each, trained "
-        "from the initial one; sequential = the stages of the sequence",
-        Experts.single,
-    )
+class EditConfig(Section):
+    at: EditStages = key("when models are edited", EditStages.all)
+    experts: Experts = key("what an edit merges that takes several models", Experts.single)
 
 
 @dataclass
-class MethodConfig:
+class MethodConfig(Section):
     name: str = key("name of the method in tables", "???")
-    schedule: Schedule = key(
-        "sequential | joint (one model on all tasks) | single (one model per task) | none",
-        Schedule.sequential,
-    )
+    schedule: Schedule = key("how tasks follow each other", Schedule.sequential)
     adapter: AdapterConfig | None = key(
         "train an adapter; null = all weights", None, identity=TRAIN
     )

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness.config.parts import load_part
+from harness.config.parts import Part, load_part
 from harness.errors import ConfigError, suggest
 
-Loaded = TypeVar("Loaded")
+Loaded = TypeVar("Loaded", bound=Part)
 
 
 def load_typed(spec: dict[str, Any], base: type[Loaded], where: str) -> Loaded:
@@ -40,7 +40,7 @@ def load_class(spec: dict[str, Any], base: type[Loaded], where: str) -> type[Loa
     Raises ConfigError, beginning with `where`.
     """
     target = str(spec["_target_"])
-    kind = load_part(target, f"{where}._target_", base.part_kind)  # type: ignore[attr-defined]
+    kind = load_part(target, f"{where}._target_", base.part_kind)
     if not (isinstance(kind, type) and issubclass(kind, base)):
         raise ConfigError(f"{where}._target_: {target} is not a subclass of {base.__name__}")
     if not is_dataclass(kind):

@@ -1,9 +1,9 @@
 """Public names of the parts that a configuration chooses: strategies, edits, scorers and others.
 
-A word without a dot is a part of the harness, found where parts of its kind live; a dotted path is
-the user's own. No list is kept by hand: a strategy, an edit or a source is called after its module,
-a scorer as its function, an objective as its class in snake case. So a file may move without a
-content key changing. Imports no torch.
+A word without a dot is a part of the harness or of a plug-in, found where parts of its kind live; a
+dotted path is the user's own. No list is kept by hand: a strategy, an edit or a source is called
+after its module, a scorer as its function, an objective as its class in snake case. So a file may
+move without a content key changing. Imports no torch.
 """
 
 import hashlib
@@ -16,9 +16,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
-from harness.errors import ConfigError, first_line, suggest
+from harness.config import plugins
+from harness.errors import ConfigError, kind_and_line, suggest
 
 
 class Kind(StrEnum):
@@ -27,6 +28,20 @@ class Kind(StrEnum):
     objective = "objective"
     scorer = "scorer"
     source = "source"
+
+
+class Part:
+    """Base of the classes that a configuration chooses by name: strategies, edits, objectives.
+    Their parameters are the fields of a dataclass."""
+
+    part_kind: ClassVar[Kind]
+    abstract: ClassVar[bool] = True  # a base of parts, itself none; not inherited
+    # Parameters that hold a data file's path or null: the file's content enters the content key.
+    file_parameters: ClassVar[tuple[str, ...]] = ()
+    # Parameters that hold the dotted path of a user's own function.
+    code_parameters: ClassVar[tuple[str, ...]] = ()
+    # Raised when what it computes changes, so that stored results of before are not taken for it.
+    version: ClassVar[int] = 1
 
 
 # Packages, whose modules are parts, and modules, which hold several parts each.
@@ -41,22 +56,39 @@ _PLACES = {
     ),
     Kind.source: ("harness.evaluation.sources",),
 }
+# What holds parts of a kind inside a plug-in: a package or a module.
+_IN_PLUGINS = {
+    Kind.strategy: "methods",
+    Kind.edit: "edits",
+    Kind.objective: "objectives",
+    Kind.scorer: "scorers",
+    Kind.source: "sources",
+}
+_CALLED_AFTER_MODULE = (Kind.strategy, Kind.edit, Kind.source)
 _SIGNATURES = {Kind.scorer: ["doc", "prediction"], Kind.source: ["folder", "shots"]}
 _READ = "read"  # the reader that has its module's name
 
 
 def places(kind: Kind) -> tuple[str, ...]:
-    """The packages and modules in which parts of a kind have public names."""
-    return _PLACES[kind]
+    """The packages and modules in which parts of a kind have public names, plug-ins' last."""
+    return (*_PLACES[kind], *plugins.modules(_IN_PLUGINS[kind]))
 
 
 def names(*kinds: Kind) -> list[str]:
     """All public names of these kinds, in the order of the alphabet; imports all their modules."""
-    found: set[str] = set()
+    return sorted(parts_by_name(*kinds))
+
+
+def parts_by_name(*kinds: Kind, name: str | None = None) -> dict[str, list[Any]]:
+    """Every public name of these kinds, or only `name`, and the parts that have it: one, unless a
+    plug-in took a name that is taken."""
+    found: dict[str, list[Any]] = {}
     for kind in kinds:
-        for module in _modules(kind):
-            found |= {name for name, _ in _parts_of(kind, module)}
-    return sorted(found)
+        for module in _modules(kind, name):
+            for public, part in _parts_of(kind, module):
+                if name in (None, public) and part not in found.setdefault(public, []):
+                    found[public].append(part)
+    return found
 
 
 def load_part(name: str, where: str, *kinds: Kind) -> object:
@@ -67,20 +99,15 @@ def load_part(name: str, where: str, *kinds: Kind) -> object:
     """
     if "." in name:
         return load_object(name, where)
-    found = {
-        f"{part.__module__}.{part.__qualname__}": part
-        for kind in kinds
-        for module in _modules(kind, name)
-        for public, part in _parts_of(kind, module)
-        if public == name
-    }
+    found = parts_by_name(*kinds, name=name).get(name, [])
     if len(found) > 1:
-        both = " and ".join(found)
+        both = " and ".join(f"{part.__module__}.{part.__qualname__}" for part in found)
         raise ConfigError(f"{where}: '{name}' may be {both}; say which by its dotted path")
     if not found:
         known = suggest(name, names(*kinds))
-        raise ConfigError(f"{where}: there is no {' or '.join(kinds)} '{name}'{known}")
-    return next(iter(found.values()))
+        told = f"{where}: there is no {' or '.join(kinds)} '{name}'{known}"
+        raise ConfigError(told + plugins.broken())
+    return found[0]
 
 
 def load_object(path: str, where: str) -> object:
@@ -89,7 +116,7 @@ def load_object(path: str, where: str) -> object:
     try:
         loaded = importlib.import_module(module)
     except Exception as error:  # a user's own module may fail with anything
-        told = f"{type(error).__name__}: {first_line(error)}"
+        told = kind_and_line(error)
         raise ConfigError(f"{where}: cannot import '{module}' ({told})") from error
     if not hasattr(loaded, name):
         public = [item for item in dir(loaded) if not item.startswith("_")]
@@ -152,16 +179,36 @@ def _sources(part: Any, homes: set[str]) -> dict[str, str]:
 
 def _modules(kind: Kind, name: str | None = None) -> list[ModuleType]:
     """The modules that hold parts of a kind; with a name, only those that may hold that part."""
-    found = []
+    found: list[ModuleType | None] = []
     for place in places(kind):
-        module = importlib.import_module(place)
-        if not hasattr(module, "__path__"):
+        module = _import(place)
+        if hasattr(module, "__path__"):
+            found += [_import(f"{place}.{below}") for below in _below(kind, module, name)]
+        elif module and kind in _CALLED_AFTER_MODULE:
+            told = f"{place} must be a folder with a file per {kind}, which is called after it"
+            plugins.leave_out(f"{plugins.owner(place)}: {told}")
+        else:
             found.append(module)
-            continue
-        for below in pkgutil.iter_modules(module.__path__):
-            if name is None or name == below.name or name.startswith(f"{below.name}_"):
-                found.append(importlib.import_module(f"{place}.{below.name}"))
-    return found
+    return [module for module in found if module]
+
+
+def _below(kind: Kind, package: ModuleType, name: str | None) -> list[str]:
+    """The modules of a package, without those whose parts cannot have that name."""
+    listed = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    if name is None or kind not in _CALLED_AFTER_MODULE:
+        return listed
+    return [module for module in listed if name == module or name.startswith(f"{module}_")]
+
+
+def _import(name: str) -> ModuleType | None:
+    """A module; none where one of a plug-in does not load, which is told."""
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:  # code of others may fail with anything
+        if _is_ours(name):
+            raise
+        plugins.leave_out(f"{plugins.owner(name)}: {name} does not load: {kind_and_line(error)}")
+        return None
 
 
 def _parts_of(kind: Kind, module: ModuleType) -> list[tuple[str, Any]]:
@@ -171,7 +218,7 @@ def _parts_of(kind: Kind, module: ModuleType) -> list[tuple[str, Any]]:
     classes = [
         part
         for part in _defined(module, inspect.isclass)
-        if getattr(part, "part_kind", None) == kind and not vars(part).get("abstract", False)
+        if issubclass(part, Part) and part.part_kind is kind and not vars(part).get("abstract")
     ]
     if kind is Kind.objective:
         return [(_snake(part.__name__), part) for part in classes]

@@ -1,6 +1,8 @@
 """Where the config groups lie, and what they hold."""
 
 import os
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -9,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from harness.config.override_keys import accept_leading_digits
+from harness.config.plugins import conf_folders, owner
 from harness.errors import ConfigError, first_line
 
 accept_leading_digits()
@@ -21,10 +24,15 @@ def conf_dir() -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / "conf"
 
 
+def package_file(path: str, package: str = "harness") -> str:
+    """Where a file or folder inside an installed package lies (`${package:path,package}`)."""
+    return str(files(package) / path)
+
+
 def sequence_tasks(name: str) -> tuple[str, ...]:
     """The tasks of an option of the `sequence` group, in its order; none without such an option."""
-    path = conf_dir() / "sequence" / f"{name}.yaml"
-    if Path(name).name != name or not path.is_file():
+    path = option_files("sequence", []).get(name)
+    if path is None:
         return ()
     for entry in OmegaConf.load(path).get("defaults", []):
         if OmegaConf.is_dict(entry) and "override /task" in entry:
@@ -32,30 +40,75 @@ def sequence_tasks(name: str) -> tuple[str, ...]:
     return ()
 
 
+def config_folders(overrides: list[str]) -> list[Path]:
+    """All folders with config groups in Hydra's order: the package's, plug-ins', the user's."""
+    return [conf_dir(), *conf_folders(), *search_path(overrides)]
+
+
 def option_names(group: str, overrides: list[str]) -> list[str]:
-    """The options of a config group, those of `hydra.searchpath` folders included."""
-    folders = [conf_dir(), *search_path(overrides)]
-    files = [
-        (folder / group, path) for folder in folders for path in (folder / group).rglob("*.yaml")
-    ]
-    return sorted({str(path.relative_to(top).with_suffix("")) for top, path in files})
+    """The options of a config group in all folders."""
+    return sorted(option_files(group, overrides))
+
+
+def option_files(group: str, overrides: list[str]) -> dict[str, Path]:
+    """The options of a config group and the file of each that Hydra finds first."""
+    found: dict[str, Path] = {}
+    for folder in config_folders(overrides):
+        top = folder / group
+        for path in top.rglob("*.yaml"):
+            found.setdefault(str(path.relative_to(top).with_suffix("")), path)
+    return found
+
+
+def refuse_clashes(options: Iterable[str], overrides: list[str]) -> None:
+    """Raise ConfigError where one of these options ("method/replay") is brought by a plug-in and by
+    another folder too. Options are only asked for where there are such ones."""
+    double = _brought_twice(overrides)
+    for option in options if double else ():
+        if paths := double.get(option):
+            both = " and ".join(f"{path} ({owner(path) or 'no plug-in'})" for path in paths)
+            told = option.replace("/", "=", 1)
+            raise ConfigError(f"{told} may be {both}; rename or remove all but one")
+
+
+def _brought_twice(overrides: list[str]) -> dict[str, list[Path]]:
+    """Option of a plug-in -> its files, where it is more than one."""
+    found: dict[str, list[Path]] = {}
+    brought = [(path, top) for top in conf_folders() for path in top.rglob("*.yaml")]
+    for inside in (path.relative_to(top) for path, top in brought):
+        everywhere = [(folder / inside).resolve() for folder in config_folders(overrides)]
+        existing = [path for path in dict.fromkeys(everywhere) if path.is_file()]
+        found[str(inside.with_suffix(""))] = existing
+    return {option: paths for option, paths in found.items() if len(paths) > 1}
 
 
 def search_path(overrides: list[str]) -> list[Path]:
     """The config folders of the user (`hydra.searchpath`, which --config-dir sets)."""
-    folders: list[Path] = []
-    for item in parse(overrides):
-        if item.key_or_group == "hydra.searchpath" and isinstance(item.value(), list):
-            folders += [Path(str(entry).removeprefix("file://")) for entry in item.value()]
-    return folders
+    return [Path(entry.removeprefix("file://")) for entry in _entries(overrides)]
 
 
-def own_folder(path: str) -> list[str]:
-    """The override that adds a user's config folder to the package's. Raises ConfigError."""
-    folder = os.path.abspath(path)
-    if not os.path.isdir(folder):
-        raise ConfigError(f"--config-dir: there is no folder {folder}")
-    return [f"hydra.searchpath=['file://{folder}']"]
+def _entries(overrides: list[str]) -> list[str]:
+    found = [item.value() for item in parse(overrides) if _searched(item)]
+    return [str(entry) for value in found if isinstance(value, list) for entry in value]
+
+
+def _searched(item: Override) -> bool:
+    return item.key_or_group == "hydra.searchpath"
+
+
+def own_folders(paths: Sequence[str], overrides: Sequence[str] = ()) -> list[str]:
+    """Overrides to which the user's config folders were added, of which Hydra knows one alone.
+    Raises ConfigError."""
+    folders = [os.path.abspath(path) for path in paths]
+    for folder in folders:
+        if not os.path.isdir(folder):
+            raise ConfigError(f"--config-dir: there is no folder {folder}")
+    if not folders:
+        return list(overrides)
+    given = {str(item.input_line) for item in parse(list(overrides)) if _searched(item)}
+    listed = [*(f"file://{folder}" for folder in folders), *_entries(list(given))]
+    quoted = ",".join("'" + entry.replace("'", "\\'") + "'" for entry in listed)
+    return [f"hydra.searchpath=[{quoted}]", *(word for word in overrides if word not in given)]
 
 
 def parse(overrides: list[str]) -> list[Override]:

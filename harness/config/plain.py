@@ -1,7 +1,7 @@
 """Dataclasses as plain JSON and back, and the part of them that changes results."""
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -9,14 +9,13 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from harness.config.fields import is_neutral
-from harness.config.method import MethodConfig
 from harness.config.parts import named_identity, part_identity
 from harness.config.root import HarnessConfig
 
 
 def from_plain(data: dict[str, Any]) -> HarnessConfig:
     """Rebuild a configuration from the plain JSON that `plain` makes of it."""
-    return replace(typed(HarnessConfig, data), method=typed(MethodConfig, data["method"]))
+    return typed(HarnessConfig, data)
 
 
 def plain(value: Any) -> Any:

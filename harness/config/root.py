@@ -1,26 +1,25 @@
-"""The whole configuration, and how it is rebuilt from JSON."""
+"""The whole configuration."""
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from harness.config.evaluation import EvalConfig, JudgeConfig, SuiteConfig
-from harness.config.fields import key
+from harness.config.fields import Section, key
 from harness.config.inputs import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
 from harness.config.method import MethodConfig
 from harness.config.training import EngineConfig, TrainConfig
 
 
 @dataclass
-class HarnessConfig:
+class HarnessConfig(Section):
     seed: int = key("seed of data order, dropout and sampling", 0)
     experiment: str = key("label of the run in tables", "default")
     protocol: str = key("label of the protocol in tables", "default")
     model: ModelConfig = key("the initial model", factory=ModelConfig)
     sequence: SequenceConfig = key("the tasks and their order", factory=SequenceConfig)
     task: dict[str, TaskConfig] = key("every task the sequence may use", factory=dict)
-    method: dict[str, Any] = key(
-        "the method: the keys of MethodConfig, one mapping with _target_ a strategy, and aliases",
-        factory=lambda: _frame(),
+    method: MethodConfig = key(
+        "the method: the keys below, one mapping with _target_ per strategy or edit, and aliases",
+        factory=MethodConfig,
     )
     suite: dict[str, SuiteConfig] = key("benchmarks outside the sequence", factory=dict)
     judge: JudgeConfig = key("who compares answers with stage 0's", factory=JudgeConfig)
@@ -29,12 +28,3 @@ class HarnessConfig:
     eval: EvalConfig = key("which cells are scored and how", factory=EvalConfig)
     data: DataConfig = key("where data lies", factory=DataConfig)
     store: StoreConfig = key("where results lie", factory=StoreConfig)
-
-
-def _frame() -> dict[str, Any]:
-    """A method's own keys with their defaults, so that they can be overridden in any preset."""
-    method = MethodConfig(name="???")
-    hidden = ("name", "strategies", "edits")
-    frame = {spec.name: getattr(method, spec.name) for spec in fields(method)}
-    frame |= {"prompting": vars(method.prompting), "edit": vars(method.edit)}
-    return {name: value for name, value in frame.items() if name not in hidden}

@@ -12,15 +12,19 @@ from harness.config.choices import (
     Precision,
     ResetOptimizer,
 )
-from harness.config.fields import BOTH, TRAIN, key
+from harness.config.fields import BOTH, TRAIN, Section, key
 
 
 @dataclass
-class EngineConfig:
+class EngineConfig(Section):
     zero_stage: int = key("DeepSpeed ZeRO stage: 0, 1, 2 or 3", 0)
-    precision: Precision = key("fp32 | bf16 (bf16 needs ZeRO 1-3)", Precision.fp32, identity=BOTH)
+    precision: Precision = key(
+        "number format of weights and activations (bf16 needs ZeRO 1-3)",
+        Precision.fp32,
+        identity=BOTH,
+    )
     ranks: int | None = key("processes; null = one per GPU, or one without a GPU", None)
-    device: Device = key("auto | cpu | cuda", Device.auto)
+    device: Device = key("where training and scoring run", Device.auto)
     threads: int | None = key("CPU threads per rank; null = cores / ranks", None)
     timeout_minutes: float = key("longest wait of one rank for another", 240.0)
     tflops: float = key("sustained TFLOP/s of a device, for the hours that `plan` prints", 125.0)
@@ -29,7 +33,7 @@ class EngineConfig:
 
 
 @dataclass
-class TrainConfig:
+class TrainConfig(Section):
     batch_size: int = key("examples an optimizer step, over all ranks", "???", identity=TRAIN)
     learning_rate: float = key("peak learning rate", "???", identity=TRAIN)
     epochs: int | None = key("passes over every task; null = the task's own number", None)
@@ -41,8 +45,7 @@ class TrainConfig:
         factory=dict,
     )
     match: Match = key(
-        "epochs | steps | tokens: what a method that trains on more rows shares with sequential "
-        "fine-tuning; steps and tokens stop it at the number that the task's own rows take",
+        "what a method that trains on more rows shares with sequential fine-tuning",
         Match.epochs,
         identity=TRAIN,
     )
@@ -50,7 +53,7 @@ class TrainConfig:
         "stop a task after so many steps; null = never", None, identity=TRAIN
     )
     schedule: LearningRateSchedule = key(
-        "constant | linear | cosine (to zero at the task's last step)",
+        "how the learning rate falls behind the warm-up",
         LearningRateSchedule.constant,
         identity=TRAIN,
     )
@@ -60,19 +63,17 @@ class TrainConfig:
     eps: float = key("AdamW epsilon", 1e-8, identity=TRAIN)
     clip: float = key("largest gradient norm; 0 = no clipping", 1.0, identity=TRAIN)
     reset_optimizer: ResetOptimizer = key(
-        "each_task | never (moments carried through the sequence)",
+        "when AdamW's moments start anew",
         ResetOptimizer.each_task,
         identity=TRAIN,
     )
     loss_norm: LossNorm = key(
-        "tokens: mean over the step's answer tokens; micro_batch: mean of micro-batch means",
+        "what a step's loss is the mean of",
         LossNorm.tokens,
         identity=TRAIN,
     )
     micro_batch_size: int = key("examples a forward pass when rows are padded", 4)
-    packing: Packing = key(
-        "auto: pack where a probe shows it exact; never: padded rows", Packing.auto
-    )
+    packing: Packing = key("how rows become batches", Packing.auto)
     pack_tokens: int = key("longest packed row, in tokens; the longest example at least", 2048)
     objective: dict[str, Any] = key(
         "{_target_: name or dotted path of a class} giving a loss per answer token",

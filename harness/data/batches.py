@@ -1,7 +1,7 @@
 """Rows for the model: several examples in one packed row, or one example per padded row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.data.encoding import Example
@@ -16,8 +16,9 @@ class MicroBatch:
 
     `inputs` are the model's keyword arguments; `answer_rows` / `answer_columns` say where in the
     returned logits the prediction of each answer token stands; `targets` [n] are those tokens.
-    `members`: the examples, in the order of their answers' tokens. `idle`: a rank without examples
-    repeats another's pass with weight zero.
+    `members`: the examples, in the order of their answers' tokens; their own names are
+    `member.id`. `spans`: for each the row of its tokens, their first column and the one behind the
+    last. `idle`: a rank without examples repeats another's pass with weight zero.
     """
 
     inputs: dict[str, Any]
@@ -26,23 +27,19 @@ class MicroBatch:
     targets: "Tensor"
     idle: bool = False
     members: tuple[Example, ...] = ()
-
-    @property
-    def answer_tokens(self) -> int:
-        return int(self.targets.numel())
+    spans: tuple[tuple[int, int, int], ...] = ()
 
     def to(self, device: Any) -> "MicroBatch":
         """The same batch on a device."""
         import torch
 
         moved = {k: v.to(device) if torch.is_tensor(v) else v for k, v in self.inputs.items()}
-        return MicroBatch(
-            moved,
-            self.answer_rows.to(device),
-            self.answer_columns.to(device),
-            self.targets.to(device),
-            self.idle,
-            self.members,
+        return replace(
+            self,
+            inputs=moved,
+            answer_rows=self.answer_rows.to(device),
+            answer_columns=self.answer_columns.to(device),
+            targets=self.targets.to(device),
         )
 
 
@@ -81,7 +78,9 @@ def pack(examples: Sequence[Example]) -> MicroBatch:
     positions: list[int] = []
     places: list[int] = []
     targets: list[int] = []
+    spans: list[tuple[int, int, int]] = []
     for example in examples:
+        spans.append((0, len(ids), len(ids) + len(example)))
         start = len(ids) + len(example.prompt_ids)
         ids += example.prompt_ids + example.answer_ids
         positions += range(len(example))
@@ -100,6 +99,7 @@ def pack(examples: Sequence[Example]) -> MicroBatch:
         torch.arange(count),
         torch.tensor(targets),
         members=tuple(examples),
+        spans=tuple(spans),
     )
 
 
@@ -135,4 +135,5 @@ def pad(examples: Sequence[Example], pad_token_id: int) -> MicroBatch:
         torch.tensor(columns),
         torch.tensor(targets),
         members=tuple(examples),
+        spans=tuple((row, width - len(e), width) for row, e in enumerate(examples)),
     )

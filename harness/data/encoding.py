@@ -2,19 +2,29 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 ANCHORS = ("\n", ":", ".", "0")
 
 
+class RowId(NamedTuple):
+    """Which row of a training file: the task's name and the place in its file, from 0. The same in
+    every stage that trains on the row."""
+
+    task: str
+    index: int
+
+
 @dataclass(frozen=True)
 class Example:
-    """One encoded row: what the model sees, and what it must answer."""
+    """One encoded row: what the model sees, and what it must answer. `id` is None for rows of no
+    file."""
 
     prompt_ids: list[int]
     answer_ids: list[int]
     prompt_cut: bool = False
     answer_cut: bool = False
+    id: RowId | None = None
 
     def __len__(self) -> int:
         return len(self.prompt_ids) + len(self.answer_ids)

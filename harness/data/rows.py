@@ -1,6 +1,7 @@
 """Reading TRACE-format files: a JSON list of {"prompt", "answer"}; imports no torch."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from harness.errors import DataError, first_line
 
 Row = dict[str, Any]
 SPLITS = ("train", "eval", "test")
+REMEMBERED = 32  # files whose rows are kept
 
 
 def split_path(root: str, folder: str, split: str) -> Path:
@@ -37,7 +39,15 @@ def _hint(base: Path, folder: str) -> str:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """All rows of a file, checked. Raises DataError naming the file and the row."""
+    """All rows of a file, checked; they are shared, so none may be changed. Raises DataError naming
+    the file and the row."""
+    status = path.stat()
+    return _read(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read(path: Path, size: int, changed: int) -> list[Row]:
+    """Each state of a file is parsed once: a plan looks at the same rows in many places."""
     return parse_rows(path.read_bytes(), str(path))
 
 

@@ -1,10 +1,10 @@
 """A task's training split, encoded, and the share of it that did not fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.config import TaskConfig
-from harness.data.encoding import Example, PromptFormat
+from harness.data.encoding import Example, PromptFormat, RowId
 from harness.data.rows import read_rows
 
 
@@ -35,7 +35,7 @@ class TaskData:
 
 
 def load_task_data(name: str, path: Path, task: TaskConfig, prompts: PromptFormat) -> TaskData:
-    """Read and encode one split with the task's limits."""
+    """Read and encode one split with the task's limits; rows are identified by `name` and place."""
     limits = (task.max_prompt_tokens, task.max_answer_tokens)
-    examples = [prompts.example(row["prompt"], row["answer"], *limits) for row in read_rows(path)]
-    return TaskData(name, examples)
+    encoded = (prompts.example(row["prompt"], row["answer"], *limits) for row in read_rows(path))
+    return TaskData(name, [replace(e, id=RowId(name, i)) for i, e in enumerate(encoded)])

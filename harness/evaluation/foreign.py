@@ -1,13 +1,13 @@
 """Scores of predictions that were made elsewhere."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from omegaconf import OmegaConf
 
 from harness.config.parts import Kind, load_part
-from harness.config.places import conf_dir
+from harness.config.places import option_files, refuse_clashes
+from harness.config.plugins import broken
 from harness.errors import ConfigError, DataError, suggest
 from harness.evaluation.item_scores import wrong_item
 
@@ -15,14 +15,14 @@ from harness.evaluation.item_scores import wrong_item
 class Scoring(NamedTuple):
     """A scorer, the name or path that found it, the task's name and headline metric if any."""
 
-    scorer: Callable[[dict[str, Any], str], dict[str, float]]
+    scorer: Callable[[dict[str, str], str], dict[str, float]]
     path: str
     task: str | None = None
     headline: str | None = None
 
 
 def score_items(
-    scoring: Scoring, items: list[dict[str, Any]], place: str
+    scoring: Scoring, items: list[dict[str, str]], place: str
 ) -> dict[str, list[float]]:
     """Return the values of every metric by name, one per item, in the order of the items.
 
@@ -39,7 +39,7 @@ def score_items(
     return {name: [float(values[name]) for values in scores] for name in scores[0]}
 
 
-def _score(scoring: Scoring, item: dict[str, Any], place: str) -> dict[str, float]:
+def _score(scoring: Scoring, item: dict[str, str], place: str) -> dict[str, float]:
     try:
         return scoring.scorer(item, item["prediction"])
     except KeyError as error:
@@ -53,18 +53,15 @@ def _score(scoring: Scoring, item: dict[str, Any], place: str) -> dict[str, floa
 
 def scoring_of(name: str) -> Scoring:
     """The scorer and headline of a task of the `task` group (conf/task/<name>.yaml)."""
-    files = task_files()
+    files = option_files("task", [])
     if name not in files:
-        raise ConfigError(f"--task: unknown task '{name}'" + suggest(name, sorted(files)))
+        raise ConfigError(
+            f"--task: unknown task '{name}'" + suggest(name, sorted(files)) + broken()
+        )
+    refuse_clashes([f"task/{name}"], [])
     [task] = OmegaConf.load(files[name]).values()
     found = scoring_at(task.scorer, f"task.{name}.scorer")
     return found._replace(task=name, headline=task.headline)
-
-
-def task_files() -> dict[str, Path]:
-    """The tasks of the `task` group and their files."""
-    folder = conf_dir() / "task"
-    return {str(p.relative_to(folder).with_suffix("")): p for p in folder.rglob("*.yaml")}
 
 
 def scoring_at(path: str, where: str) -> Scoring:

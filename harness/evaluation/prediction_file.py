@@ -13,7 +13,7 @@ SHAPE = '{"predictions": [...], "answers": [...], "prompts": [...]}'
 STDIN = "-"
 
 
-def read_predictions(name: str) -> list[dict[str, Any]]:
+def read_predictions(name: str) -> list[dict[str, str]]:
     """One {"prediction", "answer"} per item, with "prompt" where the file has prompts.
 
     name: a JSON file in UTF-8 with {"predictions", "answers"} and maybe "prompts", lists of strings

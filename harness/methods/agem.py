@@ -9,19 +9,15 @@ Both are whole gradients over all trained weights; ranks exchange only the two i
 optimizer turns g into a step, so that under Adam the step itself may still oppose r.
 """
 
-import random
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 from harness.config.ranges import require_range
-from harness.data.randomness import derive_seed
-from harness.methods.base import History, Inputs, Strategy
-
-if TYPE_CHECKING:
-    from harness.data.encoding import Example
-    from harness.data.task_data import TaskData
-    from harness.train.engine.view import View
+from harness.methods.base import Strategy
+from harness.methods.gem import PROJECTION
+from harness.methods.memory import Memory
+from harness.methods.needs import Needs
+from harness.methods.stage import Stage
+from harness.methods.view import State
 
 
 @dataclass
@@ -37,38 +33,27 @@ class AGEM(Strategy):
     ratio: float = 0.1
     batch_size: int = 32
 
-    group: ClassVar[str] = "gradient projection"
-    bounds_gradient: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
-        require_range("ratio", self.ratio, 0, 1)
+        self.memory = Memory("agem", ratio=self.ratio)
         require_range("batch_size", self.batch_size, 1)
-        self.memory: list[Example] = []
 
-    def needs_history(self) -> bool:
-        return self.ratio > 0
-
-    def key_inputs(self, history: Sequence[str]) -> Inputs:
-        return Inputs(tuple(history) if self.ratio > 0 else ())
+    def needs(self) -> Needs:
+        active = self.memory.active
+        return Needs(history=active, rows=active, group=PROJECTION, bounds_gradient=True)
 
     def memory_rows(self) -> int:
         return len(self.memory)
 
-    def training_data(self, data: "TaskData", history: History, seed: int) -> "TaskData":
-        for task in dict.fromkeys(history.tasks if self.ratio > 0 else ()):
-            rows = history.load(task).examples
-            source = random.Random(derive_seed("agem", seed, task))
-            self.memory += source.sample(rows, round(self.ratio * len(rows)))
-        return data
+    def start(self, stage: Stage) -> None:
+        self.memory.collect(stage)
 
-    def before_task(self, view: "View", task: str) -> None:
-        self.task = task
+    def running(self) -> State:
+        return State()  # the draws hang on the step alone
 
-    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
-        if not self.memory:
+    def gradients(self, stage: Stage) -> None:
+        batch, view = self.memory.draw(stage, self.batch_size), stage.view
+        if not batch:
             return
-        source = random.Random(derive_seed("agem-batch", view.seed, self.task, step))
-        batch = source.sample(self.memory, min(self.batch_size, len(self.memory)))
         reference = view.gradient_of(batch)
         along = view.dot(view.gradients(), reference)
         if along < 0:

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from harness.methods.base import Strategy
-
-if TYPE_CHECKING:
-    from harness.train.engine.sharded_file import SavedState
-    from harness.train.engine.view import Sharded, View
+from harness.methods.needs import Needs
+from harness.methods.stage import Stage
+from harness.methods.view import SavedState, Sharded, State
 
 
 class Anchor(Enum):
@@ -31,17 +30,23 @@ class Anchored(Strategy):
         self.anchors: Sharded = {}
         self.saved: SavedState | None = None
 
-    def carries_weights(self) -> bool:
-        return self.anchor is Anchor.initial
+    def needs(self) -> Needs:
+        return Needs(carries_weights=self.anchor is Anchor.initial)
 
-    def before_task(self, view: "View", task: str) -> None:
+    def load(self, saved: SavedState) -> None:
+        self.saved = saved
+
+    def start(self, stage: Stage) -> None:
         kept = None
         if self.anchor is Anchor.initial and self.saved is not None:
-            kept = self.saved.sharded("anchor", view)
-        self.anchors = view.weights() if kept is None else kept
+            kept = self.saved.sharded("anchor", stage.view)
+        self.anchors = stage.view.weights() if kept is None else kept
 
-    def state_dict(self) -> "tuple[dict[str, Any], dict[str, Any]]":
-        return ({"anchor": self.anchors} if self.anchor is Anchor.initial else {}), {}
+    def state(self) -> State:
+        return State(sharded={"anchor": self.anchors} if self.anchor is Anchor.initial else {})
 
-    def load_state_dict(self, saved: "SavedState", plain: dict[str, Any]) -> None:
-        self.saved = saved
+    def running(self) -> State:
+        return State(sharded={"anchor": self.anchors})
+
+    def resume(self, stage: Stage, saved: SavedState) -> None:
+        self.anchors = saved.sharded("anchor", stage.view) or {}

@@ -2,35 +2,28 @@
 
 A method's stack is a list of strategies; the empty stack is sequential fine-tuning. A subclass
 overrides the hooks it needs and nothing else; it never calls backward or step and never touches
-`param.grad`, `param.data` or DeepSpeed: weights and gradients go through the `View`
-(harness/train/engine/view.py). The hooks of a stack run in the order of the configuration.
+`param.grad`, `param.data` or DeepSpeed: weights and gradients go through `stage.view` (view.py).
+The hooks of a stack run in the order of the configuration, each for all strategies before the next.
 Modules in this package import torch inside functions only, so that a configuration is checked
-without it.
+without it; hooks.py checks that a class has no hook which training would not call.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from inspect import isfunction
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.config import AdapterConfig
-from harness.config.parts import Kind
+from harness.config.parts import Kind, Part
+from harness.errors import ConfigError
+from harness.methods.needs import Needs
+from harness.methods.stage import Phase, Stage
+from harness.methods.view import SavedState, State
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.data.batches import MicroBatch
-    from harness.data.task_data import TaskData
-    from harness.train.engine.sharded_file import SavedState
-    from harness.train.engine.view import Sharded, View
-
-
-@dataclass
-class Phase:
-    """One pass of training: which data, for how many epochs."""
-
-    data: "TaskData"
-    epochs: int
-    name: str = "train"
+    from harness.methods.forward import Pass
 
 
 @dataclass(frozen=True)
@@ -42,112 +35,108 @@ class Inputs:
     files: Sequence[str] = ()
 
 
-class History(Protocol):
-    """The tasks trained before, visit by visit, and their training data in the run's encoding."""
-
-    tasks: Sequence[str]
-
-    def load(self, task: str) -> "TaskData":
-        """The encoded training split of an earlier task."""
-
-    def load_file(self, path: str) -> "TaskData":
-        """The encoded rows of a file, named `extra`, with the widest limits of the sequence."""
-
-
 @dataclass
-class Strategy:
+class Strategy(Part):
     """Base of all strategies: every hook does nothing. Parameters are the dataclass's fields."""
 
     part_kind: ClassVar[Kind] = Kind.strategy
     abstract: ClassVar[bool] = True  # a base of strategies, itself none; not inherited
-    file_parameters: ClassVar[tuple[str, ...]] = ()
-    # Parameters that hold the dotted path of a user's own function.
-    code_parameters: ClassVar[tuple[str, ...]] = ()
-    supports_packing: ClassVar[bool] = True
-    # Is it defined with an adapter: any (with and without), required, stacked (one that is fresh
-    # at every task beside the earlier ones), refused?
-    adapter: ClassVar[str] = "any"
-    # Does it freeze other weights at other tasks? Then moments cannot be carried over.
-    changes_trained: ClassVar[bool] = False
-    # Does it train weights that it froze at an earlier task?
-    thaws: ClassVar[bool] = False
-    # Does `edit_gradients` mask or project the gradient that it finds? A later penalty escapes it.
-    bounds_gradient: ClassVar[bool] = False
-    # Of one group, a method takes one strategy: what the first does the next would undo.
-    group: ClassVar[str | None] = None
-    # Raised when what it computes changes, so that stored stages of before are not taken for it.
-    version: ClassVar[int] = 1
+
+    # Before a model loads, without torch
+
+    def needs(self) -> Needs:
+        """What it asks of the run, with its parameters as they are."""
+        return Needs()
 
     def join_adapter(self, adapter: AdapterConfig | None) -> None:
-        """The method's adapter, or None: called once, first, and without torch. Raises ConfigError
-        where the parameters do not go with it."""
-
-    def needs_history(self) -> bool:
-        """Does it do nothing where no task was trained before? Then models of one task each
-        and of all tasks at once refuse it."""
-        return False
-
-    def adds_gradient(self) -> bool:
-        """Does `edit_gradients` add the gradient of a penalty?"""
-        return False
-
-    def carries_weights(self) -> bool:
-        """Is a value for every trained weight handed to the next stage? Then every task has to
-        train the same weights: no fresh adapter, nothing thawed."""
-        return False
+        """The method's adapter, or None: called once and first. Raises ConfigError where the
+        parameters do not go with it."""
 
     def check_model(self, description: Mapping[str, Any]) -> None:
         """Raise ConfigError where the model's config.json rules the parameters out."""
 
-    def key_inputs(self, history: Sequence[str]) -> Inputs:
-        """Data that enters the content key of the stage after `history`; called without torch."""
-        return Inputs()
+    # Before the first step
 
-    def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
+    def prepare_model(self, stage: Stage, model: Any) -> Any:
         """Change the whole fp32 module before DeepSpeed takes it (freeze parts, register hooks);
-        returns the module to train. `earlier`: the tasks trained before, visit by visit."""
+        returns the module to train. What a hook in the model measures belongs to `stage.batch`."""
         return model
 
-    def training_data(self, data: "TaskData", history: History, seed: int) -> "TaskData":
-        """The examples to train on, from the task's own and what `history` gives."""
-        return data
+    def data(self, stage: Stage, phases: list[Phase]) -> list[Phase]:
+        """What the task trains on. `phases[0]` has the task's own rows, with what strategies before
+        this one added; further phases are passes after it. Give back the phases with more rows
+        (`phases[0].plus(rows)`) or with more passes."""
+        return phases
 
-    def phases(self, data: "TaskData", history: History) -> list[Phase]:
-        """Extra passes after the task's own epochs."""
-        return []
+    def start(self, stage: Stage) -> None:
+        """Data are known, no weight has moved: the place to copy weights, to read what an earlier
+        stage handed on, and to ask the model as the task finds it (`stage.view.observe`)."""
 
-    def before_task(self, view: "View", task: str) -> None:
-        """The engine is up; training of `task` starts."""
+    # At every step
 
-    def token_loss(self, batch: "MicroBatch", logits: "Tensor") -> "Tensor | None":
-        """An extra loss per answer token, [n]; normalised like the objective. Called after every
-        forward pass of training and no other; on an idle rank (`batch.idle`) it weighs nothing,
-        and what is measured there must not be counted."""
+    def loss(self, stage: Stage, made: "Pass") -> "Tensor | None":
+        """An extra loss per answer token, [n], or None; normalised like the objective. Called once
+        for each forward pass of training, after it; on an idle rank (`made.batch.idle`) it weighs
+        nothing."""
         return None
 
-    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
-        """Between the last backward pass of optimizer step `step` (from 0, over all phases) and
-        clipping: the only place where gradients can be read and changed."""
+    def gradients(self, stage: Stage) -> None:
+        """Between the step's last backward pass and clipping: the only place where gradients can be
+        read and changed."""
 
-    def after_step(self, view: "View", step: int, total_steps: int) -> None:
-        """The weights of optimizer step `step` are in place."""
+    def weights(self, stage: Stage) -> None:
+        """The step's new weights are in place."""
 
-    def finish_weights(self, view: "View", task: str) -> None:
-        """Training of `task` is over: the last place to change weights, which are exported then."""
+    # After the last step
 
-    def after_task(self, view: "View", task: str, data: "TaskData") -> None:
-        """The weights of the stage are final, the engine is still up; `data` are the task's own
-        examples. The place to measure what the next stage needs."""
+    def finish(self, stage: Stage) -> None:
+        """The last place to change weights, which are exported then."""
+
+    def measure(self, stage: Stage) -> None:
+        """The stage's weights are final and the model still runs: the place to measure what the
+        next stage needs, on `stage.own` for example."""
 
     def memory_rows(self) -> int:
-        """Rows of earlier tasks that the strategy held for anything but training on them."""
+        """Rows of earlier tasks that it held for anything but training on them."""
         return 0
 
-    def state_dict(self) -> "tuple[Mapping[str, Tensor | Sharded], dict[str, Any]]":
-        """What the next stage needs, asked after `after_task`: tensors (the same on every rank) or
-        sharded quantities by name, and plain JSON."""
-        return {}, {}
+    # From one stage to the next, and within one
 
-    def load_state_dict(self, saved: "SavedState", plain: dict[str, Any]) -> None:
-        """What `state_dict` gave at the end of the previous stage, before the model is made. Keep
-        `saved` and read sharded quantities in `before_task`: `saved.sharded(name, view)`."""
+    def state(self) -> State:
+        """What the next stage needs, asked after `measure`."""
+        return State()
+
+    def load(self, saved: SavedState) -> None:
+        """What `state` gave at the end of the stage before; called first of a stage's hooks. Keep
+        `saved` and read sharded quantities in `start`: `saved.sharded(name, stage.view)`."""
+
+    def running(self) -> State | None:
+        """What `start` and the steps so far made and `start` could not make again in the middle of
+        the stage; asked between two steps. None, the default where a hook of a step or `start` may
+        have kept something: unknown, so that an interrupted stage begins anew."""
+        keeping = ("start", "loss", "gradients", "weights")
+        mine = any(getattr(type(self), hook) is not getattr(Strategy, hook) for hook in keeping)
+        return None if mine else State()
+
+    def resume(self, stage: Stage, saved: SavedState) -> None:
+        """In place of `start`, where a stage goes on in its middle: `saved` is what `running` gave,
+        and the view has the weights of that step."""
+        self.start(stage)
+
+    # No hook
+
+    def key_inputs(self, earlier: Sequence[str]) -> Inputs:
+        """Data that enter the content key of a stage after the tasks `earlier`: what `needs` and
+        `file_parameters` say."""
+        files = [getattr(self, name) for name in self.file_parameters]
+        rows = tuple(earlier) if self.needs().rows else ()
+        return Inputs(rows, tuple(file for file in files if file))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse an attribute that would take the place of a hook."""
+        if isfunction(getattr(type(self), name, None)):
+            own = type(self).__name__
+            raise ConfigError(
+                f"{own} sets self.{name}, the name of a hook or method; choose another"
+            )
+        super().__setattr__(name, value)

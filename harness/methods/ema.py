@@ -14,13 +14,11 @@ itself is not changed. The factors of an adapter are averaged, not their product
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
 from harness.methods.base import Strategy
-
-if TYPE_CHECKING:
-    from harness.train.engine.view import Sharded, View
+from harness.methods.stage import Stage
+from harness.methods.view import SavedState, Sharded, State
 
 
 @dataclass
@@ -38,16 +36,22 @@ class EMA(Strategy):
         require_range("decay", self.decay, 0, 1)
         self.average: Sharded = {}
 
-    def before_task(self, view: "View", task: str) -> None:
+    def start(self, stage: Stage) -> None:
         if self.decay > 0:
-            self.average = view.weights()
+            self.average = stage.view.weights()
 
-    def after_step(self, view: "View", step: int, total_steps: int) -> None:
+    def weights(self, stage: Stage) -> None:
         if self.decay > 0:
-            share = 1 / (step + 1) if self.ramp else 0.0
-            for shard in view.shards():
+            share = 1 / (stage.step + 1) if self.ramp else 0.0
+            for shard in stage.view.shards():
                 self.average[shard.name].lerp_(shard.weight, max(1 - self.decay, share))
 
-    def finish_weights(self, view: "View", task: str) -> None:
+    def finish(self, stage: Stage) -> None:
         if self.decay > 0:
-            view.update_weights(lambda s: self.average[s.name])
+            stage.view.update_weights(lambda s: self.average[s.name])
+
+    def running(self) -> State:
+        return State(sharded={"average": self.average} if self.decay > 0 else {})
+
+    def resume(self, stage: Stage, saved: SavedState) -> None:
+        self.average = saved.sharded("average", stage.view) or {}

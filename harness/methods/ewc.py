@@ -20,24 +20,22 @@ answer (summed over its tokens):
   about as much, since gradients cancel before they are squared.
 """
 
-import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
-from harness.data.randomness import derive_seed
 from harness.errors import ConfigError
 from harness.methods.anchored import Anchor, Anchored
+from harness.methods.needs import Needs
+from harness.methods.stage import Stage
+from harness.methods.view import Loss, SavedState, Shard, Sharded, State
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
-    from harness.data.batches import MicroBatch
     from harness.data.encoding import Example
-    from harness.data.task_data import TaskData
-    from harness.train.engine.sharded_file import SavedState
-    from harness.train.engine.view import Shard, Sharded, TokenLoss, View
+    from harness.methods.forward import Pass
 
 
 class Fisher(Enum):
@@ -83,39 +81,39 @@ class EWC(Anchored):
                 raise ConfigError("anchor=initial: variant=per_task anchors each task at its own")
         self.importance: Sharded | None = None
 
-    def needs_history(self) -> bool:
-        return self.strength > 0
+    def needs(self) -> Needs:
+        active = self.strength > 0
+        carries = active or super().needs().carries_weights
+        return Needs(history=active, carries_weights=carries, adds_gradient=active)
 
-    def carries_weights(self) -> bool:
-        return self.strength > 0 or super().carries_weights()
+    def start(self, stage: Stage) -> None:
+        super().start(stage)
+        self._read(stage)
 
-    def before_task(self, view: "View", task: str) -> None:
-        super().before_task(view, task)
+    def _read(self, stage: Stage) -> None:
+        """What the earlier tasks left."""
         if self.saved is None or self.strength == 0:
             return
-        self.importance = self.saved.sharded("fisher", view)
+        self.importance = self.saved.sharded("fisher", stage.view)
         if self.variant is Variant.per_task:
-            self.anchors = self.saved.sharded("centre", view)
+            self.anchors = self.saved.sharded("centre", stage.view) or {}
 
-    def adds_gradient(self) -> bool:
-        return self.strength > 0
-
-    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
+    def gradients(self, stage: Stage) -> None:
         if self.importance is not None:
-            view.update_gradients(self._penalised)
+            stage.view.update_gradients(self._penalised)
 
-    def _penalised(self, shard: "Shard") -> "Tensor":
+    def _penalised(self, shard: Shard) -> "Tensor":
         distance = shard.weight - self.anchors[shard.name]
         return shard.grad.addcmul_(self.importance[shard.name], distance, value=self.strength)
 
-    def after_task(self, view: "View", task: str, data: "TaskData") -> None:
+    def measure(self, stage: Stage) -> None:
         if self.strength == 0:
             return
-        new = self._estimate(view, task, data)
+        new = self._estimate(stage)
         old = self.importance
         total = {k: f if old is None else self.gamma * old[k] + f for k, f in new.items()}
         if self.variant is Variant.per_task:
-            centres = view.weights()
+            centres = stage.view.weights()
             if old is not None:
                 for name, centre in centres.items():
                     share = new[name] / total[name].clamp(min=1e-30)
@@ -123,51 +121,46 @@ class EWC(Anchored):
             self.anchors = centres
         self.importance = total
 
-    def _estimate(self, view: "View", task: str, data: "TaskData") -> "Sharded":
+    def _estimate(self, stage: Stage) -> Sharded:
         """Mean over groups of examples of the squared gradient of their mean log-likelihood."""
-        source = random.Random(derive_seed("ewc", view.seed, task))
-        count = min(self.num_samples, len(data.examples))
-        chosen = source.sample(range(len(data.examples)), count)
+        own, view = stage.own.examples, stage.view
+        count = min(self.num_samples, len(own))
+        chosen = stage.random("ewc").sample(range(len(own)), count)
         width = self.batch_size if self.fisher is Fisher.batched else 1
         groups = [chosen[start : start + width] for start in range(0, count, width)]
         total = {shard.name: shard.weight.zero_() for shard in view.shards()}
         for group in groups:
-            examples = [data.examples[index] for index in group]
+            examples = [own[index] for index in group]
             scale = _answer_tokens(examples) / len(examples)  # of the mean over tokens
-            for name, gradient in view.gradient_of(examples, self._loss(view, task, group)).items():
+            gradients = view.gradient_of(examples, self._likelihood(stage, group[0]))
+            for name, gradient in gradients.items():
                 total[name].addcmul_(gradient, gradient, value=scale**2 / len(groups))
         return total
 
-    def _loss(self, view: "View", task: str, group: list[int]) -> "TokenLoss | None":
+    def _likelihood(self, stage: Stage, first: int) -> Loss | None:
         if self.fisher is not Fisher.sampled_labels:
             return None
-        return _Sampled(derive_seed("ewc-label", view.seed, task, group[0]))
+        return lambda made: _of_drawn_labels(made, stage.generator("ewc-label", first))
 
-    def state_dict(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        tensors, plain = super().state_dict()
-        if self.importance is not None:
-            tensors["fisher"] = self.importance
-            if self.variant is Variant.per_task:
-                tensors["centre"] = self.anchors
-        return tensors, plain
+    def state(self) -> State:
+        if self.importance is None:
+            return super().state()
+        centre = {"centre": self.anchors} if self.variant is Variant.per_task else {}
+        kept = super().state()
+        return replace(kept, sharded={**kept.sharded, "fisher": self.importance, **centre})
 
-    def load_state_dict(self, saved: "SavedState", plain: dict[str, Any]) -> None:
-        self.saved = saved
+    def resume(self, stage: Stage, saved: SavedState) -> None:
+        super().resume(stage, saved)
+        self._read(stage)
 
 
-@dataclass
-class _Sampled:
-    """Cross entropy of tokens drawn from the model's own distribution."""
+def _of_drawn_labels(made: "Pass", generator: "Generator") -> "Tensor":
+    """Cross entropy of tokens drawn from the model's own distribution, [n]."""
+    import torch
 
-    seed: int
-
-    def __call__(self, batch: "MicroBatch", logits: "Tensor") -> "Tensor":
-        import torch
-
-        generator = torch.Generator().manual_seed(self.seed)
-        chances = logits.detach().float().softmax(-1).cpu()
-        drawn = torch.multinomial(chances, 1, generator=generator)[:, 0].to(logits.device)
-        return torch.nn.functional.cross_entropy(logits.float(), drawn, reduction="none")
+    chances = made.logits.detach().float().softmax(-1).cpu()
+    drawn = torch.multinomial(chances, 1, generator=generator)[:, 0].to(made.logits.device)
+    return torch.nn.functional.cross_entropy(made.logits.float(), drawn, reduction="none")
 
 
 def _answer_tokens(examples: "list[Example]") -> int:

@@ -5,13 +5,15 @@ looks forgotten is a lost alignment of the lower layers; fixing these from the s
 it. Frozen weights leave the optimizer, so that neither its moments nor weight decay move them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.base import Strategy
+from harness.methods.needs import Needs
+from harness.methods.stage import Stage
 
 
 @dataclass
@@ -27,25 +29,24 @@ class FreezeBottom(Strategy):
     embeddings: bool = True
     from_task: int = 2
 
-    changes_trained: ClassVar[bool] = True
     version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         require_range("layers", self.layers, 0)
         require_range("from_task", self.from_task, 1)
 
-    def needs_history(self) -> bool:
-        return self.from_task > 1 and self.layers > 0
+    def needs(self) -> Needs:
+        return Needs(history=self.from_task > 1 and self.layers > 0, changes_trained=True)
 
     def check_model(self, description: Mapping[str, Any]) -> None:
         count = description.get("num_hidden_layers")
         if count is not None and self.layers >= count:
             raise ConfigError(f"layers={self.layers}: the model has {count}; leave some")
 
-    def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
+    def prepare_model(self, stage: Stage, model: Any) -> Any:
         from harness.models.weights.blocks import find_blocks, is_embedding
 
-        if self.layers == 0 or len(earlier) + 1 < self.from_task:
+        if self.layers == 0 or stage.position < self.from_task:
             return model
         blocks = find_blocks({name: p.numel() for name, p in model.named_parameters()})
         if self.layers >= blocks.count:

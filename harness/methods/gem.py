@@ -11,21 +11,21 @@ gradients over the trained weights, not one problem per matrix: ranks exchange t
 alone. Costs a backward pass and an fp32 copy of the gradient's shards for each earlier task.
 """
 
-import random
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
-from harness.data.randomness import derive_seed
-from harness.methods.base import History, Inputs, Strategy
+from harness.methods.base import Strategy
+from harness.methods.memory import Memory
+from harness.methods.needs import Needs
+from harness.methods.stage import Stage
+from harness.methods.view import Shard, State
 
 if TYPE_CHECKING:
-    from harness.data.encoding import Example
-    from harness.data.task_data import TaskData
-    from harness.train.engine.view import View
+    from torch import Tensor
 
 
+PROJECTION = "gradient projection"
 SWEEPS, ENOUGH = 10_000, 1e-14
 
 
@@ -43,41 +43,28 @@ class GEM(Strategy):
     batch_size: int = 16
     margin: float = 0.5
 
-    group: ClassVar[str] = "gradient projection"
-    bounds_gradient: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
-        require_range("ratio", self.ratio, 0, 1)
+        self.memory = Memory("gem", ratio=self.ratio)
         require_range("batch_size", self.batch_size, 1)
         require_range("margin", self.margin, 0)
-        self.memory: dict[str, list[Example]] = {}
 
-    def needs_history(self) -> bool:
-        return self.ratio > 0
-
-    def key_inputs(self, history: Sequence[str]) -> Inputs:
-        return Inputs(tuple(history) if self.ratio > 0 else ())
+    def needs(self) -> Needs:
+        active = self.memory.active
+        return Needs(history=active, rows=active, group=PROJECTION, bounds_gradient=True)
 
     def memory_rows(self) -> int:
-        return sum(len(rows) for rows in self.memory.values())
+        return len(self.memory)
 
-    def training_data(self, data: "TaskData", history: History, seed: int) -> "TaskData":
-        for task in dict.fromkeys(history.tasks if self.ratio > 0 else ()):
-            rows = history.load(task).examples
-            source = random.Random(derive_seed("gem", seed, task))
-            self.memory[task] = source.sample(rows, round(self.ratio * len(rows)))
-        return data
+    def start(self, stage: Stage) -> None:
+        self.memory.collect(stage)
 
-    def before_task(self, view: "View", task: str) -> None:
-        self.task = task
+    def running(self) -> State:
+        return State()  # the draws hang on the step alone
 
-    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
-        past = []
-        for name, rows in self.memory.items():
-            source = random.Random(derive_seed("gem-batch", view.seed, self.task, name, step))
-            if rows:
-                batch = source.sample(rows, min(self.batch_size, len(rows)))
-                past.append(view.gradient_of(batch))
+    def gradients(self, stage: Stage) -> None:
+        view = stage.view
+        batches = [self.memory.draw(stage, self.batch_size, name) for name in self.memory.tasks]
+        past = [view.gradient_of(batch) for batch in batches]
         current = view.gradients()
         along = [float(view.dot(one, current)) for one in past]
         if not any(product < 0 for product in along):
@@ -85,7 +72,7 @@ class GEM(Strategy):
         gram = [[float(view.dot(one, other)) for other in past] for one in past]
         weights = [v + self.margin for v in dual(gram, along)]
 
-        def projected(shard):  # type: ignore[no-untyped-def]
+        def projected(shard: Shard) -> "Tensor":
             grad = current[shard.name]
             for weight, one in zip(weights, past, strict=True):
                 grad = grad.add(one[shard.name], alpha=weight)

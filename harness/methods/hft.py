@@ -8,12 +8,12 @@ Every task draws anew. Frozen weights leave the optimizer.
 """
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from harness.data.randomness import derive_seed
 from harness.methods.base import Strategy
+from harness.methods.needs import Adapter, Needs
+from harness.methods.stage import Stage
 
 ATTENTION = ("attn", "attention")
 
@@ -27,26 +27,24 @@ class HFT(Strategy):
 
     active: bool = True
 
-    changes_trained: ClassVar[bool] = True
-    thaws: ClassVar[bool] = True
-    adapter: ClassVar[str] = "refused"
+    def needs(self) -> Needs:
+        return Needs(adapter=Adapter.refused, changes_trained=True, thaws=True)
 
-    def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
+    def prepare_model(self, stage: Stage, model: Any) -> Any:
         if self.active:
             shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
-            frozen = frozen_names(shapes, derive_seed("hft", seed, len(earlier) + 1))
+            frozen = frozen_names(shapes, stage.run_random("hft", stage.position))
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(name not in frozen)
         return model
 
 
-def frozen_names(shapes: dict[str, tuple[int, ...]], seed: int) -> set[str]:
+def frozen_names(shapes: dict[str, tuple[int, ...]], source: random.Random) -> set[str]:
     """The weights that a draw freezes; `shapes` of all weights by name, in the model's order."""
     from harness.models.weights.blocks import find_blocks
 
     sizes = {name: len(shape) for name, shape in shapes.items()}
     blocks = find_blocks(sizes)
-    source = random.Random(seed)
     more = set(source.sample(range(blocks.count), blocks.count // 2))
     frozen: set[str] = set()
     for block in range(blocks.count):

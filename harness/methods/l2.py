@@ -14,15 +14,13 @@ There is no published default for lambda with language models. In the decoupled 
 the part of the distance that each step takes back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
 from harness.methods.anchored import Anchored
-
-if TYPE_CHECKING:
-    from harness.train.engine.view import View
+from harness.methods.needs import Needs
+from harness.methods.stage import Stage
 
 
 class Form(Enum):
@@ -46,23 +44,24 @@ class L2(Anchored):
         super().__post_init__()
         require_range("strength", self.strength, 0)
 
-    def adds_gradient(self) -> bool:
-        return self.form is Form.loss and self.strength > 0
+    def needs(self) -> Needs:
+        adds = self.form is Form.loss and self.strength > 0
+        return replace(super().needs(), adds_gradient=adds)
 
-    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
+    def gradients(self, stage: Stage) -> None:
         if self.strength == 0:
             return
         if self.form is Form.loss:
-            view.update_gradients(
+            stage.view.update_gradients(
                 lambda s: s.grad.add_(s.weight - self.anchors[s.name], alpha=self.strength)
             )
         if self.form is Form.decoupled_before:
-            self._pull(view)
+            self._pull(stage)
 
-    def after_step(self, view: "View", step: int, total_steps: int) -> None:
+    def weights(self, stage: Stage) -> None:
         if self.form is Form.decoupled_after and self.strength > 0:
-            self._pull(view)
+            self._pull(stage)
 
-    def _pull(self, view: "View") -> None:
-        part = view.learning_rate * self.strength
-        view.update_weights(lambda s: s.weight.lerp_(self.anchors[s.name], part))
+    def _pull(self, stage: Stage) -> None:
+        part = stage.learning_rate * self.strength
+        stage.view.update_weights(lambda s: s.weight.lerp_(self.anchors[s.name], part))

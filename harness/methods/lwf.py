@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
-from harness.methods.base import History, Phase, Strategy
+from harness.data.encoding import RowId
+from harness.methods.base import Strategy
+from harness.methods.needs import Needs
+from harness.methods.stage import Stage
+from harness.methods.view import SavedState, State
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from harness.data.batches import MicroBatch
-    from harness.data.task_data import TaskData
-    from harness.train.engine.view import View
+    from harness.methods.forward import Pass
 
 
 SMALLEST = 1e-12  # of the joint probability of the tokens that are not stored
@@ -45,55 +47,60 @@ class LwF(Strategy):
         require_range("weight", self.weight, 0)
         require_range("temperature", self.temperature, 1e-3)
         require_range("top_k", self.top_k, 1)
-        # id of an example -> token ids [n, k] and log-probabilities [n, k] of its answer tokens
-        self.teacher: dict[int, tuple[Tensor, Tensor]] = {}
+        # Of each row's answer tokens: token ids [n, k] and log-probabilities [n, k].
+        self.teacher: dict[RowId, tuple[Tensor, Tensor]] = {}
 
-    def needs_history(self) -> bool:
-        return self.weight > 0
+    def needs(self) -> Needs:
+        return Needs(history=self.weight > 0)
 
-    def before_task(self, view: "View", task: str) -> None:
-        self.view = view
+    def start(self, stage: Stage) -> None:
+        if self.weight > 0 and stage.history.tasks:
+            mine: dict[RowId, tuple[Tensor, Tensor]] = {}
+            stage.view.observe(
+                stage.phases[0].data.examples, lambda made: mine.update(self._predictions(made))
+            )
+            self.teacher = stage.view.union(mine)
 
-    def phases(self, data: "TaskData", history: History) -> list[Phase]:
-        """No pass of its own; the data are complete now, and no weight has moved yet."""
-        if self.weight > 0 and history.tasks:
-            places = {id(example): index for index, example in enumerate(data.examples)}
-            mine: dict[int, tuple[Tensor, Tensor]] = {}
+    def _predictions(self, made: "Pass") -> "dict[RowId, tuple[Tensor, Tensor]]":
+        log_p = (made.logits.float() / self.temperature).log_softmax(-1)
+        top = log_p.topk(min(self.top_k, log_p.shape[-1]))
+        ids, values = top.indices.int().cpu(), top.values.cpu()
+        # Copies: a piece of a row would keep, and send, the whole row.
+        return {
+            row.id: (ids[part].clone(), values[part].clone())
+            for row, part in zip(made.batch.members, made.parts, strict=True)
+        }
 
-            def keep(batch: "MicroBatch", logits: "Tensor") -> None:
-                log_p = (logits.float() / self.temperature).log_softmax(-1)
-                top = log_p.topk(min(self.top_k, log_p.shape[-1]))
-                sizes = [len(example.answer_ids) for example in batch.members]
-                found = zip(
-                    batch.members,
-                    top.indices.int().cpu().split(sizes),
-                    top.values.cpu().split(sizes),
-                    strict=True,
-                )
-                # Copies: a piece of a row would keep, and send, the whole row.
-                for example, ids, values in found:
-                    mine[places[id(example)]] = (ids.clone(), values.clone())
-
-            self.view.observe(data.examples, keep)
-            shared = self.view.union(mine)
-            self.teacher = {id(e): shared[places[id(e)]] for e in data.examples}
-        return []
-
-    def token_loss(self, batch: "MicroBatch", logits: "Tensor") -> "Tensor | None":
+    def loss(self, stage: Stage, made: "Pass") -> "Tensor | None":
         import torch
 
-        if not any(id(example) in self.teacher for example in batch.members):
+        logits = made.logits
+        if not any(row.id in self.teacher for row in made.batch.members):
             return None
-        loss = torch.zeros(len(batch.targets), device=logits.device)
+        loss = torch.zeros(len(logits), device=logits.device)
         log_q = (logits.float() / self.temperature).log_softmax(-1)
-        start = 0
-        for example in batch.members:
-            stop = start + len(example.answer_ids)
-            if id(example) in self.teacher:
-                ids, log_p = (part.to(logits.device) for part in self.teacher[id(example)])
-                loss[start:stop] = divergence(ids.long(), log_p, log_q[start:stop])
-            start = stop
+        for row, part in zip(made.batch.members, made.parts, strict=True):
+            if row.id in self.teacher:
+                ids, log_p = (kept.to(logits.device) for kept in self.teacher[row.id])
+                loss[part] = divergence(ids.long(), log_p, log_q[part])
         return self.weight * self.temperature**2 * loss
+
+    def running(self) -> State:
+        import torch
+
+        if not self.teacher:
+            return State()
+        ids, log_p = (torch.cat(parts) for parts in zip(*self.teacher.values(), strict=True))
+        rows = [[*row, len(kept)] for row, (kept, _) in self.teacher.items()]
+        return State({"ids": ids.long(), "log_p": log_p}, values={"rows": rows})
+
+    def resume(self, stage: Stage, saved: SavedState) -> None:
+        rows = saved.values.get("rows", [])
+        if rows:
+            sizes = [size for _, _, size in rows]
+            ids, log_p = (saved.tensor(name).split(sizes) for name in ("ids", "log_p"))
+            kept = zip(rows, ids, log_p, strict=True)
+            self.teacher = {RowId(task, i): (k.int(), values) for (task, i, _), k, values in kept}
 
 
 def divergence(ids: "Tensor", log_p: "Tensor", log_q: "Tensor") -> "Tensor":

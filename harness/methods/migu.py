@@ -11,19 +11,18 @@ move masked rows. Expert weights that are fused into one tensor are no linear la
 masked.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from harness.config.ranges import require_range
 from harness.errors import StageFailed
 from harness.methods.base import Strategy
+from harness.methods.needs import Needs
+from harness.methods.stage import Stage
+from harness.methods.view import Shard, State, View
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from harness.data.batches import MicroBatch
-    from harness.train.engine.view import Shard, View
 
 
 @dataclass
@@ -38,32 +37,27 @@ class MIGU(Strategy):
     threshold: float = 0.7
     from_task: int = 2
 
-    bounds_gradient: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         require_range("threshold", self.threshold, 0, 0.999999)
         require_range("from_task", self.from_task, 1)
         self.active = False
-        self.pending: dict[str, Tensor] = {}
-        self.total: dict[str, Tensor] = {}
-        self.valid: Any = None
+        self.total: dict[str, Tensor] = {}  # magnitudes of the step's rows on this rank, by layer
         self.watched: list[str] = []  # layers with a hook
         self.transposed: set[str] = set()  # of them those whose weight is [inputs, outputs]
 
-    def needs_history(self) -> bool:
-        return self.threshold > 0 and self.from_task > 1
+    def needs(self) -> Needs:
+        return Needs(history=self.threshold > 0 and self.from_task > 1, bounds_gradient=True)
 
-    def prepare_model(self, model: Any, task: str, earlier: Sequence[str], seed: int) -> Any:
+    def prepare_model(self, stage: Stage, model: Any) -> Any:
         import torch
         from transformers.pytorch_utils import Conv1D
 
         from harness.models.adapters.lora import adapted_layer
         from harness.models.weights.blocks import is_head
 
-        self.active = self.threshold > 0 and len(earlier) + 1 >= self.from_task
+        self.active = self.threshold > 0 and stage.position >= self.from_task
         if not self.active:
             return model
-        model.register_forward_pre_hook(self._begin, with_kwargs=True)
         for name, module in model.named_modules():
             trained = any(p.requires_grad for p in module.parameters(recurse=False))
             if not isinstance(module, torch.nn.Linear | Conv1D) or not trained:
@@ -73,28 +67,24 @@ class MIGU(Strategy):
             if isinstance(module, Conv1D):
                 self.transposed.add(name)
             layer = adapted_layer(model, name)
-            (module if layer is None else layer).register_forward_hook(self._watch(name))
+            (module if layer is None else layer).register_forward_hook(self._watch(stage, name))
         if not self.watched:
             raise StageFailed("MIGU: the model has no linear layer that is trained")
         return model
 
-    def token_loss(self, batch: "MicroBatch", logits: "Tensor") -> None:
-        """The pass counts, unless its rank has no examples of its own."""
-        for name, magnitude in self.pending.items():
-            if not batch.idle:
-                self.total[name] = self.total.get(name, 0) + magnitude
-        self.pending = {}
+    def running(self) -> State:
+        return State()  # masks are of one step
 
-    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
+    def gradients(self, stage: Stage) -> None:
         if not self.active:
             return
-        masks = {}
+        view, masks = stage.view, {}
         for name in sorted(self._layers(view)):
             outputs = view.shapes[f"{name}.weight"][1 if name in self.transposed else 0]
             masks[name] = self._mask(view, self.total.get(name), outputs)
         self.total = {}
 
-        def masked(shard: "Shard") -> "Tensor | None":
+        def masked(shard: Shard) -> "Tensor | None":
             layer = shard.name.rpartition(".")[0]
             if layer not in masks:
                 return None
@@ -104,10 +94,10 @@ class MIGU(Strategy):
 
         view.update_gradients(masked)
 
-    def _layers(self, view: "View") -> list[str]:
+    def _layers(self, view: View) -> list[str]:
         return [name for name in self.watched if f"{name}.weight" in view.shapes]
 
-    def _mask(self, view: "View", mine: "Tensor | None", rows: int) -> "Tensor":
+    def _mask(self, view: View, mine: "Tensor | None", rows: int) -> "Tensor":
         import torch
 
         own = torch.zeros(rows, device=view.device) if mine is None else mine
@@ -117,19 +107,20 @@ class MIGU(Strategy):
         mask[magnitude.topk(keep).indices] = 1.0
         return mask
 
-    def _begin(self, module: Any, arguments: Any, inputs: dict[str, Any]) -> None:
-        self.pending = {}
-        self.valid = inputs.get("attention_mask")
-
-    def _watch(self, name: str) -> Any:
+    def _watch(self, stage: Stage, name: str) -> Any:
+        """A hook that adds up a layer's magnitudes over the rows that training takes its step on:
+        other passes, and ranks without rows of their own, do not count."""
         self.watched.append(name)
 
         def hook(module: Any, arguments: Any, output: "Tensor") -> None:
+            if stage.batch is None or stage.batch.idle:
+                return
             size = output.detach().float().abs()
             share = size / size.sum(-1, keepdim=True).clamp_min(1e-30)
-            if self.valid is not None:
-                share = share * self.valid.unsqueeze(-1)
+            valid = stage.batch.inputs.get("attention_mask")
+            if valid is not None:
+                share = share * valid.unsqueeze(-1)
             added = share.sum(dim=tuple(range(share.dim() - 1)))
-            self.pending[name] = self.pending.get(name, 0) + added
+            self.total[name] = self.total.get(name, 0) + added
 
         return hook

@@ -12,18 +12,17 @@ and lambda_2 times the L2 norms of A_t and B_t. The gradients are exact and ente
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
 from harness.methods.base import Strategy
+from harness.methods.needs import Adapter, Needs
+from harness.methods.stage import Stage
+from harness.methods.view import SavedState, State, View
 from harness.models.adapters.lora import factor_of
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from harness.data.task_data import TaskData
-    from harness.train.engine.sharded_file import SavedState
-    from harness.train.engine.view import View
 
 
 class Penalty(Enum):
@@ -45,30 +44,32 @@ class OLoRA(Strategy):
     lambda_2: float = 0.0
     penalty: Penalty = Penalty.paper
 
-    adapter: ClassVar[str] = "stacked"
-
     def __post_init__(self) -> None:
         require_range("lambda_1", self.lambda_1, 0)
         require_range("lambda_2", self.lambda_2, 0)
         self.saved: SavedState | None = None
         self.earlier: dict[str, Tensor] = {}
 
-    def needs_history(self) -> bool:
-        return self.lambda_1 > 0 and self.lambda_2 == 0
+    def needs(self) -> Needs:
+        return Needs(
+            history=self.lambda_1 > 0 and self.lambda_2 == 0,
+            adapter=Adapter.stacked,
+            adds_gradient=self.lambda_1 > 0 or self.lambda_2 > 0,
+        )
 
-    def load_state_dict(self, saved: "SavedState", plain: dict[str, Any]) -> None:
-        self.saved, self.names = saved, plain["names"]
+    def load(self, saved: SavedState) -> None:
+        self.saved = saved
 
-    def before_task(self, view: "View", task: str) -> None:
+    def start(self, stage: Stage) -> None:
         if self.saved is not None:
-            found = {name: self.saved.tensor(name) for name in self.names}
-            self.earlier = {name: value.to(view.device) for name, value in found.items()}
+            found = {name: self.saved.tensor(name) for name in self.saved.values["names"]}
+            self.earlier = {name: value.to(stage.view.device) for name, value in found.items()}
 
-    def adds_gradient(self) -> bool:
-        return self.lambda_1 > 0 or self.lambda_2 > 0
+    def running(self) -> State:
+        return State()  # the earlier adapters are those that `load` gave
 
-    def edit_gradients(self, view: "View", step: int, total_steps: int) -> None:
-        added = {}
+    def gradients(self, stage: Stage) -> None:
+        view, added = stage.view, {}
         for name in view.shapes:
             extra = self._gradient(view, name)
             if extra is not None:
@@ -78,7 +79,7 @@ class OLoRA(Strategy):
                 lambda s: s.grad + s.cut(added[s.name]) if s.name in added else None
             )
 
-    def _gradient(self, view: "View", name: str) -> "Tensor | None":
+    def _gradient(self, view: View, name: str) -> "Tensor | None":
         overlap = self.lambda_1 > 0 and name in self.earlier
         if not overlap and self.lambda_2 == 0:
             return None
@@ -95,9 +96,10 @@ class OLoRA(Strategy):
             extra = extra + self.lambda_2 * whole / norm
         return extra
 
-    def after_task(self, view: "View", task: str, data: "TaskData") -> None:
+    def measure(self, stage: Stage) -> None:
         import torch
 
+        view = stage.view
         for name in self._adapted(list(view.shapes)):
             new = view.gather(name)
             parts = [self.earlier[name], new] if name in self.earlier else [new]
@@ -107,5 +109,5 @@ class OLoRA(Strategy):
         kept = "A" if self.penalty is Penalty.upstream else "B"
         return [name for name in names if factor_of(name) == kept]
 
-    def state_dict(self) -> "tuple[dict[str, Any], dict[str, Any]]":
-        return dict(self.earlier), {"names": sorted(self.earlier)}
+    def state(self) -> State:
+        return State(dict(self.earlier), values={"names": sorted(self.earlier)})

@@ -5,15 +5,14 @@ over the first rows of every earlier task and over all of an alignment set (LIMA
 published replay numbers are of this form; `Replay` mixes a random draw into training instead.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from harness.errors import ConfigError
-from harness.methods.base import History, Inputs, Phase, Strategy
-
-if TYPE_CHECKING:
-    from harness.data.task_data import TaskData
+from harness.config.ranges import require_range
+from harness.data.task_data import TaskData
+from harness.methods.base import Strategy
+from harness.methods.needs import Needs
+from harness.methods.stage import Phase, Stage
 
 
 @dataclass
@@ -35,25 +34,18 @@ class ReplayPass(Strategy):
     version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        if not 0 <= self.ratio <= 1:
-            raise ConfigError(f"ratio={self.ratio}: it must be in [0, 1]")
-        if self.epochs < 1:
-            raise ConfigError(f"epochs={self.epochs}: it must be at least 1")
+        require_range("ratio", self.ratio, 0, 1)
+        require_range("epochs", self.epochs, 1)
 
-    def needs_history(self) -> bool:
-        return self.ratio > 0 and not self.extra
+    def needs(self) -> Needs:
+        return Needs(history=self.ratio > 0 and not self.extra, rows=self.ratio > 0)
 
-    def key_inputs(self, history: Sequence[str]) -> Inputs:
-        tasks = tuple(history) if self.ratio > 0 else ()
-        return Inputs(tasks, (self.extra,) if self.extra else ())
-
-    def phases(self, data: "TaskData", history: History) -> list[Phase]:
-        from harness.data.task_data import TaskData
-
+    def data(self, stage: Stage, phases: list[Phase]) -> list[Phase]:
         rows = []
-        for task in dict.fromkeys(history.tasks):
-            old = history.load(task).examples
+        for task in dict.fromkeys(stage.history.tasks if self.ratio > 0 else ()):
+            old = stage.history.load(task).examples
             rows += old[: int(self.ratio * len(old))]
         if self.extra:
-            rows += history.load_file(self.extra).examples
-        return [Phase(TaskData("replay pass", rows), self.epochs, "replay")] if rows else []
+            rows += stage.history.load_file(self.extra).examples
+        passes = [Phase(TaskData("replay pass", rows), self.epochs)] if rows else []
+        return [*phases, *passes]

@@ -21,12 +21,12 @@ from harness.config import AdapterConfig, BetweenTasks
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.anchored import Anchored
+from harness.methods.stage import Stage
+from harness.methods.view import Shard
 from harness.models.adapters.lora import factor_of
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from harness.train.engine.view import Shard, View
 
 
 class Moments(Enum):
@@ -60,8 +60,7 @@ class SFA(Anchored):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.of_product = False
-        if not 0 < self.p <= 1:
-            raise ConfigError(f"p={self.p}: it must be in (0, 1]")
+        require_range("p", self.p, 0, 1, open_low=True)
         require_range("beta", self.beta, 0, 1)
 
     def join_adapter(self, adapter: AdapterConfig | None) -> None:
@@ -73,15 +72,15 @@ class SFA(Anchored):
             )
         self.of_product = fresh and self.merge_space is not MergeSpace.factors
 
-    def after_step(self, view: "View", step: int, total_steps: int) -> None:
-        done, period = step + 1, max(1, round(self.p * total_steps))
-        if self.beta == 0 or (done % period and done < total_steps):
+    def weights(self, stage: Stage) -> None:
+        done, period = stage.step + 1, max(1, round(self.p * stage.total))
+        if self.beta == 0 or (done % period and done < stage.total):
             return
-        view.update_weights(self._merged)
+        stage.view.update_weights(self._merged)
         if self.moments is Moments.reset:
-            view.reset_moments()
+            stage.view.reset_moments()
 
-    def _merged(self, shard: "Shard") -> "Tensor | None":
+    def _merged(self, shard: Shard) -> "Tensor | None":
         if self.of_product and factor_of(shard.name) == "A":
             return None
         return shard.weight.lerp_(self.anchors[shard.name], self.beta)

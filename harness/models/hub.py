@@ -1,4 +1,7 @@
-"""Models of the Hugging Face hub: what is cached, what the hub has, fetching the difference."""
+"""Models of the Hugging Face hub: what is cached, what the hub has, fetching the difference.
+
+Most of huggingface_hub is imported where it is needed: a model in a folder needs none of it.
+"""
 
 import json
 import sys
@@ -6,16 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import (
-    DryRunError,
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub import constants
 
 from harness.config import ModelConfig
 from harness.errors import ConfigError
@@ -53,6 +47,8 @@ def is_offline() -> bool:
 
 def cached_file(model: ModelConfig, name: str) -> Path | None:
     """A file of a hub model in the local cache, without asking the network."""
+    from huggingface_hub import try_to_load_from_cache
+
     found = try_to_load_from_cache(model.path, name, revision=model.revision)
     return Path(found) if isinstance(found, str) else None
 
@@ -98,14 +94,16 @@ def require_model(model: ModelConfig, place: str = PLACE) -> None:
 def hub_files(model: ModelConfig, place: str = PLACE) -> Files:
     """Ask the hub for a model's files. Raises ConfigError: no such model or revision, no right to
     it, no network."""
+    from huggingface_hub import errors, snapshot_download
+
     _quiet_off_terminals()
     try:
         listed = snapshot_download(model.path, revision=model.revision, dry_run=True)
-    except RevisionNotFoundError:
+    except errors.RevisionNotFoundError:
         raise ConfigError(
             f"{_named(model, place)}: the hub has no revision {model.revision or 'main'}"
         ) from None
-    except (DryRunError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except (errors.DryRunError, errors.HfHubHTTPError, errors.LocalEntryNotFoundError) as error:
         raise ConfigError(_unavailable(model, place, error)) from None
     wanted = set(choose_files([item.filename for item in listed]))
     chosen = [item for item in listed if item.filename in wanted]
@@ -129,15 +127,19 @@ def choose_files(names: list[str]) -> list[str]:
 
 def fetch(model: ModelConfig, files: Files, place: str = PLACE) -> None:
     """Bring the files into the cache; what arrived of an interrupted call is kept."""
+    from huggingface_hub import errors, snapshot_download
+
     _quiet_off_terminals()
     try:
         snapshot_download(model.path, revision=model.revision, allow_patterns=files.names)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(_unavailable(model, place, error)) from None
 
 
 def _quiet_off_terminals() -> None:
     """The hub library's bars are for terminals; elsewhere one line per model has to do."""
+    from huggingface_hub.utils import disable_progress_bars
+
     if not sys.stderr.isatty():
         disable_progress_bars()
 
@@ -148,6 +150,8 @@ def _named(model: ModelConfig, place: str) -> str:
 
 
 def _unavailable(model: ModelConfig, place: str, error: BaseException) -> str:
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
     named = _named(model, place)
     while error.__cause__ is not None and not isinstance(error, RepositoryNotFoundError):
         error = error.__cause__

@@ -1,5 +1,10 @@
-"""Helper process: count tokens, which needs transformers."""
+"""Helper process: count tokens, which needs transformers.
 
+transformers imports torch where it finds it, which takes three times as long as all else here and
+is not needed for a tokenizer.
+"""
+
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +39,11 @@ class Count:
 
 def count_tokens(asked: Json) -> list[Json]:
     """{"config", "requests": Requests} -> the Count of each request."""
+    config = from_plain(asked["config"])
+    if not config.model.trust_remote_code:  # a tokenizer that a model ships may import anything
+        sys.modules["torch"] = None  # type: ignore[assignment]
     from harness.models.loading import load_prompts
 
-    config = from_plain(asked["config"])
     prompts = load_prompts(config.model, config.model.path)
     requests = [typed(Request, request) for request in asked["requests"]]
     return [plain(_count(request, config, prompts)) for request in requests]
@@ -47,10 +54,12 @@ def _count(request: Request, config: HarnessConfig, prompts: "PromptFormat") -> 
     from harness.data.rows import read_rows
     from harness.data.task_data import load_task_data
 
-    path, shown = Path(request.data), request.shown or Demonstrations()
+    path = Path(request.data)
     data = load_task_data(request.task, path, config.task[request.task], prompts)
-    texts = [put_before(row["prompt"], shown, prompts) for row in read_rows(path)]
-    longest = max(len(prompts.prompt_ids(text)) for text in texts)
+    shown, longest = request.shown, 0
+    if shown is not None:
+        texts = [put_before(row["prompt"], shown, prompts) for row in read_rows(path)]
+        longest = max(len(prompts.prompt_ids(text)) for text in texts)
     return Count(len(data.examples), data.tokens, longest)
 
 

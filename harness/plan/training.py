@@ -10,7 +10,7 @@ from harness.config.plain import plain_identity
 from harness.config.sequence import widest_limits
 from harness.data.rows import read_rows, split_path
 from harness.methods.base import Strategy
-from harness.methods.loading import load_objective, load_strategies
+from harness.methods.loading import load_strategies
 from harness.models.folders import ADAPTER_CONFIG
 from harness.plan.cells import merges_experts
 from harness.plan.editing import EditNodes
@@ -26,6 +26,7 @@ from harness.store.records import (
     TrainSettings,
 )
 from harness.store.work import TrainWork, Work
+from harness.train.objectives import load_objective
 
 # What a schedule's model is trained from and on; also the label of one model for all tasks.
 ALL_TASKS = "all tasks"

@@ -8,8 +8,9 @@ from harness import __version__
 from harness.errors import DataError
 from harness.models.folders import ADAPTER_WEIGHTS
 from harness.models.weights.headers import stored_weights
+from harness.results.columns import ROW_KEY, SCHEMA_VERSION, TableRow, problems
 from harness.results.records import Trained, read_record, record_paths
-from harness.results.schema import ROW_KEY, SCHEMA_VERSION, Scores, TableRow, problems
+from harness.results.schema import Scores
 from harness.store.files import write_atomically
 from harness.store.layout import DETAILS, MANIFEST, SCORES, TRAINING
 from harness.store.scores import (

@@ -13,7 +13,7 @@ from harness.store.files import write_json
 from harness.store.layout import RUNS
 from harness.store.scores import RunColumns, Settings
 from harness.store.store import Store
-from harness.store.work import Cell, Plan
+from harness.store.work import Cell, Plan, TrainWork
 
 
 class Trained(TypedDict):
@@ -34,9 +34,7 @@ class RunRecord:
 
 def record_run(store: Store, plan: Plan) -> None:
     """Remember a planned run."""
-    training = [
-        Trained(stage=node.stage, key=node.key) for node in plan.nodes if node.kind == "train"
-    ]
+    training = [Trained(stage=node.stage, key=node.key) for node in plan.of(TrainWork)]
     write_record(store, RunRecord(plan.run, plan.cells, training))
 
 

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DataError
+from harness.results.columns import TableRow, is_done, is_target, is_whole_score
 from harness.results.measures.continual import Estimate
 from harness.results.measures.matrix import ScoreMatrix
-from harness.results.schema import Scores, TableRow, is_done, is_target, is_whole_score
+from harness.results.schema import Scores
 from harness.store.scores import (
     COST,
     COSTS,

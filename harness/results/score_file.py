@@ -1,43 +1,13 @@
 """Score matrices from a CSV file: a plain list of scores, or the harness's own tidy table."""
 
-import csv
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 from harness.errors import ConfigError, DataError
-from harness.results.measures.matrix import ScoreMatrix, binomial_stderr
-from harness.results.schema import TableRow, is_done, is_target, read_scores
-from harness.store.scores import Settings
-
-PLAIN_COLUMNS = ("stage", "task", "value")
-TIDY_COLUMNS = ("stage", "benchmark", "value", "suite", "headline", "subtask", "tasks", "schedule")
-SETTING = ("model", "data", "protocol")
-# Settings of what is measured beside the tasks, and of the method, which its name stands for.
-_BESIDE = ("method.", "suite", "judge")
-
-
-@dataclass(frozen=True)
-class Score:
-    """One checked score; `place` is where the file has it."""
-
-    place: str
-    run: str
-    seed: str
-    stage: int
-    task: str
-    value: float
-    stderr: float | None
-    order: str = ""
-    schedule: str = ""
-    past: str = ""
-    method: str = ""
-    setting: tuple[str, ...] = ()
-    group: str = ""
-    floor: float | None = None
+from harness.results.measures.matrix import ScoreMatrix
+from harness.results.target_scores import Score, target_scores
 
 
 @dataclass(frozen=True)
@@ -72,9 +42,8 @@ def read_runs(
 
     Raises DataError (file, line and what would be right) or ConfigError (order, schedule).
     """
-    scores = _table_scores(path) if _is_table(path) else _plain_scores(path)
     runs: dict[tuple[str, str], list[Score]] = {}
-    for score in scores:
+    for score in target_scores(path):
         runs.setdefault((score.run, score.seed), []).append(score)
     return [
         RunScores(
@@ -150,149 +119,3 @@ def _appearance(path: Path, rows: list[Score], known: list[str], schedule: str) 
                 f"{first[left]}; give the order of training, --order {','.join(ordered)} or another"
             )
     return ordered
-
-
-def _is_table(path: Path) -> bool:
-    """Whether a file has the columns of the tidy table; what cannot be read is refused later."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            columns = next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return False
-    return "task" not in columns and set(TIDY_COLUMNS) <= set(columns)
-
-
-def _table_scores(path: Path) -> list[Score]:
-    rows = [row for row in read_scores(path).rows if is_target(row) and is_done(row)]
-    if not rows:
-        raise DataError(f"{path}: holds no headline score of a target task")
-    return [_of_row(row) for row in rows]
-
-
-def _of_row(row: TableRow) -> Score:
-    rest = {k: v for k, v in (row["settings"] or {}).items() if not _is_beside(k)}
-    return Score(
-        place=f"the row of {row['metric']}, filter {row['filter']}, split {row['split']}",
-        run=row["run"],
-        seed="" if row["seed"] is None else str(row["seed"]),
-        stage=row["stage"],
-        task=row["benchmark"],
-        value=float(row["value"] or 0.0),
-        stderr=row["stderr"],
-        order=row["tasks"],
-        schedule=row["schedule"],
-        past=row["past"] or "",
-        method=row["method"],
-        setting=(row["model"], row["data"] or "", row["protocol"] or "", _as_text(rest)),
-        group=row["group"] or "",
-        floor=row["floor"],
-    )
-
-
-def _is_beside(name: str) -> bool:
-    return name.lstrip("~").startswith(_BESIDE)
-
-
-def _as_text(settings: Settings) -> str:
-    return json.dumps(settings, sort_keys=True)
-
-
-def _plain_scores(path: Path) -> list[Score]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            scores = list(_parse(path, csv.DictReader(file, skipinitialspace=True)))
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: no such file; needs a CSV file with the columns {','.join(PLAIN_COLUMNS)}"
-        ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from None
-    if not scores:
-        raise DataError(f"{path}: holds no score below its header")
-    return scores
-
-
-def _parse(path: Path, reader: csv.DictReader) -> Iterator[Score]:
-    columns = [(name or "").strip() for name in reader.fieldnames or ()]
-    if not any(columns):
-        raise DataError(f"{path}: is empty; needs the columns {','.join(PLAIN_COLUMNS)}")
-    _check_columns(path, columns, PLAIN_COLUMNS)
-    reader.fieldnames = columns
-    for row in reader:
-        line = f"line {reader.line_num}"
-        if None in row or None in row.values():
-            raise DataError(f"{path}, {line}: needs {len(columns)} fields, as the header")
-        yield _score(path, line, {name: text.strip() for name, text in row.items()})
-
-
-def _check_columns(path: Path, columns: list[str], needed: Iterable[str]) -> None:
-    lacking = [name for name in needed if name not in columns]
-    if lacking:
-        raise DataError(
-            f"{path}: lacks the column {lacking[0]!r}; needs {','.join(PLAIN_COLUMNS)} and may "
-            f"have n,stderr,floor,run,seed; found {','.join(columns)}"
-        )
-    twice = [name for name in columns if columns.count(name) > 1]
-    if twice:
-        raise DataError(f"{path}: the column {twice[0]!r} appears twice")
-
-
-def _score(path: Path, line: str, fields: dict[str, str]) -> Score:
-    place = f"{path}, {line}"
-    if not fields["task"]:
-        raise DataError(f"{place}: the task has no name")
-    value = _fraction(place, "value", fields["value"])
-    return Score(
-        place=line,
-        run=fields.get("run", ""),
-        seed=fields.get("seed", ""),
-        stage=_whole(place, "stage", fields["stage"], 0),
-        task=fields["task"],
-        value=value,
-        stderr=_stderr(place, fields, value),
-        order=fields.get("tasks", ""),
-        schedule=fields.get("schedule", ""),
-        past=fields.get("past", ""),
-        method=fields.get("method", ""),
-        setting=tuple(fields.get(name, "") for name in SETTING),
-        group=fields.get("group", ""),
-        floor=_fraction(place, "floor", fields["floor"]) if fields.get("floor") else None,
-    )
-
-
-def _fraction(place: str, name: str, text: str) -> float:
-    number = _number(place, name, text)
-    if not 0.0 <= number <= 1.0:
-        raise DataError(
-            f"{place}: {name} {text} is outside 0..1; scores are fractions, divide percentages by "
-            "100"
-        )
-    return number
-
-
-def _stderr(place: str, fields: dict[str, str], value: float) -> float | None:
-    if fields.get("stderr"):
-        stderr = _number(place, "stderr", fields["stderr"])
-        if stderr < 0:
-            raise DataError(f"{place}: stderr {fields['stderr']} is negative; it must be >= 0")
-        return stderr
-    if fields.get("n"):
-        return binomial_stderr(value, _whole(place, "n", fields["n"], 1))
-    return None
-
-
-def _whole(place: str, name: str, text: str, least: int) -> int:
-    number = _number(place, name, text)
-    if number != int(number) or number < least:
-        raise DataError(f"{place}: {name} {text} must be a whole number >= {least}")
-    return int(number)
-
-
-def _number(place: str, name: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise DataError(f"{place}: {name} {text!r} is not a number")
-    return number

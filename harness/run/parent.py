@@ -7,25 +7,23 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from harness.config import HarnessConfig, ResetOptimizer
 from harness.config.machine import machine
 from harness.config.plain import plain
-from harness.errors import ConfigError, StageFailed
-from harness.evaluation.known_tasks import check_lm_eval_tasks
-from harness.plan.checks.inputs import require_inputs
-from harness.plan.checks.run import check_outputs, validate
-from harness.plan.planner import make_plan
+from harness.errors import ConfigError, StageFailed, mistakes_of, refuse
+from harness.plan.checks.inputs import input_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import rebuild_table
 from harness.results.records import record_run
 from harness.run.events import Nobody, Watcher, watched
+from harness.run.job import Job, job_of
 from harness.run.launch.job import RankJob
 from harness.run.launch.local import WorkerGroup, new_rendezvous
-from harness.store.layout import CACHE, LOGS, TABLE, TRAINING, TRANSIENT
-from harness.store.scores import Settings
+from harness.store.layout import LOGS, TABLE, TRAINING, TRANSIENT
 from harness.store.store import Store
 from harness.store.work import EvalWork, Plan, TrainWork, Work
 
@@ -47,34 +45,29 @@ class Outcome:
     cut: dict[str, dict[str, float]]
 
 
-def prepare(config: HarnessConfig, settings: Settings | None = None) -> tuple[Store, Plan]:
-    """Validate a configuration, plan it, and see that what it reads is within reach. Raises
-    ConfigError or DataError."""
-    store, plan = planned(config, settings)
-    require_inputs(config, pending_nodes(config, store, plan))
-    check_demonstrations(config, store, plan)
-    store.hashes.save()
-    return store, plan
+def require_ready(jobs: list[Job]) -> None:
+    """See that what the jobs read is within reach. Raises ConfigError, Mistakes for several."""
+    lines = []
+    for job in jobs:
+        lines += input_mistakes(job.config, pending_nodes(job.config, job.store, job.plan))
+        lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
+        job.store.hashes.save()
+    refuse(lines)
 
 
-def planned(config: HarnessConfig, settings: Settings | None = None) -> tuple[Store, Plan]:
-    """Validate a configuration and plan it; what comes from the network may still be missing."""
-    validate(config)
-    check_outputs(config)
-    store = Store(config.store.root)
-    check_lm_eval_tasks(config, store.root / CACHE)
-    plan = make_plan(config, store.hashes, settings)
-    store.hashes.save()
-    return store, plan
+def execute(config: HarnessConfig, watcher: Watcher | None = None) -> Outcome:
+    """Check and plan a configuration, and do what is missing of it. Raises ConfigError or
+    StageFailed."""
+    job = job_of(config)
+    require_ready([job])
+    return finish(job, watcher)
 
 
-def execute(
-    config: HarnessConfig, settings: Settings | None = None, watcher: Watcher | None = None
-) -> Outcome:
-    """Do what is missing of a run and rebuild the table; the watcher is told how far it is. Raises
+def finish(job: Job, watcher: Watcher | None = None) -> Outcome:
+    """Do what is missing of a job and rebuild the table; the watcher is told how far it is. Raises
     StageFailed."""
     started = time.monotonic()
-    store, plan = prepare(config, settings)
+    config, store, plan = job.config, job.store, job.plan
     store.sweep_leftovers()
     record_run(store, plan)
     try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.config import Match, TrainConfig
 from harness.data.order import batch_indices, steps_per_epoch
 from harness.data.task_data import TaskData
-from harness.methods.base import Phase
+from harness.methods.stage import Phase
 
 
 def phase_steps(

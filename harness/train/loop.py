@@ -2,18 +2,23 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.data.batches import MicroBatch
 from harness.data.encoding import Example
 from harness.data.order import batch_indices
 from harness.data.randomness import derive_seed
 from harness.errors import StageFailed
-from harness.methods.base import Phase, Strategy
+from harness.methods.base import Strategy
+from harness.methods.forward import Pass
+from harness.methods.stage import Phase, Stage
 from harness.train.engine.core import Engine
 from harness.train.engine.view import View
 from harness.train.job import Progress, TrainJob
+from harness.train.learning_rate import learning_rate
 from harness.train.passes import Passes
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Loop:
@@ -25,65 +30,76 @@ class Loop:
         engine: Engine,
         passes: Passes,
         view: View,
+        stage: Stage,
         strategies: Sequence[Strategy],
     ) -> None:
         self.job, self.engine, self.passes, self.view = job, engine, passes, view
-        self.strategies = strategies
+        self.stage, self.strategies = stage, strategies
         self.train = job.config.train
         self.log: list[dict[str, Any]] = []
         self.tokens = 0
 
-    def run(self, phases: Sequence[Phase], lengths: Sequence[int], progress: Progress) -> None:
-        """All optimizer steps of all phases."""
-        self.total_steps = sum(lengths)
-        for phase, steps in zip(phases, lengths, strict=True):
-            self._run(phase, steps, progress)
+    def run(
+        self, lengths: Sequence[int], progress: Progress, first: int = 0, stop: int | None = None
+    ) -> None:
+        """The optimizer steps of all phases, as many of each as `lengths` says, from step `first`
+        to the end or to the one before `stop`; which rows a step sees hangs on its number alone."""
+        step = 0
+        for phase, steps in zip(self.stage.phases, lengths, strict=True):
+            for number in range(steps):
+                if first <= step and (stop is None or step < stop):
+                    self._step(self._rows(phase, number), step)
+                    progress(step + 1, self.stage.total)
+                step += 1
 
-    def _run(self, phase: Phase, steps: int, progress: Progress) -> None:
-        size = len(phase.data.examples)
-        for number in range(steps):
-            picked = batch_indices(
-                self.job.config.seed, phase.data.name, number, size, self.train.batch_size
-            )
-            examples = [phase.data.examples[i] for i in picked]
-            self.tokens += sum(len(example) for example in examples)
-            loss = self._step(examples, len(self.log))
-            done = len(self.log)
-            if not math.isfinite(loss):
-                raise StageFailed(
-                    f"the loss of {self.job.task} is {loss} at step {done}; "
-                    "lower train.learning_rate"
-                )
-            progress(done, self.total_steps)
+    def _rows(self, phase: Phase, number: int) -> list[Example]:
+        rows, seed = phase.data.examples, self.stage.seed
+        size = self.train.batch_size
+        return [rows[i] for i in batch_indices(seed, phase.data.name, number, len(rows), size)]
 
-    def _step(self, examples: list[Example], step: int) -> float:
+    def _step(self, examples: list[Example], step: int) -> None:
         """Optimizer step `step` of the task, from 0 over all phases."""
         import torch
 
-        seed, total = self.job.config.seed, self.total_steps
-        torch.manual_seed(derive_seed("step", seed, self.job.stage, step, self.engine.rank.index))
-        loss = self.passes.backward(examples, self._token_loss)
-        rate = self.view.learning_rate = self._rate(step)
+        stage, rank = self.stage, self.engine.rank
+        torch.manual_seed(derive_seed("step", stage.seed, stage.position, step, rank.index))
+        stage.at_step(step, self._rate(step))
+        loss = self.passes.backward(examples, self._loss, stage)
         with self.view.gradients_open():
             for strategy in self.strategies:
-                strategy.edit_gradients(self.view, step, total)
-        self.engine.step(rate)
+                strategy.gradients(stage)
+        self.engine.step(stage.learning_rate)
         for strategy in self.strategies:
-            strategy.after_step(self.view, step, total)
-        norm = self.engine.grad_norm()
-        self.log.append({"step": step + 1, "loss": loss, "learning_rate": rate, "grad_norm": norm})
-        return loss
+            strategy.weights(stage)
+        self._note(examples, loss)
+        stage.at_step(None)
 
-    def _token_loss(self, batch: MicroBatch, logits: Any) -> Any:
+    def _note(self, examples: list[Example], loss: float) -> None:
+        """Write the step into the log. Raises StageFailed for a loss that is no number."""
+        number = self.stage.step + 1
+        self.tokens += sum(len(example) for example in examples)
+        self.log.append(
+            {
+                "step": number,
+                "loss": loss,
+                "learning_rate": self.stage.learning_rate,
+                "grad_norm": self.engine.grad_norm(),
+            }
+        )
+        if not math.isfinite(loss):
+            raise StageFailed(
+                f"the loss of {self.stage.task} is {loss} at step {number}; "
+                "lower train.learning_rate"
+            )
+
+    def _loss(self, made: Pass) -> "Tensor":
         """Loss of each answer token, [n]: the objective's and what the strategies add."""
-        loss = self.passes.objective(logits, batch.targets)
+        loss = self.passes.objective(made.logits, made.batch.targets)
         for strategy in self.strategies:
-            extra = strategy.token_loss(batch, logits)
+            extra = strategy.loss(self.stage, made)
             loss = loss if extra is None else loss + extra
         return loss
 
     def _rate(self, step: int) -> float:
-        from harness.train.learning_rate import learning_rate
-
-        train, peak = self.train, self.job.learning_rate
-        return learning_rate(step, self.total_steps, peak, train.schedule, train.warmup_ratio)
+        train, peak, total = self.train, self.job.learning_rate, self.stage.total
+        return learning_rate(step, total, peak, train.schedule, train.warmup_ratio)

@@ -3,26 +3,28 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.config.parts import Kind
+from harness.config import TrainConfig
+from harness.config.objects import load_typed
+from harness.config.parts import Kind, Part
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Objective:
+class Objective(Part):
     """Base of all objectives, which are dataclasses; a call gives the loss per answer token."""
 
     part_kind: ClassVar[Kind] = Kind.objective
-    abstract: ClassVar[bool] = True  # not inherited
-    file_parameters: ClassVar[tuple[str, ...]] = ()
-    # Parameters that hold the dotted path of a user's own function.
-    code_parameters: ClassVar[tuple[str, ...]] = ()
-    # Raised when what it computes changes, so that stored stages of before are not taken for it.
-    version: ClassVar[int] = 1
+    abstract: ClassVar[bool] = True
 
     def __call__(self, logits: "Tensor", targets: "Tensor") -> "Tensor":
         """logits [n, vocabulary], targets [n] -> [n]."""
         raise NotImplementedError
+
+
+def load_objective(train: TrainConfig) -> Objective:
+    """What training minimises. Raises ConfigError for a wrong class or parameter."""
+    return load_typed(train.objective, Objective, "train.objective")
 
 
 @dataclass

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 from harness.config import LossNorm, TrainConfig
 from harness.data.batches import MicroBatch, bins, pack, pad
 from harness.data.encoding import Example
+from harness.errors import StageFailed
+from harness.methods.forward import Pass
+from harness.methods.needs import LOGITS_ALONE, Outputs
+from harness.methods.stage import Stage
+from harness.methods.view import Loss
 from harness.train.engine.core import Engine
 
 if TYPE_CHECKING:
@@ -18,6 +23,7 @@ class Passes:
     """Runs examples through the engine, spread over the ranks.
 
     objective: (logits [n, vocabulary], targets [n]) -> loss of each answer token, [n].
+    outputs: what passes return besides logits.
     """
 
     engine: Engine
@@ -25,16 +31,19 @@ class Passes:
     objective: "Callable[[Tensor, Tensor], Tensor]"
     packed: bool
     pad_token_id: int
+    outputs: Outputs = LOGITS_ALONE
+
+    def by_token(self) -> "Passes":
+        """The same, with the loss as a mean over answer tokens whatever training's is."""
+        return replace(self, train=replace(self.train, loss_norm=LossNorm.tokens))
 
     def backward(
-        self,
-        examples: Sequence[Example],
-        token_loss: "Callable[[MicroBatch, Tensor], Tensor] | None" = None,
+        self, examples: Sequence[Example], loss: Loss | None = None, stage: Stage | None = None
     ) -> float:
         """Leave the reduced gradient of the examples' mean loss in the engine; returns the loss.
 
-        All ranks pass the same examples. token_loss: (batch, logits at its answer tokens) -> loss
-        of each; the objective by default.
+        All ranks pass the same examples. loss: of each answer token of a pass; the objective by
+        default. stage: the one that trains on these examples, which knows the running batch then.
         """
         import torch
         import torch.distributed as dist
@@ -46,8 +55,8 @@ class Passes:
         total = torch.zeros((), dtype=torch.float64)
         for index, (batch, micro_batches) in enumerate(mine):
             batch = batch or replace(shares[0][0], idle=True)
-            loss = self._loss(batch, token_loss)
-            share = _share(loss, self.train, answer_tokens, micro_batches)
+            each = self._loss(self._run(batch, stage), loss)
+            share = _share(each, self.train, answer_tokens, micro_batches)
             share = share * (0.0 if batch.idle else 1.0)
             total += share.detach().double().cpu()
             self.engine.backward(share, last=index == len(mine) - 1)
@@ -55,29 +64,52 @@ class Passes:
         dist.all_reduce(total)
         return float(total)
 
-    def observe(
-        self, examples: Sequence[Example], visit: "Callable[[MicroBatch, Tensor], None]"
-    ) -> None:
-        """Forward passes over the examples, in steps of the batch size: `visit(batch, logits at its
-        answer tokens)` is called on the rank that has the batch."""
+    def observe(self, examples: Sequence[Example], visit: Callable[[Pass], None]) -> None:
+        """Forward passes over the examples, in steps of the batch size: `visit` is called on the
+        rank that has the batch."""
         rank, size = self.engine.rank, self.train.batch_size
         for start in range(0, len(examples), size):
             part = examples[start : start + size]
             shares = step_shares(part, self.train, self.packed, rank.world, self.pad_token_id)
             for batch, _ in shares[rank.index :: rank.world]:
-                idle = batch is None
-                moved = (shares[0][0] if idle else batch).to(rank.device)
-                output = self.engine.forward(**moved.inputs)
-                if not idle:
-                    visit(moved, output.logits[moved.answer_rows, moved.answer_columns])
+                made = self._run(batch or shares[0][0])
+                if batch is not None:
+                    visit(made)
 
-    def _loss(self, batch: MicroBatch, token_loss: Any) -> Any:
-        batch = batch.to(self.engine.rank.device)
-        output = self.engine.forward(**batch.inputs)
-        logits = output.logits[batch.answer_rows, batch.answer_columns]
-        if token_loss is None:
-            return self.objective(logits, batch.targets)
-        return token_loss(batch, logits)
+    def _run(self, batch: MicroBatch, stage: Stage | None = None) -> Pass:
+        """One forward pass."""
+        batch, asked = batch.to(self.engine.rank.device), self.outputs
+        options = {"output_hidden_states": True} if asked.hidden_states else {}
+        options |= {"output_attentions": True} if asked.attentions else {}
+        if stage is not None:
+            stage.batch = batch
+        output = self.engine.forward(**batch.inputs, **options)
+        if stage is not None:
+            stage.batch = None
+        return Pass(
+            batch,
+            output.logits[batch.answer_rows, batch.answer_columns],
+            _chosen(output, "hidden_states", asked.hidden_states),
+            _chosen(output, "attentions", asked.attentions),
+        )
+
+    def _loss(self, made: Pass, loss: Loss | None) -> "Tensor":
+        if loss is None:
+            return self.objective(made.logits, made.batch.targets)
+        each = loss(made)
+        # A loss of inner layers alone reaches every weight too, with gradient zero: ranks exchange
+        # the gradients of all weights, and ZeRO 3 fetches a layer's when its output's arrives.
+        return each + 0.0 * made.logits.sum() if self.outputs else each
+
+
+def _chosen(output: Any, name: str, layers: Sequence[int]) -> "dict[int, Tensor]":
+    """The layers that were asked for. Raises StageFailed where the model has them not."""
+    found = output.get(name) if layers else ()
+    for layer in layers:
+        if not found or not -len(found) <= layer < len(found):
+            there = f"gives {len(found)}" if found else "gives none"
+            raise StageFailed(f"a strategy reads {name} of layer {layer}; the model {there}")
+    return {layer: found[layer] for layer in layers}
 
 
 def step_shares(
@@ -103,7 +135,7 @@ def step_shares(
     return [(batch, count) for batch in made]
 
 
-def _share(loss: Any, train: TrainConfig, answer_tokens: int, micro_batches: int) -> Any:
+def _share(loss: "Tensor", train: TrainConfig, answer_tokens: int, micro_batches: int) -> "Tensor":
     """This pass's part of the step's loss; the parts of all passes on all ranks sum to it."""
     if train.loss_norm is LossNorm.tokens:
         return loss.sum() / answer_tokens

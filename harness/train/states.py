@@ -1,36 +1,46 @@
-"""The strategies' state between two stages: files in the folder of a train node."""
+"""What strategies hand on, in files: from stage to stage in the folder of a train node, and within
+a stage for one that goes on in its middle."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from harness.methods.base import Strategy
+from harness.methods.view import State, View
 from harness.store.files import write_json
-from harness.train.engine.sharded_file import SavedState, save_state
-from harness.train.engine.view import View
+from harness.train.engine import sharded_file
 
-PLAIN = "strategies.json"
+BETWEEN, RUNNING = "strategy", "running"
 
 
-def write_states(folder: Path, strategies: Sequence[Strategy], view: View) -> None:
-    """Write what each strategy of the stack hands on; all ranks call it together."""
-    plain = []
-    for index, strategy in enumerate(strategies):
-        tensors, values = strategy.state_dict()
-        plain.append(values)
-        if tensors:
-            save_state(_tensors(folder, index), tensors, view)
+class SavedState(sharded_file.SavedState):
+    """One strategy's `State` as it was written, read piece by piece; tensors may have no file."""
+
+    def __init__(self, path: Path, values: dict[str, Any]) -> None:
+        super().__init__(path if path.exists() else None)
+        self.values = values
+
+
+def write_states(folder: Path, states: Sequence[State], view: View, kind: str = BETWEEN) -> None:
+    """Write what each strategy of the stack keeps; all ranks call it together. kind: between two
+    stages or within a running one."""
+    for index, state in enumerate(states):
+        parts = {**state.tensors, **state.sharded}
+        if parts:
+            sharded_file.save_state(_tensors(folder, kind, index), parts, view)
     if view.first_rank:
-        write_json(folder / PLAIN, plain)
+        write_json(_values(folder, kind), [state.values for state in states])
 
 
-def read_states(folder: Path, strategies: Sequence[Strategy]) -> None:
-    """Give each strategy of the stack what it wrote at the end of the stage in `folder`."""
-    plain = json.loads((folder / PLAIN).read_text())
-    for index, strategy in enumerate(strategies):
-        path = _tensors(folder, index)
-        strategy.load_state_dict(SavedState(path if path.exists() else None), plain[index])
+def read_states(folder: Path, kind: str = BETWEEN) -> list[SavedState]:
+    """What `write_states` left in `folder`, one for each strategy of the stack."""
+    values = json.loads(_values(folder, kind).read_text())
+    return [SavedState(_tensors(folder, kind, i), own) for i, own in enumerate(values)]
 
 
-def _tensors(folder: Path, index: int) -> Path:
-    return folder / f"strategy_{index}.safetensors"
+def _values(folder: Path, kind: str) -> Path:
+    return folder / ("strategies.json" if kind == BETWEEN else f"{kind}.json")
+
+
+def _tensors(folder: Path, kind: str, index: int) -> Path:
+    return folder / f"{kind}_{index}.safetensors"

@@ -8,7 +8,7 @@ import pytest
 from harness.cli.method import main
 from harness.config import MethodConfig
 from harness.config.compose.compose import load
-from harness.config.places import option_names, own_folder
+from harness.config.places import option_names, own_folders
 from harness.errors import ConfigError
 from harness.methods.edits.loading import load_edit
 from harness.methods.loading import load_strategies
@@ -88,7 +88,7 @@ def test_a_class_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     assert "+method.gentle.on=true" in page
     assert "Gentle(" not in page
     with pytest.raises(ConfigError, match=r"method.gentle.beta: no value"):
-        load_strategies(load([*own_folder(str(tmp_path)), "method=gentle"]).method)
+        load_strategies(load([*own_folders([str(tmp_path)]), "method=gentle"]).method)
 
 
 @pytest.mark.parametrize(

@@ -148,9 +148,10 @@ def test_malformed_data(content: str, told: str, tmp_path: Path, tiny_run: list[
 def test_missing_file_and_folder(tmp_path: Path, tiny_run: list[str]) -> None:
     data = tmp_path / "data"
     write_rows(data / "copy" / "train.json", GOOD)
-    assert f"{data / 'copy' / 'test.json'} does not exist" in refused(
-        *tiny_run, f"data.root={data}"
-    )
+    done = harness(*tiny_run, f"data.root={data}")
+    file, folder = done.stderr.strip().splitlines()
+    assert file.startswith(f"error: {data / 'copy' / 'test.json'} does not exist")
+    assert folder == f"error: {data / 'count'} does not exist; folders there: copy"
     write_rows(data / "copy" / "test.json", GOOD)
     line = refused(*tiny_run, f"data.root={data}")
     assert f"{data / 'count'} does not exist; folders there: copy" in line

@@ -71,7 +71,8 @@ def test_a_sweep_is_summed_with_shared_work_counted_once(
     archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TRACE_DATA", str(archive))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # for what reads it in processes of its own
     done = harness("plan", "-m", "experiment=trace/order2", f"store.root={tmp_path / 'store'}")
     assert done.returncode == 0, done.stderr
     assert "to fetch before this can run: model.path: meta-llama/Llama-2-7b-chat-hf" in done.stdout

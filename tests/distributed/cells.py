@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from harness.config import from_plain
+from harness.config import HarnessConfig, from_plain
 from harness.train.engine.ranks import Rank, leave, start
 from harness.train.job import Part, TrainJob
 from harness.train.stage import train_task
@@ -38,29 +38,34 @@ def main() -> None:
 def run(cell: dict[str, Any], rank: Rank) -> None:
     """Train the cell's tasks in turn into out/1, out/2, ..."""
     config = from_plain(cell["config"])
-    root = Path(config.data.root)
     parent = Path(config.model.path)
-    for number, task in enumerate(cell["tasks"], start=1):
+    for number in range(1, len(cell["tasks"]) + 1):
         folder = Path(cell["out"]) / str(number)
         if rank.first:
             folder.mkdir()
         rank.barrier()
-        job = TrainJob(
-            config=config,
-            stage=number,
-            task=task,
-            parts=[Part(name, root / name / "train.json", 1) for name in task.split("+")],
-            learning_rate=config.train.learning_rate * config.method.learning_rate_factor,
-            parent=parent,
-            earlier=[(t, root / t / "train.json") for t in cell["tasks"][: number - 1]],
-            last=number == len(cell["tasks"]),
-        )
+        job = job_of(config, cell["tasks"], number, parent)
         train_task(job, folder, rank, lambda done, total: None)
         rank.barrier()
         parent = folder
     if rank.first:
         Path(cell["out"], "done").touch()
     rank.barrier()
+
+
+def job_of(config: HarnessConfig, tasks: list[str], number: int, parent: Path) -> TrainJob:
+    """Stage `number` of a cell's tasks, from 1."""
+    task, root = tasks[number - 1], Path(config.data.root)
+    return TrainJob(
+        config=config,
+        stage=number,
+        task=task,
+        parts=[Part(name, root / name / "train.json", 1) for name in task.split("+")],
+        learning_rate=config.train.learning_rate * config.method.learning_rate_factor,
+        parent=parent,
+        earlier=[(t, root / t / "train.json") for t in tasks[: number - 1]],
+        last=number == len(tasks),
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ FRAME += ["train.pack_tokens=100"]
 def cell(overrides: list[str], tasks: tuple[str, ...], zero_stage: int, out: Path) -> dict:
     """A unit of work for cells.py; its trained folders will be out/1, out/2, ..."""
     config = load([*FRAME, *overrides])
-    config.engine.zero_stage = zero_stage
+    config = replace(config, engine=replace(config.engine, zero_stage=zero_stage))
     return {"config": plain(config), "tasks": tasks, "out": str(out)}
 
 

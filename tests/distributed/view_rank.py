@@ -36,15 +36,15 @@ class Bench:
         self.folder, self.rank = Path(plan["model"]), rank
         self.rows = plan["rows"]
         tokenizer = AutoTokenizer.from_pretrained(self.folder)
-        self.examples = [_example(tokenizer, row) for row in self.rows]
+        self.examples = [example(tokenizer, row) for row in self.rows]
         model = AutoModelForCausalLM.from_pretrained(
             self.folder, dtype=torch.float32, attention_dropout=dropout
         )
         settings = EngineConfig(zero_stage=zero, precision=Precision(precision))
         self.engine = Engine(model.train(), settings, TRAIN, rank)
-        objective = _each_token
+        objective = each_token
         self.passes = Passes(self.engine, TRAIN, objective, True, tokenizer.eos_token_id)
-        self.view = View(self.engine, self.passes.backward, seed=0)
+        self.view = View(self.engine, self.passes.backward)
 
     def masters(self) -> dict[str, torch.Tensor]:
         return {name: self.view.gather(name) for name in self.view.shapes}
@@ -54,12 +54,12 @@ class Bench:
             return self.engine.forward(**pack(self.examples[:2]).inputs).logits[0].float()
 
 
-def _example(tokenizer: Any, row: dict[str, str]) -> Example:
+def example(tokenizer: Any, row: dict[str, str]) -> Example:
     answer = tokenizer(row["answer"], add_special_tokens=False)["input_ids"]
     return Example(tokenizer(row["prompt"])["input_ids"], [*answer, tokenizer.eos_token_id])
 
 
-def _each_token(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def each_token(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return cross_entropy(logits.float(), targets, reduction="none")
 
 

@@ -9,10 +9,10 @@ from support.command import harness, refused
 from support.places import DATA, MICRO_MODEL, needs_data
 from support.raw_files import write_rows
 
-from harness.config.compose.compose import load
 from harness.config.sequence import task_order
 from harness.data.guess import guess_scorer
 from harness.models.loading import load_prompts
+from harness.plan.load import load
 from harness.results.schema import read_scores
 
 TRACE = DATA / "trace-500"
@@ -77,7 +77,7 @@ def test_a_folder_becomes_a_sequence(tiny_data: Path) -> None:
     assert task_order(config) == ["copy", "count"]
     assert config.data.root == str(tiny_data)
     assert config.sequence.name == tiny_data.name
-    assert config.task["count"].scorer.endswith(".number")
+    assert config.task["count"].scorer == "number"
 
 
 def test_a_guess_can_be_overridden(tiny_data: Path) -> None:

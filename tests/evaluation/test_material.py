@@ -40,12 +40,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prompts = [{"prompt": STORY.format(i), "answer": ""} for i in range(5)]
     write_text(root / "lima" / "test.json", json.dumps(prompts))
     write_xstest(root / "xstest")
-    for name, source, settings in (
-        ("mmlu", "mmlu", {"shots": 2, "max_prompt_tokens": None}),
-        ("lima", "open_ended", {"max_answer_tokens": 12}),
-        ("xstest", "xstest_safe", {"max_answer_tokens": 12, "average": Average.items}),
+    for name, source, headline, settings in (
+        ("mmlu", "mmlu", "acc", {"shots": 2, "max_prompt_tokens": None}),
+        ("lima", "open_ended", "words", {"max_answer_tokens": 12, "unit": "words"}),
+        ("xstest", "xstest_safe", "complied", {"max_answer_tokens": 12, "average": Average.items}),
     ):
-        benchmark = BenchmarkConfig(folder=name, source=source, headline="x", **settings)
+        benchmark = BenchmarkConfig(folder=name, source=source, headline=headline, **settings)
         evaluator.score(asked(config, name, benchmark, root / name, 4), root / "nodes" / name)
     return root / "nodes"
 
@@ -135,6 +135,7 @@ def test_nodes_tell_how_many_prompts_were_cut(nodes: Path, tmp_path: Path) -> No
         folder="lima",
         source="open_ended",
         headline="words",
+        unit="words",
         max_prompt_tokens=tokens - 1,
         max_answer_tokens=2,
     )

@@ -4,16 +4,17 @@ import csv
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.asked import asked
 from support.command import harness
 from support.places import MICRO_MODEL
 
 from harness.config.compose.compose import load
-from harness.config.plain import plain
 from harness.errors import ConfigError, StageFailed
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.foreign import Scoring, score_items
@@ -127,10 +128,9 @@ def test_nothing_is_written_where_a_score_is_none(
     config = load([])
     task = config.task["micro_units"]
     data = Path(config.data.root) / task.folder / "test.json"
-    what = plain(task) | {"scorer": "odd_scores.odd"}
-    spec = {"benchmark": "m", "data": str(data), "limit": 3, "temperature": 0.0, "what": what}
+    odd = asked(config, "m", replace(task, scorer="odd_scores.odd"), data, limit=3)
     with pytest.raises(StageFailed) as caught:
-        Evaluator(config, MICRO_MODEL, "cpu").score(spec, tmp_path / "node", lambda: None)
+        Evaluator(config, MICRO_MODEL, "cpu").score(odd, tmp_path / "node")
     told = "gives accuracy=3.5, which is outside 0..1"
     assert str(caught.value) == f"m: scorer odd_scores.odd, item 0: {told}"
     assert not (tmp_path / "node" / "scores.json").exists()

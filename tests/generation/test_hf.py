@@ -45,13 +45,18 @@ def greedy(model: Any, prompt: list[int], count: int, eos: int) -> list[int]:
     return ids[len(prompt) :]
 
 
+@pytest.fixture(scope="module")
+def alone(model: Any, tokenizer: Any, prompts: list[list[int]]) -> list[list[int]]:
+    return [greedy(model, prompt, 12, tokenizer.eos_token_id) for prompt in prompts]
+
+
 @pytest.mark.parametrize("size", [1, 2, 8])
 def test_greedy_answers_are_those_of_one_prompt_alone(
-    model: Any, tokenizer: Any, prompts: list[list[int]], size: int
+    model: Any, tokenizer: Any, prompts: list[list[int]], alone: list[list[int]], size: int
 ) -> None:
     counts: list[int] = []
     made = backend(model, tokenizer, size).generate(prompts, Sampling(12), counts.append)
-    assert made == [greedy(model, prompt, 12, tokenizer.eos_token_id) for prompt in prompts]
+    assert made == alone
     assert sum(counts) == len(prompts)
     assert len(counts) == math.ceil(len(prompts) / size)
 

@@ -1,5 +1,7 @@
 """Strategies' parameters out of range: one line that names the key, before anything loads."""
 
+from random import Random
+
 import pytest
 from support.command import refused
 
@@ -149,7 +151,7 @@ def test_half_of_every_category_is_frozen_and_drawn_anew() -> None:
         names |= {f"{at}.mlp.{m}_proj.weight": (8, 4) for m in ("gate", "up", "down")}
         names |= {f"{at}.input_layernorm.weight": (4,), f"{at}.post_layernorm.weight": (4,)}
     names["lm_head.weight"] = (9, 4)
-    frozen = frozen_names(names, 1)
+    frozen = frozen_names(names, Random(1))
     assert not frozen & {"model.embed_tokens.weight", "lm_head.weight"}
     for block in range(4):
         mine = [name for name in frozen if f"layers.{block}." in name]
@@ -157,4 +159,4 @@ def test_half_of_every_category_is_frozen_and_drawn_anew() -> None:
     counts = sorted(sum(f"layers.{b}.mlp" in name for name in frozen) for b in range(4))
     assert counts == [1, 1, 2, 2]
     assert sum("norm" in name for name in frozen) == 4
-    assert frozen != frozen_names(names, 2)
+    assert frozen != frozen_names(names, Random(2))

@@ -7,9 +7,9 @@ import pytest
 from support.raw_files import write_rows
 
 from harness.config.compose.compose import load
-from harness.data.encoding import Example
-from harness.data.task_data import TaskData
 from harness.errors import ConfigError
+from harness.methods import Example, Fill, Phase, RowId, Stage, Strategy, TaskData
+from harness.methods.loading import load_strategies
 from harness.methods.replay import Replay
 from harness.methods.replay_pass import ReplayPass
 from harness.plan.checks.run import validate
@@ -19,7 +19,7 @@ from harness.store.keys import FileHashes
 
 
 def rows(name: str, count: int, base: int) -> TaskData:
-    return TaskData(name, [Example([base + i], [1]) for i in range(count)])
+    return TaskData(name, [Example([base + i], [1], id=RowId(name, i)) for i in range(count)])
 
 
 class History:
@@ -34,9 +34,14 @@ class History:
         return rows(path, 4, 300)
 
 
+def phases_of(strategy: Strategy, own: TaskData, history: History, seed: int = 0) -> list[Phase]:
+    stage = Stage("c", len(history.tasks) + 1, seed, history, own)
+    return strategy.data(stage, [Phase(own, 1)])
+
+
 def replayed(strategy: Replay, seed: int = 0) -> list[int]:
-    data = strategy.training_data(rows("c", 5, 0), History(), seed)
-    return [example.prompt_ids[0] for example in data.examples]
+    (phase,) = phases_of(strategy, rows("c", 5, 0), History(), seed)
+    return [example.prompt_ids[0] for example in phase.data.examples]
 
 
 def test_own_rows_stay_and_a_part_of_each_earlier_task_joins() -> None:
@@ -67,19 +72,19 @@ def test_a_buffer_is_shared_by_the_earlier_tasks() -> None:
     assert [sum(100 <= row < 200 for row in found), sum(row >= 200 for row in found)] == [4, 3]
     alone = History()
     alone.tasks = ("a",)
-    data = Replay(buffer=7).training_data(rows("b", 1, 0), alone, 0)
-    before = {example.prompt_ids[0] for example in data.examples[1:]}
+    (phase,) = phases_of(Replay(buffer=7), rows("b", 1, 0), alone)
+    before = {example.prompt_ids[0] for example in phase.data.examples[1:]}
     assert len(before) == 7
     assert {row for row in found if row < 200} < before  # rows only leave
 
 
 def test_a_buffer_larger_than_the_tasks_holds_them_whole() -> None:
     assert len(replayed(Replay(buffer=1000))) == 35
-    assert len(replayed(Replay(buffer=1000, fill="reservoir"))) == 35
+    assert len(replayed(Replay(buffer=1000, fill=Fill.reservoir))) == 35
 
 
-@pytest.mark.parametrize("fill", ["per_task", "reservoir"])
-def test_a_buffer_of_0_draws_nothing(fill: str) -> None:
+@pytest.mark.parametrize("fill", list(Fill))
+def test_a_buffer_of_0_draws_nothing(fill: Fill) -> None:
     assert replayed(Replay(buffer=0, fill=fill)) == [0, 1, 2, 3, 4]
     assert Replay(buffer=0, fill=fill).key_inputs(["a"]).tasks == ()
 
@@ -87,7 +92,7 @@ def test_a_buffer_of_0_draws_nothing(fill: str) -> None:
 def test_a_reservoir_holds_every_row_with_equal_chance() -> None:
     counts = dict.fromkeys([*range(100, 120), *range(200, 210)], 0)
     for seed in range(2000):
-        found = replayed(Replay(buffer=6, fill="reservoir"), seed)[5:]
+        found = replayed(Replay(buffer=6, fill=Fill.reservoir), seed)[5:]
         assert len(set(found)) == 6
         for row in found:
             counts[row] += 1
@@ -99,19 +104,23 @@ def test_a_reservoir_holds_every_row_with_equal_chance() -> None:
 def test_a_reservoir_goes_on_from_what_it_held() -> None:
     alone = History()
     alone.tasks = ("a",)
-    data = Replay(buffer=6, fill="reservoir").training_data(rows("b", 1, 0), alone, 0)
-    before = {example.prompt_ids[0] for example in data.examples[1:]}
-    after = set(replayed(Replay(buffer=6, fill="reservoir"))[5:])
+    (phase,) = phases_of(Replay(buffer=6, fill=Fill.reservoir), rows("b", 1, 0), alone)
+    before = {example.prompt_ids[0] for example in phase.data.examples[1:]}
+    after = set(replayed(Replay(buffer=6, fill=Fill.reservoir))[5:])
     assert {row for row in after if row < 200} <= before
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
-    [({"buffer": -1}, r"buffer=-1: it must"), ({"fill": "fifo"}, r"fill=fifo: it must be per_")],
+    ("override", "message"),
+    [
+        ("buffer=-1", r"method.replay.buffer=-1: it must be 0 or more"),
+        ("fill=fifo", r"method.replay.fill: .*'fifo'.*\[per_task, reservoir\]"),
+        ("fill=reservoir", r"method.replay.fill=reservoir: it fills a buffer; set buffer"),
+    ],
 )
-def test_a_wrong_buffer_is_refused(parameters: dict, message: str) -> None:
+def test_a_wrong_buffer_is_refused(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Replay(**parameters)
+        load_strategies(load(["method=replay", f"++method.replay.{override}"]).method)
 
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.5])
@@ -165,7 +174,8 @@ def test_ratio_0_is_sequential_fine_tuning_byte_for_byte(
 
 
 def passed(strategy: ReplayPass, history: History) -> list[int]:
-    phases = strategy.phases(rows("c", 5, 0), history)
+    own, *phases = phases_of(strategy, rows("c", 5, 0), history)
+    assert [example.prompt_ids[0] for example in own.data.examples] == [0, 1, 2, 3, 4]
     assert len(phases) <= 1
     return [example.prompt_ids[0] for phase in phases for example in phase.data.examples]
 

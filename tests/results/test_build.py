@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ def score(value, **changes):
 
 def node(store, kind, key, model=None, **files):
     about = {"label": key, "model": model or {"kind": "folder", "key": "m"}}
-    with store.writing(kind, key, about, os.getpid()) as folder:
+    with store.writing(kind, key, about) as folder:
         for name, content in files.items():
             (folder / {"s": SCORES, "d": DETAILS, "t": TRAINING}[name]).write_text(
                 json.dumps(content)
@@ -125,8 +124,7 @@ def test_damage_costs_no_other_run_its_rows(store, tmp_path, spoil, told):
 
 
 def test_costs_and_judged_rows(store, tmp_path):
-    """What judging cost stands beside what training cost; the model of a judged row is the one
-    that answered, not the node of its answers."""
+    """What judging cost stands beside what training cost."""
     cost = {
         "optimizer_steps": 3, "trained_tokens": 30, "stored_examples": 2, "device_hours": 0.5,
         "peak_memory": 100,
@@ -135,7 +133,7 @@ def test_costs_and_judged_rows(store, tmp_path):
     node(store, "train", "t2", t={"cost": cost | {"stored_examples": 5, "peak_memory": 90}})
     usage = {"prompt_tokens": 7, "completion_tokens": 2, "price": None}
     win = score(-12.5, metric="net_win", unit="judge_points")
-    node(store, "judge", "j", model={"kind": "eval", "key": "good"}, s=[win], d=usage)
+    node(store, "judge", "j", s=[win], d=usage)
     asked = cell("j", suite="aviation", benchmark="q", headline="net_win", kind="judge")
     training = [{"stage": 1, "key": "t1"}, {"stage": 2, "key": "t2"}]
     record(store, "r2", cell("good"), asked, training=training, settings={"x": 1}, tasks=["a", "b"])

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from harness.errors import DataError
-from harness.results.schema import COLUMNS, Scores, read_scores, write_scores
+from harness.results.columns import COLUMNS
+from harness.results.schema import Scores, read_scores, write_scores
 
 
 def test_what_is_written_is_read(rows, tmp_path):

@@ -12,13 +12,8 @@ from harness.errors import DataError
 from harness.results.build import score_rows
 from harness.results.groups import group_runs
 from harness.results.report.printing import Points, to_csv, to_latex, to_markdown
-from harness.results.report.tables import (
-    main_table,
-    main_table_markdown,
-    matrix_markdown,
-    matrix_table,
-    suites_table,
-)
+from harness.results.report.tables import main_table, matrix_table, suites_table
+from harness.results.report.terminal import main_table_markdown, matrix_markdown
 from harness.results.report.write import matrix_names
 from harness.results.runs import load_runs
 from harness.results.schema import Scores, write_scores

@@ -6,7 +6,6 @@ starts any of them.
 
 import re
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -20,31 +19,53 @@ from yaml import YAMLError
 from harness.config import HarnessConfig
 from harness.config.compose.messages import explain, group_names, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
-from harness.config.places import PACKAGE, conf_dir, parse
-from harness.data.guess import tasks_from_folder
+from harness.config.compose.schema import Composed
+from harness.config.compose.search_path import refuse_chosen_clashes
+from harness.config.places import conf_dir, option_files, package_file, parse
 from harness.errors import ConfigError, first_line, suggest
 
-OmegaConf.register_new_resolver("package", lambda path: str(PACKAGE / path), replace=True)
-ConfigStore.instance().store(name="schema", node=HarnessConfig)
+_BASIC = (
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+)
+ConfigStore.instance().store(name="schema", node=Composed)
+
+OmegaConf.register_new_resolver("package", package_file, replace=True)
 
 
 def compose_job(overrides: list[str]) -> DictConfig:
     """Compose one job. Raises ConfigError, in one line, for anything that Hydra refuses."""
+    return _compose(overrides)[0]
+
+
+def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
+    """A job, and whether it asks Hydra for more than to be composed."""
     GlobalHydra.instance().clear()
     _refuse_odd_choices(overrides)
     _refuse_tasks_beside_a_folder(overrides)
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         try:
+            refuse_chosen_clashes(overrides)
             composed = compose("config", overrides=overrides, return_hydra_config=True)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             check_stack(overrides)
+            asks = _asks_hydra(composed.hydra, overrides)
             with flag_override(composed, ["struct", "readonly"], False):
                 del composed["hydra"]
-            return composed
+            return composed, asks
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error, overrides)) from error
         except YAMLError as error:
             raise ConfigError(f"a config file is not valid YAML: {one_line(error)}") from error
+
+
+def _asks_hydra(hydra: DictConfig, overrides: list[str]) -> bool:
+    """Does a job ask for a launcher, a sweeper, callbacks or variables of Hydra's?"""
+    keys = [str(item.key_or_group) for item in parse(overrides)]
+    written = any(key.startswith("hydra") and key != "hydra.searchpath" for key in keys)
+    basic = (hydra.launcher.get("_target_"), hydra.sweeper.get("_target_")) == _BASIC
+    job = hydra.job
+    return bool(written or not basic or hydra.callbacks or job.env_set or job.env_copy or job.chdir)
 
 
 def _refuse_odd_choices(overrides: list[str]) -> None:
@@ -71,8 +92,8 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
     """Hydra merges a group option that is listed twice into one; a user meant something else."""
     lists = [(item.key_or_group, item.value()) for item in parse(overrides)]
     for group in ("sequence", "experiment"):
-        chosen = conf_dir() / group / f"{choices.get(group)}.yaml"
-        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen.is_file() else []
+        chosen = option_files(group, overrides).get(str(choices.get(group)))
+        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen else []
         for entry in defaults:
             lists += list(entry.items()) if OmegaConf.is_dict(entry) else []
     for name, value in lists:
@@ -97,7 +118,7 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
             raise ConfigError(_no_value(missing[0]))
         OmegaConf.resolve(composed)
         _refuse_additions(composed, "")
-        config = OmegaConf.to_object(composed)
+        found: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         unset = re.search(r"Environment variable '(\w+)' not found", str(error))
         if unset:
@@ -107,12 +128,7 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
         if needed:
             raise ConfigError(_no_value(needed[1])) from error
         raise ConfigError(first_line(error)) from error
-    config.method = split_method(config.method)
-    if config.sequence.from_folder is not None:
-        config.task = tasks_from_folder(config.sequence)
-        config.data.root = config.sequence.from_folder
-        config.sequence.name = Path(config.sequence.from_folder).name
-    return config
+    return HarnessConfig(**{**vars(found), "method": split_method(found.method)})
 
 
 def _refuse_additions(node: Any, prefix: str) -> None:
@@ -131,6 +147,13 @@ def _no_value(key: str) -> str:
     return f"{key}: no value; set it, for example {key}=..."
 
 
+def load_job(overrides: list[str]) -> tuple[HarnessConfig, bool]:
+    """As `load`, and whether the job asks Hydra for more than to be composed."""
+    composed, asks = _compose(overrides)
+    return to_config(composed, overrides), asks
+
+
 def load(overrides: list[str]) -> HarnessConfig:
-    """Compose overrides into the typed configuration."""
-    return to_config(compose_job(overrides), overrides)
+    """Compose overrides into the typed configuration, as far as it follows from them alone; the
+    tasks of `sequence.from_folder` are read by `harness.plan.load`."""
+    return load_job(overrides)[0]

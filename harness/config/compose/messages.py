@@ -11,8 +11,10 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
 from harness import config as sections
+from harness.config.compose.schema import Composed
 from harness.config.parts import Kind, load_part
 from harness.config.places import conf_dir, option_names, parse
+from harness.config.plugins import broken
 from harness.errors import first_line, suggest
 
 
@@ -25,7 +27,7 @@ def explain(error: Exception, overrides: list[str]) -> str:
         options = option_names(group, overrides)
         below = [option for option in options if option.rpartition("/")[2] == name]
         close = f"; did you mean '{below[0]}'?" if below else suggest(name, options)
-        return f"unknown {group or 'config'} '{name}'{close}"
+        return f"unknown {group or 'config'} '{name}'{close}{broken()}"
     text = one_line(error)
     group = re.search(r"Could not override '([^']+)'. No match in the defaults list", text)
     if group:
@@ -44,7 +46,7 @@ def explain(error: Exception, overrides: list[str]) -> str:
 
 def keys_of(kind: str) -> list[str]:
     """The keys of a class of the configuration, by its name."""
-    found = getattr(sections, kind, None)
+    found = getattr(sections, kind, Composed if kind == Composed.__name__ else None)
     return [spec.name for spec in fields(found)] if found else []
 
 

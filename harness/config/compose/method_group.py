@@ -1,7 +1,7 @@
 """The `method` group: known keys, strategies (mappings with `_target_`), aliases and stacks."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from harness.config import MethodConfig
-from harness.config.parts import Kind, load_part
-from harness.config.places import conf_dir, parse, search_path
+from harness.config.parts import Kind, Part, load_part
+from harness.config.places import config_folders, option_files, parse
 from harness.errors import ConfigError, suggest
-from harness.methods.edits.base import Edit
 
 _FRAME = {spec.name for spec in fields(MethodConfig)} - {"strategies", "edits"}
 
@@ -26,8 +25,8 @@ def preset_aliases(preset: Any) -> list[str]:
 
 def is_edit(name: str, spec: dict[str, Any]) -> bool:
     """Does a mapping with `_target_` name an edit? Raises ConfigError where it names nothing."""
-    kind = load_part(str(spec["_target_"]), f"method.{name}._target_", Kind.strategy, Kind.edit)
-    return isinstance(kind, type) and issubclass(kind, Edit)
+    part = load_part(str(spec["_target_"]), f"method.{name}._target_", Kind.strategy, Kind.edit)
+    return isinstance(part, type) and issubclass(part, Part) and part.part_kind is Kind.edit
 
 
 def split_method(method: dict[str, Any]) -> MethodConfig:
@@ -49,13 +48,12 @@ def split_method(method: dict[str, Any]) -> MethodConfig:
             raise ConfigError(f"method.{name}: a strategy needs _target_, its name or its path")
     try:
         typed = OmegaConf.merge(OmegaConf.structured(MethodConfig), frame)
-        result = OmegaConf.to_object(typed)
+        result: Any = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         line = str(error).splitlines()[0]
         raise ConfigError(f"method.{error.full_key}: {line}") from error
-    result.strategies, result.edits = strategies, edits
-    result.order = _order(result.order, list(strategies))
-    return result
+    order = _order(result.order, list(strategies))
+    return replace(result, strategies=strategies, edits=edits, order=order)
 
 
 def _order(wanted: list[str], listed: list[str]) -> list[str]:
@@ -92,7 +90,7 @@ def check_parts(method: DictConfig, overrides: list[str]) -> None:
 def _aliases(overrides: list[str]) -> set[str]:
     """The aliases of all presets; a file that cannot be read has none here."""
     found: set[str] = set()
-    for folder in (conf_dir(), *search_path(overrides)):
+    for folder in config_folders(overrides):
         for path in (folder / "method").rglob("*.yaml"):
             try:
                 found |= set(preset_aliases(_raw(path)))
@@ -145,9 +143,7 @@ def _raw(path: Path) -> dict[str, Any]:
 
 def _brought(option: str, overrides: list[str]) -> dict[str, str]:
     """Alias or frame key -> the preset that brings it, of a preset and of those it builds on."""
-    folders = [conf_dir() / "method", *(folder / "method" for folder in search_path(overrides))]
-    files = [folder / f"{option.removesuffix('.yaml')}.yaml" for folder in folders]
-    file = next((path for path in files if path.is_file()), None)
+    file = option_files("method", overrides).get(option.removesuffix(".yaml"))
     if file is None:
         return {}
     preset = _raw(file)

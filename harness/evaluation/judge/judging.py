@@ -12,6 +12,7 @@ from harness.evaluation.judge.cache import Cache, Reply
 from harness.evaluation.judge.outcome import Judged, rates
 from harness.evaluation.judge.prompts import VERSION, Pair, messages, verdict
 from harness.store.keys import digest
+from harness.store.scores import ScoreRow
 
 RULES = 2  # raise it when replies are turned into scores otherwise; replies in the cache stay valid
 NO_CHANCE = 10  # so many refusals and no reply at all are no fault of single pairs
@@ -59,7 +60,7 @@ class Verdicts:
     reasons: list[tuple[str, str]]
     usage: dict[str, float | None]
 
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[ScoreRow]:
         """Score rows of a node."""
         return rates(self.judged)
 

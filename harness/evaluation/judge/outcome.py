@@ -1,15 +1,14 @@
 """From verdicts in both orders to win, tie and lose, and the rates that tables hold; no torch."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.store.scores import JUDGE_POINTS
+from harness.store.scores import JUDGE_POINTS, JUDGE_RATE, ScoreRow
 
 WIN, TIE, LOSE = "win", "tie", "lose"
+NET_WIN = "net_win"  # the headline of a judged benchmark
 _POINTS = {WIN: 1.0, TIE: 0.5, LOSE: 0.0}
 _RIDGE = 1e-6  # keeps the length slope finite where length decides every pair
 
@@ -48,7 +47,7 @@ class Judged:
         return {"A": LOSE, "B": WIN}.get(self.swapped or "", TIE)
 
 
-def rates(judged: Sequence[Judged]) -> list[dict[str, object]]:
+def rates(judged: Sequence[Judged]) -> list[ScoreRow]:
     """Rows {metric, value, stderr, n, unit, higher_is_better} over the pairs with a verdict.
 
     net_win = 100 (win - lose) / 2, in points. Equal answers are ties. inconsistency: share of pairs
@@ -59,17 +58,17 @@ def rates(judged: Sequence[Judged]) -> list[dict[str, object]]:
     """
     valid = [item for item in judged if not item.malformed]
     compared = [item for item in valid if not item.identical]
-    rows = []
+    rows: list[ScoreRow] = []
     for name, higher in ((WIN, True), (TIE, True), (LOSE, False)):
         rows.append(_rate(name, [item.result == name for item in valid], higher))
     points = [100 * (_POINTS[item.result] - 0.5) for item in valid]
-    rows.append(_row("net_win", _mean(points), _error(points), len(valid), JUDGE_POINTS, True))
+    rows.append(_row(NET_WIN, _mean(points), _error(points), len(valid), JUDGE_POINTS, True))
     rows.append(_rate("inconsistency", [item.inconsistent for item in compared], False))
     rows.append(_rate("malformed", [item.malformed for item in judged], False))
     rows.append(_rate("judge_refused", [item.refused for item in judged], False))
     rows.append(_rate("identical", [item.identical for item in judged], False))
     controlled = length_controlled(valid) if valid else None
-    rows.append(_row("length_controlled", controlled, None, len(valid), "judge_rate", True))
+    rows.append(_row("length_controlled", controlled, None, len(valid), JUDGE_RATE, True))
     return rows
 
 
@@ -120,9 +119,9 @@ def _sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
-def _rate(name: str, hits: Sequence[bool], higher: bool) -> dict[str, object]:
+def _rate(name: str, hits: Sequence[bool], higher: bool) -> ScoreRow:
     values = [float(hit) for hit in hits]
-    return _row(name, _mean(values), _error(values), len(values), "judge_rate", higher)
+    return _row(name, _mean(values), _error(values), len(values), JUDGE_RATE, higher)
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -135,7 +134,7 @@ def _error(values: Sequence[float]) -> float | None:
 
 def _row(
     metric: str, value: float | None, stderr: float | None, n: int, unit: str, higher: bool
-) -> dict[str, object]:
+) -> ScoreRow:
     return {
         "subtask": None,
         "metric": metric,

@@ -9,7 +9,9 @@ from harness.evaluation.judge.cache import Cache, cache_path
 from harness.evaluation.judge.http import HttpJudge
 from harness.evaluation.judge.judging import Backend, judge_pairs
 from harness.evaluation.judge.local import LocalJudge
+from harness.evaluation.judge.outcome import NET_WIN
 from harness.evaluation.judge.prompts import Pair
+from harness.evaluation.scores import require_scores
 from harness.store.files import write_atomically, write_json
 from harness.store.layout import DETAILS, PREDICTIONS, SCORES
 from harness.store.listener import Listener
@@ -31,7 +33,9 @@ class JudgeRunner:
         """Judge the pairs of two evaluations; writes scores, verdicts and costs into `folder`."""
         pairs, judge = self._pairs(work), self.config.judge
         found = judge_pairs(pairs, work.rubric, judge, self.backend, self.cache, listener.update)
-        write_json(folder / SCORES, found.rows())
+        rows = found.rows()
+        require_scores(rows, work.benchmark, NET_WIN, "none")
+        write_json(folder / SCORES, rows)
         write_json(folder / DETAILS, {"rubric": work.rubric, **found.counts(), **found.usage})
         lines = []
         for pair, judged, reasons in zip(pairs, found.judged, found.reasons, strict=True):

@@ -1,10 +1,11 @@
 """Checks of a judge's settings before anything runs; imports no torch."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.config import HarnessConfig, JudgeBackend, JudgeConfig, ModelConfig
-from harness.errors import ConfigError, suggest
+from harness.errors import ConfigError, mistakes_of, refuse, suggest
 from harness.evaluation.judge.cache import Cache, cache_path
 from harness.evaluation.judge.prompts import RUBRICS
 from harness.models.folders import folder_description, require_causal
@@ -14,36 +15,44 @@ MODEL = "judge.model"
 
 
 def check_judge(judge: JudgeConfig) -> None:
-    """Raise ConfigError for settings that cannot work, a missing key among them."""
-    from harness.evaluation.judge.http import api_key
+    """Raise ConfigError (Mistakes for several) for settings that cannot work, a missing key among
+    them."""
+    refuse(_settings(judge))
 
+
+def _settings(judge: JudgeConfig) -> Iterator[str]:
     if judge.backend is JudgeBackend.none:
         return
     if not judge.model:
-        raise ConfigError("judge.model: which model judges? set judge.model=<name>")
+        yield "judge.model: which model judges? set judge.model=<name>"
     for name in ("workers", "attempts", "max_tokens"):
         if getattr(judge, name) < 1:
-            raise ConfigError(f"judge.{name}={getattr(judge, name)}: it must be at least 1")
+            yield f"judge.{name}={getattr(judge, name)}: it must be at least 1"
     for name in ("timeout_seconds", "backoff_seconds"):
         if not 0 < getattr(judge, name) < 1e6:
-            raise ConfigError(f"judge.{name}={getattr(judge, name)}: give a number of seconds")
+            yield f"judge.{name}={getattr(judge, name)}: give a number of seconds"
     if judge.requests_per_minute is not None and judge.requests_per_minute <= 0:
-        raise ConfigError(
-            f"judge.requests_per_minute={judge.requests_per_minute}: it must be positive"
-        )
+        yield f"judge.requests_per_minute={judge.requests_per_minute}: it must be positive"
     for name in ("malformed_retries", "temperature"):
         if not 0 <= getattr(judge, name) < math.inf:
-            raise ConfigError(f"judge.{name}={getattr(judge, name)}: it must be 0 or more")
+            yield f"judge.{name}={getattr(judge, name)}: it must be 0 or more"
     if judge.backend is JudgeBackend.local and judge.temperature > 0:
-        raise ConfigError(f"judge.temperature={judge.temperature}: a local judge is greedy; use 0")
+        yield f"judge.temperature={judge.temperature}: a local judge is greedy; use 0"
     if judge.backend is JudgeBackend.http:
-        if not str(judge.base_url or "").startswith(("http://", "https://")):
-            raise ConfigError(
-                f"judge.base_url={judge.base_url}: give the endpoint, for example "
-                "judge.base_url=https://api.openai.com/v1"
-            )
-        api_key(judge)
-    check_local_model(judge)
+        yield from _endpoint(judge)
+    if judge.model:
+        yield from mistakes_of(lambda: check_local_model(judge))
+
+
+def _endpoint(judge: JudgeConfig) -> Iterator[str]:
+    from harness.evaluation.judge.http import api_key
+
+    if not str(judge.base_url or "").startswith(("http://", "https://")):
+        yield (
+            f"judge.base_url={judge.base_url}: give the endpoint, for example "
+            "judge.base_url=https://api.openai.com/v1"
+        )
+    yield from mistakes_of(lambda: api_key(judge))
 
 
 def local_model(judge: JudgeConfig) -> ModelConfig | None:
@@ -70,20 +79,22 @@ def require_cache(config: HarnessConfig) -> None:
         Cache(cache_path(config.judge, Path(config.store.root))).close()
 
 
-def check_judging(config: HarnessConfig) -> None:
-    """Check the judge of a run and the rubrics of what it judges. Raises ConfigError."""
-    for suite, group in config.suite.items():
-        for name, benchmark in group.benchmarks.items():
-            if benchmark.judged is not None and benchmark.judged not in RUBRICS:
-                raise ConfigError(
-                    f"suite.{suite}.benchmarks.{name}.judged={benchmark.judged}: no such rubric"
-                    + suggest(benchmark.judged, sorted(RUBRICS))
-                )
-    check_judge(config.judge)
-    judged = any(b.judged for group in config.suite.values() for b in group.benchmarks.values())
-    if config.judge.backend is not JudgeBackend.none and not judged:
-        raise ConfigError(
+def judging_mistakes(config: HarnessConfig) -> list[str]:
+    """What is wrong with the judge of a run and the rubrics of what it judges, one line each."""
+    lines = [
+        f"suite.{suite}.benchmarks.{name}.judged={benchmark.judged}: no such rubric"
+        + suggest(benchmark.judged, sorted(RUBRICS))
+        for suite, group in config.suite.items()
+        for name, benchmark in group.benchmarks.items()
+        if benchmark.judged is not None and benchmark.judged not in RUBRICS
+    ]
+    if config.judge.backend is JudgeBackend.none:
+        return lines
+    lines += _settings(config.judge)
+    if not any(b.judged for group in config.suite.values() for b in group.benchmarks.values()):
+        lines.append(
             "judge: no benchmark of the suites is judged; add suite=[instruction_prompts,safety]"
         )
-    if config.judge.backend is not JudgeBackend.none and not config.eval.stage0:
-        raise ConfigError("judge: answers are compared with stage 0's; use eval.stage0=true")
+    if not config.eval.stage0:
+        lines.append("judge: answers are compared with stage 0's; use eval.stage0=true")
+    return lines

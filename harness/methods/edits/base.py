@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from harness.config.parts import Kind
+from harness.config.parts import Kind, Part
 from harness.config.ranges import require_finite
 from harness.errors import ConfigError
 
@@ -33,18 +33,13 @@ Trial = Callable[[list[Path]], AbstractContextManager[Path]]
 
 
 @dataclass
-class Edit:
+class Edit(Part):
     """Base of all edits. Parameters are the dataclass's fields."""
 
     part_kind: ClassVar[Kind] = Kind.edit
-    abstract: ClassVar[bool] = True  # a base of edits, itself none; not inherited
-    file_parameters: ClassVar[tuple[str, ...]] = ()
-    # Parameters that hold the dotted path of a user's own function.
-    code_parameters: ClassVar[tuple[str, ...]] = ()
+    abstract: ClassVar[bool] = True
     fewest: ClassVar[int] = 1
     most: ClassVar[int | None] = None
-    # Raised when what it computes changes, so that stored models of before are not taken for it.
-    version: ClassVar[int] = 1
 
     def chooses(self) -> bool:
         """Does it choose between models by a score on validation data? Then `score_by` comes before

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.config.parts import load_object
-from harness.errors import ConfigError, first_line
+from harness.errors import ConfigError, kind_and_line
 from harness.methods.edits.base import Edit, Trial
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class GreedySoup(Edit):
                 try:
                     return float(score(folder))
                 except (TypeError, ValueError) as error:  # a user's own function
-                    told = f"{type(error).__name__}: {first_line(error)}"
+                    told = kind_and_line(error)
                     raise ConfigError(
                         f"score: {self.score} gives no number for a folder ({told})"
                     ) from error

@@ -2,58 +2,87 @@
 together; imports no torch."""
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.config import (
     AdapterConfig,
+    Attention,
     BetweenTasks,
     EditStages,
     HarnessConfig,
+    MethodConfig,
     ModelConfig,
     ResetOptimizer,
     Schedule,
 )
 from harness.config.sequence import task_order
 from harness.data.rows import read_rows
-from harness.errors import ConfigError, require, suggest
+from harness.errors import ConfigError, mistakes_of, suggest
 from harness.methods.base import Strategy
 from harness.methods.edits.loading import load_edit
-from harness.methods.loading import load_objective, load_strategies
+from harness.methods.loading import load_strategies
+from harness.methods.needs import Adapter, Needs
 from harness.models.folders import ADAPTER_CONFIG
 from harness.models.weights.headers import weight_shapes
 from harness.plan.cells import merges_experts
 from harness.plan.checks.selection import check_validation
+from harness.train.objectives import load_objective
 
 
-def check_method(config: HarnessConfig) -> None:
-    """Strategies, adapter, edits and schedule, alone and together. Raises ConfigError."""
+def method_mistakes(config: HarnessConfig) -> list[str]:
+    """Strategies, adapter, edits and schedule, alone and together; one line per mistake."""
     method = config.method
-    strategies = load_strategies(method)
+    found = [*_numbers(method), *mistakes_of(lambda: load_objective(config.train))]
+    if method.adapter is not None:
+        adapter = method.adapter
+        found += _adapter(adapter, config.train.reset_optimizer)
+        found += mistakes_of(lambda: _check_targets(adapter.targets, config.model))
+    frame = mistakes_of(lambda: _check_schedule(config), lambda: load_strategies(method))
+    if frame:
+        return frame + found
+    return (
+        mistakes_of(
+            lambda: _check_edits(config),
+            lambda: _check_stack(config, load_strategies(method)),
+            lambda: _check_files(load_strategies(method)),
+        )
+        + found
+    )
+
+
+def _numbers(method: MethodConfig) -> Iterator[str]:
     factor = method.learning_rate_factor
-    require(factor > 0, f"method.learning_rate_factor={factor}: it must be positive")
+    if not factor > 0:
+        yield f"method.learning_rate_factor={factor}: it must be positive"
     shown = method.prompting.demonstrations
-    require(shown >= 0, f"method.prompting.demonstrations={shown}: it must be 0 or more")
+    if shown < 0:
+        yield f"method.prompting.demonstrations={shown}: it must be 0 or more"
     most = method.prompting.max_prompt_tokens
-    require(most is None or most >= 1, f"method.prompting.max_prompt_tokens={most}: use 1 or more")
-    if shown and method.schedule is not Schedule.none:
+    if most is not None and most < 1:
+        yield f"method.prompting.max_prompt_tokens={most}: use 1 or more"
+
+
+def _check_schedule(config: HarnessConfig) -> None:
+    """What the schedule has no place for."""
+    method = config.method
+    if method.prompting.demonstrations and method.schedule is not Schedule.none:
         raise ConfigError("method.prompting.demonstrations: only with method=icl (schedule=none)")
-    if method.schedule is Schedule.none and (strategies or method.adapter):
+    if method.schedule is Schedule.none and (method.strategies or method.adapter):
         raise ConfigError("method.schedule=none trains nothing: drop its strategies and adapter")
     if method.checkpoints is not None:
         _check_checkpoints(config, method.checkpoints)
     if method.schedule is Schedule.joint:
         _check_joint(config)
-    _check_edits(config)
-    if method.adapter is not None:
-        _check_adapter(method.adapter, config.train.reset_optimizer)
-        _check_targets(method.adapter.targets, config.model)
-    _check_stack(config, strategies)
+
+
+def _check_files(strategies: dict[str, Strategy]) -> None:
     for name, strategy in strategies.items():
         for path in strategy.key_inputs([]).files:
             if not Path(path).is_file():
                 raise ConfigError(f"method.{name}: the data file {path} does not exist")
             read_rows(Path(path))
-    load_objective(config.train)
 
 
 def _check_edits(config: HarnessConfig) -> None:
@@ -82,73 +111,110 @@ def _check_edits(config: HarnessConfig) -> None:
 
 
 def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None:
-    """What strategies say about adapters, about each other and about the optimizer."""
-    method, groups = config.method, dict[str, str]()
-    _check_order(strategies)
-    for name, strategy in strategies.items():
-        if strategy.adapter in ("required", "stacked") and method.adapter is None:
-            raise ConfigError(
-                f"method.{name}: it works on an adapter; stack it on one, method=[lora_stack,...]"
-            )
-        stacked = method.adapter and method.adapter.between_tasks is BetweenTasks.stack
-        if strategy.adapter == "stacked" and not stacked:
-            raise ConfigError(
-                f"method.{name}: it compares a fresh adapter with the earlier ones; use "
-                "method.adapter.between_tasks=stack"
-            )
-        if strategy.adapter == "refused" and method.adapter is not None:
-            raise ConfigError(f"method.{name}: it is not defined for adapters; drop method.adapter")
-        if strategy.needs_history() and not _has_history(config):
+    """What strategies say about adapters, about each other and about the run."""
+    needs = {name: strategy.needs() for name, strategy in strategies.items()}
+    _check_order(needs)
+    _check_groups(needs)
+    for name, own in needs.items():
+        _check_own_adapter(name, own, config.method.adapter)
+        if own.history and not _has_history(config):
             raise ConfigError(
                 f"method.{name}: it works with earlier tasks, and here every model is trained from "
                 "the initial one; drop it"
             )
-        if strategy.carries_weights():
-            _check_carried(name, strategies, method.adapter)
-        if strategy.changes_trained and config.train.reset_optimizer is ResetOptimizer.never:
+        if own.carries_weights:
+            _check_carried(name, needs, config.method.adapter)
+        if own.changes_trained and config.train.reset_optimizer is ResetOptimizer.never:
             raise ConfigError(
                 f"method.{name} trains other weights at every task: moments cannot be carried "
                 "over; use train.reset_optimizer=each_task"
             )
-        if strategy.group is not None:
-            other = groups.setdefault(strategy.group, name)
-            if other != name:
-                raise ConfigError(
-                    f"method.{other} and method.{name} are both a {strategy.group}; choose one"
-                )
+        attention = config.model.attention
+        if own.outputs.attentions and attention is not Attention.eager:
+            raise ConfigError(
+                f"method.{name} reads attention weights, which model.attention={attention.value} "
+                "does not give; use model.attention=eager"
+            )
 
 
-def _check_order(strategies: dict[str, Strategy]) -> None:
+def _check_own_adapter(name: str, own: Needs, adapter: AdapterConfig | None) -> None:
+    """Does a strategy work with the method's adapter, or without one?"""
+    if own.adapter in (Adapter.required, Adapter.stacked) and adapter is None:
+        raise ConfigError(
+            f"method.{name}: it works on an adapter; stack it on one, method=[lora_stack,...]"
+        )
+    stacked = adapter is not None and adapter.between_tasks is BetweenTasks.stack
+    if own.adapter is Adapter.stacked and not stacked:
+        raise ConfigError(
+            f"method.{name}: it compares a fresh adapter with the earlier ones; use "
+            "method.adapter.between_tasks=stack"
+        )
+    if own.adapter is Adapter.refused and adapter is not None:
+        raise ConfigError(f"method.{name}: it is not defined for adapters; drop method.adapter")
+
+
+def _check_order(needs: dict[str, Needs]) -> None:
     """A penalty's gradient is masked or projected like that of the loss, of which it is a part."""
     bounded = None
-    for name, strategy in strategies.items():
-        if bounded is not None and strategy.adds_gradient():
+    for name, own in needs.items():
+        if bounded is not None and own.adds_gradient:
             raise ConfigError(
                 f"method.{name}: its gradient would come after method.{bounded} has masked or "
                 f"projected the others; list it first, method=[{name},{bounded}]"
             )
-        if strategy.bounds_gradient:
+        if own.bounds_gradient:
             bounded = name
+
+
+def _check_groups(needs: dict[str, Needs]) -> None:
+    """Of one group there is one strategy."""
+    first: dict[str, str] = {}
+    for name, own in needs.items():
+        other = first.setdefault(own.group, name) if own.group else name
+        if other != name:
+            raise ConfigError(
+                f"method.{other} and method.{name} are both a {own.group}; choose one"
+            )
 
 
 def _has_history(config: HarnessConfig) -> bool:
     return config.method.schedule is Schedule.sequential and not merges_experts(config)
 
 
-def _check_carried(
-    name: str, strategies: dict[str, Strategy], adapter: AdapterConfig | None
-) -> None:
+def _check_carried(name: str, needs: dict[str, Needs], adapter: AdapterConfig | None) -> None:
     """What is known of every trained weight is of no use for others."""
     if adapter is not None and adapter.between_tasks is not BetweenTasks.keep:
         raise ConfigError(
             f"method.{name} carries a value for every trained weight to the next task, and a fresh "
             "adapter is trained there; use method.adapter.between_tasks=keep"
         )
-    for other, strategy in strategies.items():
-        if strategy.thaws:
+    for other, own in needs.items():
+        if own.thaws:
             raise ConfigError(
                 f"method.{name} carries a value for every trained weight to the next task, and "
                 f"method.{other} trains others there; choose one"
+            )
+
+
+def check_strategies_fit(config: HarnessConfig, description: dict[str, Any]) -> None:
+    """Raise ConfigError where a strategy does not go with the model's config.json."""
+    blocks = description.get("num_hidden_layers")
+    for name, strategy in load_strategies(config.method).items():
+        try:
+            strategy.check_model(description)
+        except ConfigError as error:
+            raise ConfigError(f"method.{name}.{error}") from error
+        outputs = strategy.needs().outputs
+        if blocks is not None:
+            _check_layers(name, "hidden_states", outputs.hidden_states, blocks + 1)
+            _check_layers(name, "attentions", outputs.attentions, blocks)
+
+
+def _check_layers(name: str, output: str, layers: Sequence[int], count: int) -> None:
+    for layer in layers:
+        if not -count <= layer < count:
+            raise ConfigError(
+                f"method.{name} reads {output} of layer {layer}; the model has 0 to {count - 1}"
             )
 
 
@@ -198,18 +264,22 @@ def _check_joint(config: HarnessConfig) -> None:
         raise ConfigError("sequence.recurrence: joint training sees every task once")
 
 
-def _check_adapter(adapter: AdapterConfig, moments: ResetOptimizer) -> None:
+def _adapter(adapter: AdapterConfig, moments: ResetOptimizer) -> Iterator[str]:
     if adapter.between_tasks is not BetweenTasks.keep and moments is ResetOptimizer.never:
-        raise ConfigError(
+        yield (
             f"method.adapter.between_tasks={adapter.between_tasks.value} trains a fresh adapter at "
             "every task: moments cannot be carried over; use train.reset_optimizer=each_task"
         )
-    require(adapter.kind == "lora", f"method.adapter.kind={adapter.kind}: only 'lora' is there")
-    require(adapter.rank >= 1, f"method.adapter.rank={adapter.rank}: it must be at least 1")
-    require(adapter.alpha > 0, f"method.adapter.alpha={adapter.alpha}: it must be positive")
-    share = adapter.dropout
-    require(0 <= share < 1, f"method.adapter.dropout={share}: it must be in [0, 1)")
-    require(bool(adapter.targets), "method.adapter.targets: name at least one layer")
+    if adapter.kind != "lora":
+        yield f"method.adapter.kind={adapter.kind}: only 'lora' is there"
+    if adapter.rank < 1:
+        yield f"method.adapter.rank={adapter.rank}: it must be at least 1"
+    if not adapter.alpha > 0:
+        yield f"method.adapter.alpha={adapter.alpha}: it must be positive"
+    if not 0 <= adapter.dropout < 1:
+        yield f"method.adapter.dropout={adapter.dropout}: it must be in [0, 1)"
+    if not adapter.targets:
+        yield "method.adapter.targets: name at least one layer"
 
 
 def _check_targets(targets: list[str], model: ModelConfig) -> None:

@@ -1,27 +1,46 @@
 """Everything about a configuration that can be checked before a model loads; imports no torch.
 
-Each check raises ConfigError or DataError with one line: what is wrong, where, what would be right.
+All mistakes are told at once, one line each: what is wrong, where, what would be right. A check
+that raises tells the first of its own.
 """
 
 import math
+import re
+from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from harness.config import Attention, BenchmarkConfig, Device, HarnessConfig, Precision, Split
+from harness.config import (
+    Attention,
+    BenchmarkConfig,
+    Device,
+    HarnessConfig,
+    Precision,
+    Split,
+    TaskConfig,
+)
 from harness.config.machine import cpu_cores, gpu_count
 from harness.config.parts import Kind, load_part
 from harness.config.sequence import task_order
 from harness.data.rows import read_rows, split_path
-from harness.errors import ConfigError, HarnessError, first_line, require, suggest
+from harness.errors import (
+    ConfigError,
+    HarnessError,
+    first_line,
+    mistakes_of,
+    refuse,
+    require,
+    suggest,
+)
 from harness.evaluation.amounts import measure
 from harness.evaluation.item_scores import wrong_item
-from harness.evaluation.judge.settings import check_judging, require_cache
+from harness.evaluation.judge.settings import judging_mistakes, require_cache
 from harness.evaluation.material import rows_file, source_folder
-from harness.methods.loading import load_strategies
 from harness.models.folders import folder_description, require_causal, require_known_code
 from harness.models.hub import cached_description
-from harness.plan.checks.method import check_method
+from harness.plan.checks.method import check_strategies_fit, method_mistakes
 from harness.plan.checks.selection import check_validation
 from harness.store.folders import require_writable
 from harness.store.scores import COST, SCORE_UNIT, TARGET
@@ -34,34 +53,69 @@ LARGEST = 1e6  # no value in minutes, TFLOP/s, TB/s or billions is meant to be a
 
 
 def validate(config: HarnessConfig) -> None:
-    """Check a whole configuration; writes nothing. Raises ConfigError or DataError."""
-    _check_numbers(config)
-    _check_engine(config)
-    check_method(config)
-    _check_model(config)
-    order = task_order(config)
+    """Check a whole configuration; writes nothing. Raises ConfigError, Mistakes for several."""
+    refuse(mistakes(config))
+
+
+def mistakes(config: HarnessConfig) -> list[str]:
+    """What is wrong with a configuration, one line each; writes nothing."""
+    tasks, order = [], list[str]()
+    lines = mistakes_of(lambda: order.extend(task_order(config)))
     for name in dict.fromkeys(order):
-        _check_task(config, name)
-    check_judging(config)
+        tasks.append((name, mistakes_of(lambda name=name: _check_task(config, name))))
+    found = [
+        *_numbers(config),
+        *_engine(config),
+        *method_mistakes(config),
+        *_model(config),
+        *lines,
+        *_once([(f"{name}|{config.task[name].folder}", told) for name, told in tasks]),
+        *judging_mistakes(config),
+    ]
     for suite, group in config.suite.items():
-        require(
-            suite not in (TARGET, COST),
-            f"suite.{suite}: tables use this name for something else; choose another one",
-        )
+        if suite in (TARGET, COST):
+            found.append(
+                f"suite.{suite}: tables use this name for something else; choose another one"
+            )
         for name, benchmark in group.benchmarks.items():
-            _check_benchmark(config, f"suite.{suite}.benchmarks.{name}", benchmark)
+            where = f"suite.{suite}.benchmarks.{name}"
+            found += mistakes_of(partial(_check_benchmark, config, where, benchmark))
+    return list(dict.fromkeys(found))
 
 
-def check_outputs(config: HarnessConfig) -> None:
-    """Prove that results can be written, creating their folders. Raises ConfigError."""
-    for name, path in (("root", config.store.root), ("results", config.store.results)):
-        require(bool(path.strip()), f"store.{name}: its value is empty; name a folder")
-    require_writable(Path(config.store.root), "store.root")
-    require_writable(Path(config.store.results), "store.results")
-    require_cache(config)
+def output_mistakes(config: HarnessConfig) -> list[str]:
+    """Prove that results can be written, creating their folders; one line for each that cannot."""
+    places = {"store.root": config.store.root, "store.results": config.store.results}
+    lines = [
+        f"{key}: its value is empty; name a folder" for key, v in places.items() if not v.strip()
+    ]
+    if lines:
+        return lines
+    for key, path in places.items():
+        lines += mistakes_of(partial(require_writable, Path(path), key))
+    return lines or mistakes_of(lambda: require_cache(config))
 
 
-def _check_numbers(config: HarnessConfig) -> None:
+def _once(told: list[tuple[str, list[str]]]) -> list[str]:
+    """One line for what is said of several tasks in the same words, with their names behind it.
+
+    told: (the words that a task has for itself, parted by |; its lines).
+    """
+    alike: dict[str, tuple[str, list[str]]] = {}
+    for own, lines in told:
+        for line in lines:
+            said = line
+            for word in sorted(own.split("|"), key=len, reverse=True):
+                said = said.replace(word, "")
+            _, others = alike.setdefault(re.sub(r"\d+", "", said), (line, []))
+            others.append(own.partition("|")[0])
+    return [
+        f"{line} (likewise: {', '.join(names[1:])})" if len(names) > 1 else line
+        for line, names in alike.values()
+    ]
+
+
+def _numbers(config: HarnessConfig) -> Iterator[str]:
     train, evaluation = config.train, config.eval
     at_least_one = {
         "train.batch_size": train.batch_size,
@@ -80,33 +134,39 @@ def _check_numbers(config: HarnessConfig) -> None:
         for table in ("task_epochs", "adapter_task_epochs")
         for task, epochs in getattr(train, table).items()
     }
-    require(config.seed >= 0, f"seed={config.seed}: it must be 0 or more")
+    if config.seed < 0:
+        yield f"seed={config.seed}: it must be 0 or more"
     for name, value in at_least_one.items():
-        require(value is None or value >= 1, f"{name}={value}: it must be at least 1")
+        if value is not None and value < 1:
+            yield f"{name}={value}: it must be at least 1"
     rates = {"train.learning_rate": train.learning_rate, "train.eps": train.eps}
     rates |= {
         f"task.{name}.learning_rate": task.learning_rate for name, task in config.task.items()
     }
     for name, rate in rates.items():
-        valid = rate is None or (rate > 0 and math.isfinite(rate))
-        require(valid, f"{name}={rate}: it must be a positive number")
+        if rate is not None and not (rate > 0 and math.isfinite(rate)):
+            yield f"{name}={rate}: it must be a positive number"
     for name, value in {
         "train.weight_decay": train.weight_decay,
         "train.clip": train.clip,
         "eval.temperature": evaluation.temperature,
         "eval.suite_temperature": evaluation.suite_temperature,
     }.items():
-        require(value >= 0 and math.isfinite(value), f"{name}={value}: it must be 0 or more")
-    require(0 <= train.warmup_ratio <= 1, f"train.warmup_ratio={train.warmup_ratio}: use 0 to 1")
-    betas = train.betas
-    valid = len(betas) == 2 and all(0 <= beta < 1 for beta in betas)
-    require(valid, f"train.betas={list(betas)}: AdamW takes two numbers in [0, 1)")
-    require(evaluation.backend == "hf", f"eval.backend={evaluation.backend}: only 'hf' is there")
+        if not (value >= 0 and math.isfinite(value)):
+            yield f"{name}={value}: it must be 0 or more"
+    if not 0 <= train.warmup_ratio <= 1:
+        yield f"train.warmup_ratio={train.warmup_ratio}: use 0 to 1"
+    betas = list(train.betas)
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        yield f"train.betas={betas}: AdamW takes two numbers in [0, 1)"
+    if evaluation.backend != "hf":
+        yield f"eval.backend={evaluation.backend}: only 'hf' is there"
 
 
-def _check_engine(config: HarnessConfig) -> None:
+def _engine(config: HarnessConfig) -> Iterator[str]:
     engine = config.engine
-    require(engine.zero_stage in (0, 1, 2, 3), f"engine.zero_stage={engine.zero_stage}: use 0 to 3")
+    if engine.zero_stage not in (0, 1, 2, 3):
+        yield f"engine.zero_stage={engine.zero_stage}: use 0 to 3"
     positive = {
         "engine.timeout_minutes": engine.timeout_minutes,
         "engine.tflops": engine.tflops,
@@ -114,21 +174,20 @@ def _check_engine(config: HarnessConfig) -> None:
         "model.parameters": config.model.parameters,
     }
     for name, value in positive.items():
-        valid = value is None or 0 < value <= LARGEST
-        require(valid, f"{name}={value}: it must be a positive number")
+        if value is not None and not 0 < value <= LARGEST:
+            yield f"{name}={value}: it must be a positive number"
     if engine.precision is Precision.bf16 and engine.zero_stage == 0:
-        raise ConfigError("engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1")
+        yield "engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1"
     gpus = gpu_count()
     if engine.device is Device.cuda and gpus == 0:
-        raise ConfigError("engine.device=cuda, but there is no GPU here; use engine.device=cpu")
+        yield "engine.device=cuda, but there is no GPU here; use engine.device=cpu"
+        return
     on_cpu = engine.device is Device.cpu or gpus == 0
     limit = cpu_cores() if on_cpu else gpus
     if engine.ranks is not None and engine.ranks > limit:
         what = "CPU cores" if on_cpu else "GPUs"
-        raise ConfigError(
-            f"engine.ranks={engine.ranks}, but there are {limit} {what}; use {limit} at most"
-        )
-    _check_attention(config, on_cpu)
+        yield f"engine.ranks={engine.ranks}, but there are {limit} {what}; use {limit} at most"
+    yield from mistakes_of(lambda: _check_attention(config, on_cpu))
 
 
 def _check_attention(config: HarnessConfig, on_cpu: bool) -> None:
@@ -145,48 +204,53 @@ def _check_attention(config: HarnessConfig, on_cpu: bool) -> None:
     require(there, f"{place} needs the package {package}; install it or use model.attention=sdpa")
 
 
-def _check_model(config: HarnessConfig) -> None:
-    model = config.model
-    require(model.kind == "causal", f"model.kind={model.kind}: only 'causal' is there")
-    details = folder_description(model.path, "model.path")
-    if details is None:
-        details = cached_description(model) or {}
-    _check_description(config, details)
+def _model(config: HarnessConfig) -> list[str]:
+    """The model's config.json, as far as it is known before the model is fetched."""
+    model, details = config.model, dict[str, Any]()
+    if model.kind != "causal":
+        return [f"model.kind={model.kind}: only 'causal' is there"]
 
-
-def _check_description(config: HarnessConfig, details: dict[str, Any]) -> None:
-    """A model's config.json, as far as it is known before the model is fetched."""
-    require_causal(details, "model.path")
-    require_known_code(details, config.model)
-    for name, strategy in load_strategies(config.method).items():
-        try:
-            strategy.check_model(details)
-        except ConfigError as error:
-            raise ConfigError(f"method.{name}.{error}") from error
-    _check_lengths(config, details.get("max_position_embeddings"))
-
-
-def _check_lengths(config: HarnessConfig, positions: int | None) -> None:
-    parts = [(f"task.{name}", task, True) for name, task in config.task.items()]
-    for suite, group in config.suite.items():
-        require(
-            suite not in (TARGET, COST),
-            f"suite.{suite}: tables use this name for something else; choose another one",
+    def describe() -> None:
+        details.update(
+            folder_description(model.path, "model.path") or cached_description(model) or {}
         )
+        require_causal(details, "model.path")
+        require_known_code(details, model)
+
+    lines = mistakes_of(describe)
+    return lines or [
+        *mistakes_of(lambda: check_strategies_fit(config, details)),
+        *_lengths(config, details.get("max_position_embeddings")),
+    ]
+
+
+def _lengths(config: HarnessConfig, positions: int | None) -> list[str]:
+    """Prompts and answers fit the model's positions, as far as these are known."""
+    parts: list[tuple[str, str, TaskConfig | BenchmarkConfig]] = []
+    parts += [(name, f"task.{name}", task) for name, task in config.task.items()]
+    for suite, group in config.suite.items():
         for name, benchmark in group.benchmarks.items():
-            parts.append((f"suite.{suite}.benchmarks.{name}", benchmark, False))
-    for where, part, trained in parts:
-        for name in ("max_prompt_tokens", "max_answer_tokens"):
-            value = getattr(part, name)
-            require(value is None or value >= 1, f"{where}.{name}: it must be at least 1")
-        total = (part.max_prompt_tokens or 1) + part.max_answer_tokens
-        if trained and config.eval.max_answer_tokens is not None:
-            total = max(total, part.max_prompt_tokens + config.eval.max_answer_tokens)
-        if positions is not None and total > positions:
-            raise ConfigError(
-                f"{where}: prompt + answer may take {total} tokens, "
-                f"the model has {positions} positions"
-            )
+            parts.append((f"{suite}|{name}", f"suite.{suite}.benchmarks.{name}", benchmark))
+    told = []
+    for own, where, part in parts:
+        check = partial(_check_lengths, config, where, part, positions)
+        told.append((own, mistakes_of(check)))
+    return _once(told)
+
+
+def _check_lengths(
+    config: HarnessConfig, where: str, part: TaskConfig | BenchmarkConfig, positions: int | None
+) -> None:
+    for name in ("max_prompt_tokens", "max_answer_tokens"):
+        value = getattr(part, name)
+        require(value is None or value >= 1, f"{where}.{name}: it must be at least 1")
+    total = (part.max_prompt_tokens or 1) + part.max_answer_tokens
+    if isinstance(part, TaskConfig) and config.eval.max_answer_tokens is not None:
+        total = max(total, part.max_prompt_tokens + config.eval.max_answer_tokens)
+    if positions is not None and total > positions:
+        raise ConfigError(
+            f"{where}: prompt + answer may take {total} tokens, the model has {positions} positions"
+        )
 
 
 def _check_task(config: HarnessConfig, name: str) -> None:

@@ -13,8 +13,9 @@ from harness.config.plain import plain
 from harness.errors import ConfigError, DataError
 from harness.evaluation.scores import Prediction
 from harness.results.build import Rebuilt, rebuild_table, score_rows
+from harness.results.columns import TableRow
 from harness.results.records import RunRecord, read_record, record_path, write_record
-from harness.results.schema import Scores, TableRow
+from harness.results.schema import Scores
 from harness.store.files import write_atomically, write_json
 from harness.store.keys import digest
 from harness.store.layout import PREDICTIONS, SCORES, TABLE

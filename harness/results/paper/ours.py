@@ -5,19 +5,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import yaml
 
 from harness.config.places import sequence_tasks
+from harness.results.columns import TableRow
 from harness.results.groups import group_runs
 from harness.results.measures.continual import MEASURES, Estimate
 from harness.results.paper.published import Number
 from harness.results.runs import Run, load_runs
-from harness.results.schema import Scores, TableRow
+from harness.results.schema import Scores
 from harness.store.scores import DONE, combined_error
 
-NAMES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "names.yaml").read_text())
+
+class Names(TypedDict):
+    """What the paper's names are called here (names.yaml)."""
+
+    models: dict[str, list[str]]
+    methods: dict[str, list[str]]
+    benchmarks: dict[str, str]
+    judged: dict[str, list[str]]
+    neutral: list[str]
+
+
+NAMES: Names = yaml.safe_load((Path(__file__).parent / "names.yaml").read_text())
 PROTOCOL = "paper"
 NOTHING = Estimate()
 BASE = "base"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import yaml
 
@@ -11,9 +11,18 @@ from harness.results.measures.continual import MEASURES, Estimate
 from harness.results.measures.matrix import ScoreMatrix
 from harness.results.paper.ours import Found, Ours
 from harness.results.paper.published import Number, Published, matrix
-from harness.results.report.printing import Heading, Points, Table
+from harness.results.report.printing import Entry, Heading, Points, Table
 
-LAYOUT: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "layout.yaml").read_text())
+
+class Layout(TypedDict):
+    """A flat table of the paper: its title, the fields that label a row, its columns."""
+
+    title: str
+    labels: list[str]
+    columns: list[str]
+
+
+LAYOUT: dict[str, Layout] = yaml.safe_load((Path(__file__).parent / "layout.yaml").read_text())
 NOT_RUN, NOT_PRINTED = "not run", "not printed"
 _CAPTION = (
     "Scores and differences times 100. published: TRACE, arXiv 2310.06762v1; ours: this harness, "
@@ -36,9 +45,7 @@ def paper_tables(published: Published, ours: Ours, digest: str) -> Iterator[Tabl
     yield calibration(published, ours, digest)
 
 
-def _flat(
-    name: str, layout: dict[str, Any], numbers: list[Number], ours: Ours, digest: str
-) -> Table:
+def _flat(name: str, layout: Layout, numbers: list[Number], ours: Ours, digest: str) -> Table:
     labels, columns = layout["labels"], layout["columns"]
     headings = (
         *(Heading(label.capitalize(), label) for label in labels),
@@ -46,7 +53,7 @@ def _flat(
         *(Heading(column, column, numeric=True) for column in columns),
         RUNS,
     )
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     keys = dict.fromkeys(tuple(getattr(row, label) for label in labels) for row in numbers)
     for key in keys:
         mine = [n for n in numbers if tuple(getattr(n, label) for label in labels) == key]
@@ -67,7 +74,7 @@ def _stages(name: str, numbers: list[Number], ours: Ours, digest: str) -> Table:
         *(Heading(column, column, numeric=True) for column in FINAL_COLUMNS),
         RUNS,
     )
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     for stage in range(1, len(tasks) + 1):
         there = {row.column: row for row in cells if row.stage == stage}
         if stage == len(tasks):
@@ -81,7 +88,7 @@ def _stages(name: str, numbers: list[Number], ours: Ours, digest: str) -> Table:
 
 def _three(
     wanted: list[Number | None], ours: Ours, blank: bool = False
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[tuple[Entry, ...]]:
     """The lines ours, published and difference over one row of the paper's cells, the first with
     the runs it comes from; `blank` leaves places empty that a triangle does not have."""
     cells = [Found() if number is None else ours.find(number) for number in wanted]
@@ -155,12 +162,12 @@ def calibration(published: Published, ours: Ours, digest: str, tolerance: float 
         Heading("Verdict", "verdict"),
         RUNS,
     )
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     for number in published.where(table="table2", method="base"):
         found = ours.find(number)
         value = found.estimate.value
-        mine: Any = NOT_RUN if value is None else Points(100 * value)
-        gap: Any = NOT_RUN if value is None else Points(100 * (value - number.value))
+        mine: Entry = NOT_RUN if value is None else Points(100 * value)
+        gap: Entry = NOT_RUN if value is None else Points(100 * (value - number.value))
         verdict = NOT_RUN
         if value is not None:
             close = abs(value - number.value) <= tolerance

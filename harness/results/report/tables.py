@@ -2,22 +2,18 @@
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from harness.errors import DataError
-from harness.results.groups import Group, group_runs
+from harness.results.groups import Group
 from harness.results.measures.continual import MEASURES, Estimate
-from harness.results.report.printing import DASH, Entry, Heading, Points, Table, grid
-from harness.results.runs import SUITES, Benchmark, Run, load_runs, suites_in_order
-from harness.results.schema import Scores
+from harness.results.report.printing import DASH, Entry, Heading, Points, Table
+from harness.results.runs import SUITES, Benchmark, Run, suites_in_order
 from harness.store.scores import COSTS
 
-TERMINAL_WIDTH = 120
-
 _MAIN = {"op": "OP", "learning_accuracy": "LA", "bwt": "BWT", "forgetting": "Forgetting"}
-_BUDGET = {cost.name: cost for cost in COSTS if cost.title}
-_BUDGET_CAPTION = (
+BUDGET = {cost.name: cost for cost in COSTS if cost.title}
+BUDGET_CAPTION = (
     "Budget: optimizer steps, tokens in them and device hours of all stages (what a method reads "
     "besides counts in the hours alone); rows of earlier tasks kept, values stored beside the "
     "model and the peak memory of a rank at their largest."
@@ -81,7 +77,7 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
         *(Heading(title, name, True, True) for name, title in _MAIN.items()),
         *(column.heading for column in columns),
         Heading("Seeds", "seeds", numeric=True),
-        *(Heading(cost.title, name, numeric=True) for name, cost in _BUDGET.items()),
+        *(Heading(cost.title, name, numeric=True) for name, cost in BUDGET.items()),
     )
     rows = [_main_row(group, columns) for group in groups if group.runs]
     formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in _MAIN.items())
@@ -91,7 +87,7 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
     caption = (
         f"{formulas}; {_DELTA}{sided}{judged}. R[t,i] is the score on task i after t of T tasks. "
         "For joint training OP is row T, for separate models the diagonal, without training row 0. "
-        f"{_SPREAD} {_BUDGET_CAPTION}"
+        f"{_SPREAD} {BUDGET_CAPTION}"
     )
     table = Table(
         "Main results", headings, tuple(rows), caption, "main", digest, _main_notes(groups)
@@ -172,45 +168,6 @@ def suites_table(groups: Sequence[Group], digest: str) -> Table:
     return _without_empty_protocol(table)
 
 
-def main_table_markdown(scores: Scores) -> str:
-    """Return the main table for a terminal: model and sequence above it if they are the same, the
-    budget columns below."""
-    table = main_table(group_runs(load_runs(scores)), scores.digest)
-    kept, common, budget = [], [], []
-    for position, heading in enumerate(table.headings):
-        if heading.name in _BUDGET or heading.name == "method":
-            budget.append(position)
-        if heading.name in _BUDGET:
-            continue
-        entries = {row[position] for row in table.rows}
-        if heading.name in ("model", "sequence") and len(entries) == 1:
-            common.append(f"{heading.title}: {entries.pop()}")
-        else:
-            kept.append(position)
-    shown = table.columns(kept)
-    labels = [i for i, heading in enumerate(shown.headings) if not heading.numeric]
-    lines = [", ".join(common), *map(grid, _terminal_parts(shown, labels)), _legend()]
-    lines += [grid(table.columns(budget)), *table.notes]
-    return "\n".join(filter(None, lines))
-
-
-def matrix_markdown(scores: Scores, run: str) -> str:
-    """Return the score matrix of one run for a terminal, also while it is incomplete."""
-    runs = load_runs(scores)
-    found = [item for item in runs if item.name == run]
-    if not found:
-        known = ", ".join(dict.fromkeys(item.name for item in runs))
-        raise DataError(f"no run {run!r} in the table of scores; it has: {known or 'no run'}")
-    blocks = []
-    for item in found:
-        group = Group(item.model, item.sequence, item.method, item.protocol, (item,), ())
-        table = matrix_table(group, scores.digest, "matrix")
-        under = f", protocol {item.protocol}" if item.protocol else ""
-        blocks.append(f"{table.title} ({run}{under}), times 100")
-        blocks += [grid(part) for part in _terminal_parts(table, [0, 1])]
-    return "\n".join(blocks)
-
-
 def estimate_over_seeds(estimates: Sequence[Estimate]) -> Points:
     """Return mean and spread in points: sd over several seeds, item error of one.
 
@@ -236,7 +193,7 @@ def _main_row(group: Group, columns: Sequence[_Column]) -> tuple[Entry, ...]:
 def _budget(group: Group) -> list[str]:
     """What a run of the group cost, mean over its seeds; a dash where nothing was trained here."""
     cells = []
-    for name, cost in _BUDGET.items():
+    for name, cost in BUDGET.items():
         found = [run.costs[name] for run in group.runs if name in run.costs]
         cells.append(cost.form.format(statistics.fmean(found) / cost.scale) if found else DASH)
     return cells
@@ -304,10 +261,6 @@ def _incomplete_notes(groups: Sequence[Group]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _legend() -> str:
-    return "Scores x 100; ± = sd over seeds, or item error of a single seed; Δ = stage T - stage 0."
-
-
 def _benchmark_names(runs: Sequence[Run]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((item.suite, item.name) for run in runs for item in run.benchmarks))
 
@@ -341,25 +294,3 @@ def _trained(run: Run, stage: int) -> str:
     if stage == 0:
         return "(initial)"
     return "(all)" if run.matrix.schedule == "joint" else run.matrix.tasks[stage - 1]
-
-
-def _terminal_parts(table: Table, keys: list[int]) -> list[Table]:
-    """Split the columns so that every part, with the columns of `keys`, fits the terminal."""
-    parts: list[list[int]] = []
-    current: list[int] = []
-    for position in range(len(table.headings)):
-        if position in keys:
-            continue
-        wider = grid(table.columns([*keys, *current, position])).partition("\n")[0]
-        if current and len(wider) > TERMINAL_WIDTH:
-            parts.append(current)
-            current = []
-        current = [*current, position]
-    return [
-        _without_empty_rows(table.columns([*keys, *part]), len(keys)) for part in (*parts, current)
-    ]
-
-
-def _without_empty_rows(table: Table, labels: int) -> Table:
-    rows = [row for row in table.rows if any(str(entry) != DASH for entry in row[labels:])]
-    return replace(table, rows=tuple(rows))

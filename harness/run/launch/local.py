@@ -96,7 +96,8 @@ class WorkerGroup:
 
     def cause(self, rank: int) -> str:
         """The last telling line of a rank's log."""
-        lines = self.log(rank).read_text(errors="replace").splitlines()
+        said = self.log(rank).read_text(errors="replace").splitlines()
+        lines = [line for line in said if not line.startswith("warning: ")]
         errors = [line for line in lines if "Error" in line or "StageFailed" in line]
         told = errors or [line for line in lines if line.strip()] or ["it wrote nothing"]
         line = re.sub(r"^\[rank\d+\]:\s*", "", told[-1].strip())

@@ -1,9 +1,10 @@
 """Where DeepSpeed keeps the fp32 master weights and the reduced gradients at each ZeRO stage.
 
-The only module that reads DeepSpeed's internals for this purpose; strategies use
-`harness.engine.view`. ZeRO 0 replicates whole parameters, ZeRO 1 and 2 cut one flat buffer over all
-parameters into equal parts (so that a parameter may lie on several ranks, in uneven pieces), ZeRO 3
-cuts every parameter into equal parts. A rank holds at most one contiguous piece of a parameter.
+The only module that reads DeepSpeed's internals for this purpose; strategies see
+`harness.methods.view`. ZeRO 0 replicates whole parameters, ZeRO 1 and 2 cut one flat buffer over
+all parameters into equal parts (so that a parameter may lie on several ranks, in uneven pieces),
+ZeRO 3 cuts every parameter into equal parts. A rank holds at most one contiguous piece of a
+parameter.
 """
 
 from typing import Any, Protocol

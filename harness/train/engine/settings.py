@@ -10,7 +10,7 @@ NEVER = 10**12
 def deepspeed_settings(engine: EngineConfig, train: TrainConfig, parameters: int) -> dict[str, Any]:
     """DeepSpeed's JSON for one engine.
 
-    It sees one row and one accumulation step: `harness.train.stage` places the gradient boundaries
+    It sees one row and one accumulation step: `harness.train.passes` places the gradient boundaries
     itself, so that steps over unequal rows stay exact. Buckets never exceed the model, since
     DeepSpeed allocates them whole.
     """

@@ -4,8 +4,9 @@ from random import Random
 
 import pytest
 import yaml
+from support.places import REPOSITORY
 
-from harness.data.micro import DATA, ROOT
+from harness.data.micro import DATA
 from harness.data.micro.build import REPLAY_FILE, build_data
 from harness.data.micro.catalogue import (
     PRETRAINING,
@@ -19,7 +20,7 @@ from harness.data.micro.catalogue import (
 )
 from harness.data.micro.rows import Generator, distinct, read_rows
 
-CONF = ROOT.parents[1] / "conf"
+CONF = REPOSITORY / "conf"
 FILES = [f"{task.name}/{split}.json" for task in TASKS for split in SPLITS]
 FILES += [f"probes/{probe.name}/test.json" for probe in PROBES]
 SCORED = list(FILES)
@@ -113,7 +114,7 @@ def test_nothing_is_truncated(generator):
     from harness.data.micro.tokenizer import encode
 
     settings = _settings(generator.name)
-    folder = settings["folder"].removeprefix("${package:micro/data}/")
+    folder = settings["folder"].removeprefix("${package:data/micro/data}/")
     files = sorted((DATA / folder).glob("*.json"))
     assert files
     tokenizer = AutoTokenizer.from_pretrained(MODEL)

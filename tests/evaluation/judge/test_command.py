@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from support.command import refused
+from support.command import in_a_process, only_error, refused
 
 from harness.cli.judge import main
 
@@ -55,7 +55,8 @@ def test_a_model_that_is_not_there(
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    line = refused("judge", *files, "--model=nobody/nothing")
+    # The hub's libraries read their variables once, so this has its own process.
+    line = only_error(in_a_process("judge", *files, "--model=nobody/nothing"))
     assert "--model: nobody/nothing is not in the cache" in line
     assert "python -m harness prefetch judge=local judge.model=nobody/nothing suite=[]" in line
     assert "--model: there is no folder nothing" in refused("judge", *files, "--model=nothing")

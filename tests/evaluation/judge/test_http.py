@@ -25,11 +25,8 @@ RESULTS = ["lose" if i % 3 == 0 else "tie" if i % 3 == 1 else "win" for i in ran
 
 
 def settings(url: str, **changes: object) -> JudgeConfig:
-    judge = JudgeConfig(backend=JudgeBackend.http, base_url=url, model="m", timeout_seconds=1.0)
-    judge.backoff_seconds = 0.001
-    for name, value in changes.items():
-        setattr(judge, name, value)
-    return judge
+    given = {"timeout_seconds": 1.0, "backoff_seconds": 0.001, **changes}
+    return JudgeConfig(backend=JudgeBackend.http, base_url=url, model="m", **given)
 
 
 @pytest.fixture(autouse=True)

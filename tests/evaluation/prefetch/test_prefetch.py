@@ -205,6 +205,7 @@ def test_the_cached_description_is_checked(
     assert "t5 is an encoder-decoder" in refused(*tiny_run, "model.path=org/micro")
 
 
+@pytest.mark.slow  # reads lm-eval's index
 def test_a_benchmark_that_is_not_cached(
     suites: Path, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +216,7 @@ def test_a_benchmark_that_is_not_cached(
     assert not (tmp_path / "store" / "train").exists()
 
 
+@pytest.mark.slow  # reads lm-eval's index
 def test_a_missing_nltk_resource_is_named(
     suites: Path, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,6 +327,7 @@ def test_the_nltk_folder_is_told_to_the_compute_node(
     assert nltk_resources(["piqa", "leaderboard_ifeval"]) == ["punkt_tab"]
 
 
+@pytest.mark.slow  # reads lm-eval's index
 def test_an_unknown_benchmark_is_told(
     suites: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,40 @@
+"""The verbs of the command line: one table, of which dispatch, help and README's list are made."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A module of this folder whose `main` takes the words behind the verb, and what it does."""
+
+    module: str
+    line: str
+
+
+VERBS = {
+    "run": Verb("run", "train and score what is missing of a run (the default verb)"),
+    "plan": Verb("plan", "the work of a run, what of it is done, and what is left to do"),
+    "method": Verb("method", "the presets, and a preset's paper, equations and parameters"),
+    "metrics": Verb("metrics", "OP, BWT and the rest from a CSV of scores"),
+    "score": Verb("score", "the scores of a task for a file of predictions"),
+    "tables": Verb("tables", "all tables and plots from the tidy table of scores"),
+    "data": Verb("data", "check, fetch and unpack the data of a benchmark"),
+    "prefetch": Verb("prefetch", "fetch what a run reads, for machines without network"),
+    "edit": Verb("edit", "new weights from model folders: WiSE-FT, LiNeS, TIES and others"),
+    "eval": Verb("eval", "score checkpoints that were trained elsewhere as stages of a sequence"),
+    "frontier": Verb("frontier", "a method over its strength beside seqft over its learning rate"),
+    "import": Verb("importing", "results of TRACE's reference code or of lm-eval into the table"),
+    "judge": Verb("judge", "compare two files of answers by a judging model"),
+    "paper": Verb("paper", "TRACE's tables and findings, ours beside the published ones"),
+}
+
+
+def page() -> str:
+    """The verbs for the help page, one line each."""
+    return "\n".join(f"  {name:<9} {verb.line}" for name, verb in VERBS.items())
+
+
+def sentence() -> str:
+    """The verbs for a text: `run`, `plan`, ... and the last."""
+    *others, last = (f"`{name}`" for name in VERBS)
+    return f"{', '.join(others)} and {last}"

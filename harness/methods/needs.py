@@ -1,0 +1,79 @@
+"""What a strategy asks of the run that it is part of; read before any model loads."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Adapter(Enum):
+    """Is a strategy defined with an adapter: with and without (any), only with one (required), only
+    with one that is fresh at every task beside the earlier ones (stacked), only without (refused)?
+    """
+
+    any = "any"
+    required = "required"
+    stacked = "stacked"
+    refused = "refused"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What every forward pass returns besides its logits; see `Pass`.
+
+    hidden_states: layers as transformers counts them: 0 = the embeddings, i = behind block i, the
+        last one behind the final norm; negative ones count from the end.
+    attentions: blocks, from 0; negative ones count from the end. Needs model.attention=eager.
+    """
+
+    hidden_states: tuple[int, ...] = ()
+    attentions: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.hidden_states or self.attentions)
+
+    @staticmethod
+    def union(several: "Iterable[Outputs]") -> "Outputs":
+        """What all of them ask for."""
+        asked = list(several)
+        return Outputs(
+            tuple(dict.fromkeys(layer for one in asked for layer in one.hidden_states)),
+            tuple(dict.fromkeys(layer for one in asked for layer in one.attentions)),
+        )
+
+
+LOGITS_ALONE = Outputs()
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A strategy's requirements with its parameters as they are set, and what it does that others
+    have to know. The default is a strategy that goes with everything.
+
+    history: it does nothing at all where no task was trained before; models of one task each and of
+        all tasks at once then refuse it.
+    rows: it reads training rows of earlier tasks through `stage.history`; they enter the content
+        key. Files that it reads are those of `Strategy.file_parameters`.
+    adapter: see `Adapter`.
+    carries_weights: it hands a value for every trained weight to the next stage, so that every task
+        has to train the same weights: no fresh adapter, nothing thawed.
+    changes_trained: it freezes other weights at other tasks; moments cannot be carried over then.
+    thaws: it trains weights that it froze at an earlier task.
+    adds_gradient: its hook `gradients` adds the gradient of a penalty.
+    bounds_gradient: its hook `gradients` masks or projects the gradient that it finds, which a
+        later penalty would escape.
+    group: of one group a method takes one strategy: what the first does the next would undo.
+    packing: several examples may share a row; false asks for padded rows.
+    outputs: what it reads of a forward pass besides logits.
+    """
+
+    history: bool = False
+    rows: bool = False
+    adapter: Adapter = Adapter.any
+    carries_weights: bool = False
+    changes_trained: bool = False
+    thaws: bool = False
+    adds_gradient: bool = False
+    bounds_gradient: bool = False
+    group: str | None = None
+    packing: bool = True
+    outputs: Outputs = LOGITS_ALONE

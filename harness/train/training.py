@@ -1,0 +1,142 @@
+"""One stage with its model running: what `train_task` makes, walks through and closes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.config import LossNorm, Packing, ResetOptimizer, TrainConfig
+from harness.data.encoding import PromptFormat
+from harness.data.task_data import TaskData, load_task_data
+from harness.methods.base import Strategy
+from harness.methods.loading import load_strategies
+from harness.methods.needs import Needs, Outputs
+from harness.methods.stage import Phase, Stage
+from harness.methods.view import SavedState, State
+from harness.models.adapters.stages import start_model
+from harness.store.layout import TRANSIENT
+from harness.train.budget import phase_steps
+from harness.train.engine.core import Engine
+from harness.train.engine.probe import packs_exactly
+from harness.train.engine.ranks import Rank
+from harness.train.engine.view import View
+from harness.train.history import TaskHistory
+from harness.train.job import Progress, TrainJob
+from harness.train.loop import Loop
+from harness.train.objectives import load_objective
+from harness.train.passes import Passes
+from harness.train.states import read_states
+
+
+class Training:
+    """The model, its engine, the strategies and their stage, up to the first step.
+
+    `close()` gives back what DeepSpeed holds. All ranks call every method together.
+    """
+
+    def __init__(self, job: TrainJob, rank: Rank, prompts: PromptFormat) -> None:
+        config = job.config
+        self.job, self.strategies = job, list(load_strategies(config.method).values())
+        if job.stage > 1:
+            states = read_states(Path(job.parent))
+            for strategy, saved in zip(self.strategies, states, strict=True):
+                strategy.load(saved)
+        needs = [strategy.needs() for strategy in self.strategies]
+        own, epochs = _training_set(job, prompts)
+        history = _history(job, prompts, self.strategies, needs)
+        self.stage = Stage(job.task, job.stage, config.seed, history, own)
+        model = start_model(config.model, config.method.adapter, job.parent, job.stage)
+        for strategy in self.strategies:
+            model = strategy.prepare_model(self.stage, model)
+        self.packed = _may_pack(config.train, needs) and packs_exactly(model)
+        self.engine = Engine(model, config.engine, config.train, rank)
+        try:
+            self._run(needs, prompts, epochs)
+        except BaseException:
+            self.close()
+            raise
+
+    def _run(self, needs: Sequence[Needs], prompts: PromptFormat, epochs: int) -> None:
+        """From the running model to the first step."""
+        config, stage = self.job.config, self.stage
+        if config.train.reset_optimizer is ResetOptimizer.never and self.job.stage > 1:
+            self.engine.load_optimizer(Path(self.job.parent) / TRANSIENT)
+        passes = Passes(
+            self.engine,
+            config.train,
+            load_objective(config.train),
+            self.packed,
+            prompts.eos_token_id,
+            Outputs.union(one.outputs for one in needs),
+        )
+        by_token = passes.by_token()
+        self.view = View(self.engine, by_token.backward, by_token.observe)
+        stage.model_runs(self.view)
+        stage.phases = [Phase(stage.own, epochs)]
+        for strategy in self.strategies:
+            stage.phases = strategy.data(stage, stage.phases)
+        self.lengths = phase_steps(stage.phases, stage.own, epochs, config.train, config.seed)
+        stage.total = sum(self.lengths)
+        self.loop = Loop(self.job, self.engine, passes, self.view, stage, self.strategies)
+
+    def start(self) -> None:
+        """Ready for the first step."""
+        for strategy in self.strategies:
+            strategy.start(self.stage)
+
+    def resume(self, states: Sequence[SavedState]) -> None:
+        """Ready for a step in the middle of the stage, whose weights and moments the engine has:
+        `states` are what the strategies' `running` gave there."""
+        for strategy, saved in zip(self.strategies, states, strict=True):
+            strategy.resume(self.stage, saved)
+
+    def running(self) -> list[State] | None:
+        """What `resume` takes, between two steps; None where a strategy cannot say."""
+        states = [strategy.running() for strategy in self.strategies]
+        known = [state for state in states if state is not None]
+        return known if len(known) == len(states) else None
+
+    def run(self, progress: Progress, first: int = 0, stop: int | None = None) -> None:
+        """The steps, from `first` to the last or to the one before `stop`."""
+        self.loop.run(self.lengths, progress, first, stop)
+
+    def finish(self) -> None:
+        """Last changes of the weights, and what is measured on them."""
+        for strategy in self.strategies:
+            strategy.finish(self.stage)
+        self.view.weights_are_final()
+        for strategy in self.strategies:
+            strategy.measure(self.stage)
+
+    def stored(self) -> int:
+        """Rows besides the task's own that the method kept: trained on, or held in a memory."""
+        trained = sum(len(phase.data.examples) for phase in self.stage.phases)
+        held = sum(strategy.memory_rows() for strategy in self.strategies)
+        return trained - len(self.stage.own.examples) + held
+
+    def close(self) -> None:
+        """Give back what DeepSpeed holds."""
+        self.engine.destroy()
+
+
+def _training_set(job: TrainJob, prompts: PromptFormat) -> tuple[TaskData, int]:
+    """The rows and how many passes over them. Of several tasks every row is there as often as its
+    task has epochs, so that joint training sees what the sequence sees."""
+    loaded = [load_task_data(p.task, p.data, job.config.task[p.task], prompts) for p in job.parts]
+    if len(loaded) == 1:
+        return loaded[0], job.parts[0].epochs
+    repeated = (d.examples * part.epochs for d, part in zip(loaded, job.parts, strict=True))
+    return TaskData(job.task, [example for rows in repeated for example in rows]), 1
+
+
+def _history(
+    job: TrainJob, prompts: PromptFormat, strategies: Sequence[Strategy], needs: Sequence[Needs]
+) -> TaskHistory:
+    files = {file for strategy in strategies for file in strategy.key_inputs(()).files}
+    return TaskHistory(job, prompts, any(one.rows for one in needs), files)
+
+
+def _may_pack(train: TrainConfig, needs: Sequence[Needs]) -> bool:
+    return (
+        train.packing is Packing.auto
+        and train.loss_norm is LossNorm.tokens
+        and all(one.packing for one in needs)
+    )

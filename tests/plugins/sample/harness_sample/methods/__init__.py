@@ -1,0 +1,1 @@
+"""Strategies, called after their files."""

@@ -1,0 +1,118 @@
+"""Every job is composed, checked and planned once, and goes whole to whoever does it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cli import run
+from harness.cli.main import main
+from harness.config.compose import compose as composing
+from harness.config.places import parse
+from harness.data import rows
+from harness.errors import Mistakes, StageFailed
+from harness.run import job as jobs
+from harness.run.job import make_jobs
+
+
+class Counter:
+    """Counts the calls of a module's functions, by name."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch, self.calls = monkeypatch, dict[str, int]()
+
+    def watch(self, module: Any, name: str) -> None:
+        function, self.calls[name] = getattr(module, name), 0
+
+        def counted(*words: Any, **options: Any) -> Any:
+            self.calls[name] += 1
+            return function(*words, **options)
+
+        self.monkeypatch.setattr(module, name, counted)
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
+    return Counter(monkeypatch)
+
+
+def test_a_sweep_composes_checks_and_plans_each_job_once(
+    tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counter: Counter, capsys
+) -> None:
+    done = []
+
+    def fail(job: jobs.Job, watcher: object) -> None:
+        done.append(job)
+        raise StageFailed("stage 1: it is a test")
+
+    monkeypatch.setattr(run, "finish", fail)
+    counter.watch(composing, "compose")
+    counter.watch(jobs, "mistakes")
+    counter.watch(jobs, "make_plan")
+    counter.watch(run, "rebuild_table")
+    assert main(["-m", *tiny_run, "seed=0,1", "method=seqft,replay"]) == 1
+    assert counter.calls == {"compose": 4, "mistakes": 4, "make_plan": 4, "rebuild_table": 1}
+    assert [(job.config.seed, job.config.method.name) for job in done] == [
+        (0, "seqft"), (0, "replay"), (1, "seqft"), (1, "replay"),
+    ]  # fmt: skip
+    printed = capsys.readouterr()
+    assert "0 of 4 jobs complete" in printed.out
+    assert printed.err.count("error: stage 1: it is a test") == 4
+
+
+def test_a_file_of_rows_is_parsed_once_per_state(
+    tiny_run: list[str], tiny_data: Path, counter: Counter
+) -> None:
+    rows._read.cache_clear()
+    counter.watch(rows, "parse_rows")
+    make_jobs([[*tiny_run, f"seed={seed}"] for seed in range(3)])
+    read = {tiny_data / task / f"{split}.json" for task in ("copy", "count") for split in
+            ("train", "test")}  # fmt: skip
+    assert counter.calls["parse_rows"] == len(read)
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "train.json"
+    path.write_text('[{"prompt": "a", "answer": "b"}]')
+    before = rows.read_rows(path)
+    path.write_text('[{"prompt": "a", "answer": "b"}, {"prompt": "c", "answer": "d"}]')
+    assert (len(before), len(rows.read_rows(path))) == (1, 2)
+
+
+def test_a_job_is_found_by_its_number_in_another_process_too(
+    tiny_run: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hydra writes values in its own way, and launchers send what they call to their processes."""
+    import cloudpickle
+
+    given = [[*tiny_run, f"train.learning_rate={rate}"] for rate in ("1e-3", "0.002")]
+    task = cloudpickle.loads(cloudpickle.dumps(run._Task(make_jobs(given), None)))
+    monkeypatch.setattr(run, "make_jobs", None)  # nothing is made again
+    for number, rate in enumerate((0.001, 0.002)):
+        told = [item for item in parse(given[number]) if "searchpath" not in item.key_or_group]
+        words = [f"{item.get_key_element()}={item.get_value_element_as_str()}" for item in told]
+        found = run._job(task.jobs, number, words)
+        assert found is task.jobs[number]
+        assert found.config.train.learning_rate == rate
+
+
+def test_a_job_that_a_sweeper_invents_is_made_when_it_comes(tiny_run: list[str]) -> None:
+    made = make_jobs([[*tiny_run, "seed=0"]])
+    assert run._job(made, 0, [*tiny_run, "seed=7"]).config.seed == 7
+    assert run._job(made, 1, [*tiny_run, "seed=0"]).config.seed == 0
+
+
+def test_hydra_is_asked_only_for_what_it_alone_does(tiny_run: list[str]) -> None:
+    own = [tiny_run, [*tiny_run, "hydra/launcher=joblib"], [*tiny_run, "hydra.job.chdir=false"]]
+    assert [job.composition.asks_hydra for job in make_jobs(own)] == [False, True, True]
+
+
+def test_nothing_is_written_where_one_of_several_jobs_is_wrong(
+    tiny_run: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(Mistakes) as caught:
+        make_jobs([tiny_run, [*tiny_run, "seed=-1"], [*tiny_run, "train.epochs=0"]])
+    assert str(caught.value).splitlines() == [
+        "seed=-1: it must be 0 or more", "train.epochs=0: it must be at least 1",
+    ]  # fmt: skip
+    assert not (tmp_path / "store").exists()
