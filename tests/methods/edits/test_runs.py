@@ -130,7 +130,7 @@ def test_adapters_are_edited_as_the_change_they_make(run_of, tmp_path: Path) -> 
     folder = tmp_path / "store" / "edit" / nodes(outcome, "edit")[0].key
     assert (folder / "model.safetensors").is_file()
     record = json.loads((folder / "edit.json").read_text())
-    assert record["edit"]["class"].endswith("WiSEFT")
+    assert record["edit"]["class"] == "wise_ft"
 
 
 @pytest.mark.parametrize(
