@@ -87,7 +87,8 @@ class Stage:
     def random(self, name: str, *parts: object) -> Random:
         """A stream of random numbers of this task, and in a step's hooks of this step: another draw
         at each, the same on all ranks. `name` keeps it apart from the streams of others, `parts`
-        from further ones of one's own."""
+        from further ones of one's own (in `loss`, say, which is called for every pass of a step).
+        """
         return Random(self._seed_of(name, parts))
 
     def generator(self, name: str, *parts: object) -> "Generator":

@@ -24,7 +24,7 @@ CASES = {
     "o_lora": ("o_lora_paper", []),
     "replay": ("replay", []),
     "replay_pass": ("replay_trace", []),
-    "sfa": ("sfa_initial_reset", ["anchor"]),
+    "sfa": ("sfa", ["anchor"]),
 }
 pytestmark = pytest.mark.distributed
 

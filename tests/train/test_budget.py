@@ -6,7 +6,7 @@ from harness.config import Match, TrainConfig
 from harness.data.encoding import Example
 from harness.data.order import batch_indices
 from harness.data.task_data import TaskData
-from harness.methods.base import Phase
+from harness.methods.stage import Phase
 from harness.train.budget import phase_steps
 
 
