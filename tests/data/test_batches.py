@@ -126,7 +126,7 @@ def test_probe_accepts_llama_and_refuses_learned_positions_that_ignore_packing(
 
 
 def test_packing_can_be_switched_off() -> None:
-    from harness.train.stage import _may_pack
+    from harness.train.training import _may_pack
 
     base = {"batch_size": 1, "learning_rate": 1.0}
     assert _may_pack(TrainConfig(**base), [])

@@ -69,9 +69,18 @@ def mistakes(config: HarnessConfig) -> list[str]:
         *method_mistakes(config),
         *_model(config),
         *lines,
-        *_once([(f"{name}|{config.task[name].folder}", told) for name, told in tasks]),
+        *_once(
+            [(f"{name}|{config.task[name].folder}", told) for name, told in tasks],
+            config.data.root,
+        ),
         *judging_mistakes(config),
+        *_suites(config),
     ]
+    return list(dict.fromkeys(found))
+
+
+def _suites(config: HarnessConfig) -> list[str]:
+    found, told = list[str](), []
     for suite, group in config.suite.items():
         if suite in (TARGET, COST):
             found.append(
@@ -79,8 +88,9 @@ def mistakes(config: HarnessConfig) -> list[str]:
             )
         for name, benchmark in group.benchmarks.items():
             where = f"suite.{suite}.benchmarks.{name}"
-            found += mistakes_of(partial(_check_benchmark, config, where, benchmark))
-    return list(dict.fromkeys(found))
+            lines = mistakes_of(partial(_check_benchmark, config, where, benchmark))
+            told.append((f"{name}|{suite}|{benchmark.folder or name}", lines))
+    return [*found, *_once(told, config.data.suite_root)]
 
 
 def output_mistakes(config: HarnessConfig) -> list[str]:
@@ -96,15 +106,17 @@ def output_mistakes(config: HarnessConfig) -> list[str]:
     return lines or mistakes_of(lambda: require_cache(config))
 
 
-def _once(told: list[tuple[str, list[str]]]) -> list[str]:
-    """One line for what is said of several tasks in the same words, with their names behind it.
+def _once(told: list[tuple[str, list[str]]], root: str | None = None) -> list[str]:
+    """One line for what is said of several tasks or benchmarks in the same words, with their names
+    behind it.
 
-    told: (the words that a task has for itself, parted by |; its lines).
+    told: (the words that one has for itself, its name first, parted by |; its lines). root: the
+    folder that they share, whose path may hold such words too.
     """
     alike: dict[str, tuple[str, list[str]]] = {}
     for own, lines in told:
         for line in lines:
-            said = line
+            said = line.replace(root, "") if root else line
             for word in sorted(own.split("|"), key=len, reverse=True):
                 said = said.replace(word, "")
             _, others = alike.setdefault(re.sub(r"\d+", "", said), (line, []))
