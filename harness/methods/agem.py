@@ -10,18 +10,14 @@ optimizer turns g into a step, so that under Adam the step itself may still oppo
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from harness.config.ranges import require_range
-from harness.methods.base import Strategy
-from harness.methods.gem import PROJECTION
-from harness.methods.memory import Memory
-from harness.methods.needs import Needs
+from harness.methods.projecting import Projecting
 from harness.methods.stage import Stage
-from harness.methods.view import State
 
 
 @dataclass
-class AGEM(Strategy):
+class AGEM(Projecting):
     """Project gradients that would raise the loss of the memory.
 
     ratio: part of each earlier task's training rows that the memory holds, in [0, 1]; 0 is
@@ -30,25 +26,7 @@ class AGEM(Strategy):
         and backward pass of that size).
     """
 
-    ratio: float = 0.1
-    batch_size: int = 32
-
-    def __post_init__(self) -> None:
-        self.memory = Memory("agem", ratio=self.ratio)
-        require_range("batch_size", self.batch_size, 1)
-
-    def needs(self) -> Needs:
-        active = self.memory.active
-        return Needs(history=active, rows=active, group=PROJECTION, bounds_gradient=True)
-
-    def memory_rows(self) -> int:
-        return len(self.memory)
-
-    def start(self, stage: Stage) -> None:
-        self.memory.collect(stage)
-
-    def running(self) -> State:
-        return State()  # the draws hang on the step alone
+    memory_name: ClassVar[str] = "agem"
 
     def gradients(self, stage: Stage) -> None:
         batch, view = self.memory.draw(stage, self.batch_size), stage.view

@@ -12,25 +12,22 @@ alone. Costs a backward pass and an fp32 copy of the gradient's shards for each 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.config.ranges import require_range
-from harness.methods.base import Strategy
-from harness.methods.memory import Memory
-from harness.methods.needs import Needs
+from harness.methods.projecting import Projecting
 from harness.methods.stage import Stage
-from harness.methods.view import Shard, State
+from harness.methods.view import Shard
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-PROJECTION = "gradient projection"
 SWEEPS, ENOUGH = 10_000, 1e-14
 
 
 @dataclass
-class GEM(Strategy):
+class GEM(Projecting):
     """Project the gradient so that no earlier task's memory gets worse, to first order.
 
     ratio: part of each earlier task's training rows that its memory holds, in [0, 1]; 0 is
@@ -39,27 +36,14 @@ class GEM(Strategy):
     margin: added to the solution, 0 or more; the paper's "memory strength".
     """
 
-    ratio: float = 0.1
+    memory_name: ClassVar[str] = "gem"
+
     batch_size: int = 16
     margin: float = 0.5
 
     def __post_init__(self) -> None:
-        self.memory = Memory("gem", ratio=self.ratio)
-        require_range("batch_size", self.batch_size, 1)
+        super().__post_init__()
         require_range("margin", self.margin, 0)
-
-    def needs(self) -> Needs:
-        active = self.memory.active
-        return Needs(history=active, rows=active, group=PROJECTION, bounds_gradient=True)
-
-    def memory_rows(self) -> int:
-        return len(self.memory)
-
-    def start(self, stage: Stage) -> None:
-        self.memory.collect(stage)
-
-    def running(self) -> State:
-        return State()  # the draws hang on the step alone
 
     def gradients(self, stage: Stage) -> None:
         view = stage.view
