@@ -54,7 +54,7 @@ def rebuild_table(store: Store, path: Path) -> Rebuilt:
         for trained in record.training:
             try:
                 rows += list(_of_stage(store, record.run, trained))
-            except _DAMAGED as error:
+            except (DataError, *_DAMAGED) as error:
                 left_out[trained["key"]] = f"costs of train/{trained['key']}: {_in_words(error)}"
     try:
         scores = Scores.of(rows)
@@ -70,7 +70,7 @@ def wrong_nodes(store: Store, run: RunColumns, cells: Sequence[Cell]) -> list[st
     return [_line(run, cell, wrong) for cell, wrong in found.values() if wrong]
 
 
-_DAMAGED = (OSError, ValueError, KeyError, TypeError)  # what reading files raises that are none
+_DAMAGED = (OSError, ValueError, LookupError, TypeError)  # what reading files raises that are none
 
 
 def _in_words(error: Exception) -> str:

@@ -123,6 +123,26 @@ def test_damage_costs_no_other_run_its_rows(store, tmp_path, spoil, told):
     assert told in left_out[0]
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"cut"),
+        lambda folder: (folder / TRAINING).write_text("{"),
+        lambda folder: (folder / TRAINING).unlink(),
+    ],
+)
+def test_a_damaged_training_costs_no_run_its_scores(store, tmp_path, spoil):
+    node(store, "train", "t1", t={"cost": {"optimizer_steps": 3}})
+    record(store, "r1", cell("bad"), training=[{"stage": 1, "key": "t1"}])
+    spoil(store.path("train", "t1"))
+    rebuilt = rebuild_table(store, tmp_path / "scores.csv")
+    scores = read_scores(rebuilt.path)
+    assert {run.name: run.matrix.size for run in load_runs(scores)} == {"r1": 1, "r2": 1}
+    (line,) = rebuilt.left_out
+    assert line.startswith("costs of train/t1: ")
+    assert "\n" not in line
+
+
 def test_costs_and_judged_rows(store, tmp_path):
     """What judging cost stands beside what training cost."""
     cost = {
