@@ -19,7 +19,16 @@ from harness.store import locks
 from harness.store.files import write_json
 from harness.store.folders import filled, working_path
 from harness.store.keys import KEY_SCHEME, FileHashes
-from harness.store.layout import FORMAT, HASHES, MANIFEST, SCORES, TRANSIENT, cache_place
+from harness.store.layout import (
+    FORMAT,
+    HASHES,
+    LEASES,
+    LOCKS,
+    MANIFEST,
+    SCORES,
+    TRANSIENT,
+    cache_place,
+)
 from harness.store.leases import SILENCE_SECONDS, Leases
 from harness.store.scores import wrong_score
 
@@ -43,7 +52,7 @@ class Store:
     def __init__(self, root: str | Path, silence: float = SILENCE_SECONDS) -> None:
         self.root = Path(root).absolute()
         self.hashes = FileHashes(cache_place(self.root, HASHES))
-        self.leases = Leases(self.root / "leases", silence=silence)
+        self.leases = Leases(self.root / LEASES, silence=silence)
 
     def of_before(self) -> str:
         """One line on the nodes of version 0.1 that are still there, empty where none is.
@@ -161,7 +170,7 @@ class Store:
             yield Held(held, token)
 
     def _lock(self, kind: str, key: str) -> Path:
-        return self.root / "locks" / f"{kind}-{key}"
+        return self.root / LOCKS / f"{kind}-{key}"
 
     def holder(self, kind: str, key: str) -> str:
         """Who works on a node, for a message."""
@@ -169,7 +178,10 @@ class Store:
         return self.leases.holder(tokens[0]) if tokens else "another process"
 
     def sweep_leftovers(self) -> None:
-        """Remove what processes that are gone were writing."""
+        """Remove what processes that are gone were writing, and their locks."""
+        gone = cache(self.leases.gone)
+        for lock in (self.root / LOCKS).glob("[!.]*"):
+            locks.free(lock, gone)
         self.leases.sweep(self.root.glob("*/.*.*"))
 
 
