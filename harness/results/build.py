@@ -10,8 +10,7 @@ from harness.models.folders import ADAPTER_WEIGHTS
 from harness.models.weights.headers import stored_weights
 from harness.results.columns import ROW_KEY, SCHEMA_VERSION, TableRow, problems
 from harness.results.records import Trained, read_record, record_paths
-from harness.results.schema import Scores
-from harness.store.files import write_atomically
+from harness.results.schema import write_scores
 from harness.store.layout import DETAILS, MANIFEST, SCORES, TRAINING
 from harness.store.scores import (
     COST,
@@ -57,10 +56,10 @@ def rebuild_table(store: Store, path: Path) -> Rebuilt:
             except (DataError, *_DAMAGED) as error:
                 left_out[trained["key"]] = f"costs of train/{trained['key']}: {_in_words(error)}"
     try:
-        scores = Scores.of(rows)
+        written = write_scores(rows, path)
     except DataError:
-        scores = Scores.of(_fitting(rows, left_out))
-    return Rebuilt(write_atomically(path, scores.text()), list(left_out.values()))
+        written = write_scores(_fitting(rows, left_out), path)
+    return Rebuilt(written, list(left_out.values()))
 
 
 def wrong_nodes(store: Store, run: RunColumns, cells: Sequence[Cell]) -> list[str]:
