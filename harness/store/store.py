@@ -32,6 +32,9 @@ from harness.store.layout import (
 from harness.store.leases import SILENCE_SECONDS, Leases
 from harness.store.scores import wrong_score
 
+# What reading a file raises that is not what was written there.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
+
 
 @dataclass(frozen=True)
 class Held:
@@ -62,7 +65,7 @@ class Store:
         path = self.root / FORMAT
         try:
             listed = json.loads(path.read_text())["version_0.1"]
-        except (OSError, json.JSONDecodeError, KeyError):
+        except _DAMAGED:
             listed = self._nodes_of_0_1()
             write_json(path, {"key_scheme": KEY_SCHEME, "version_0.1": listed})
         there = sum((self.root / name / MANIFEST).is_file() for name in listed)
@@ -80,10 +83,11 @@ class Store:
         for path in sorted(self.root.glob(f"*/*/{MANIFEST}")):
             try:
                 about = json.loads(path.read_text())
-            except (OSError, json.JSONDecodeError):
+                old = str(about.get("harness_version", "")).startswith("0.1.")
+                ours = about.get("model", {}).get("kind") != "imported"
+            except _DAMAGED:
                 continue
-            old = str(about.get("harness_version", "")).startswith("0.1.")
-            if old and about.get("model", {}).get("kind") != "imported":
+            if old and ours:
                 found.append(path.parent.relative_to(self.root).as_posix())
         return found
 
@@ -103,7 +107,7 @@ class Store:
             listed = self.manifest(kind, key)["files"]
             intact = all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
             return intact and self.wrong(kind, key) is None
-        except (OSError, KeyError, json.JSONDecodeError):
+        except _DAMAGED:
             return False
 
     def wrong(self, kind: str, key: str, unit: str | None = None) -> str | None:
@@ -114,7 +118,7 @@ class Store:
             return None
         try:
             return wrong_score(self.read(kind, key, SCORES), unit)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except _DAMAGED:
             return f"{SCORES} holds no rows of scores"
 
     def manifest(self, kind: str, key: str) -> dict[str, Any]:

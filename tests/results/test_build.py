@@ -44,6 +44,12 @@ def record(store, run, *cells, training=(), **changes):
     write_record(store, RunRecord(columns, list(cells), list(training)))
 
 
+def change(store, **parts):
+    """The record of the first run, with other parts."""
+    path = record_path(store, "r1")
+    path.write_text(json.dumps(json.loads(path.read_text()) | parts))
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """Two runs of one task, each with one score; the node of the first is `bad`."""
@@ -111,6 +117,11 @@ def test_rows_without_a_unit_have_that_of_their_benchmark(store, tmp_path):
         (lambda store: (store.path("eval", "bad") / SCORES).write_text("[{"), "(eval/bad)"),
         (lambda store: (store.path("eval", "bad") / "manifest.json").write_text("{"), "(eval/bad)"),
         (lambda store: record_path(store, "r1").write_text("{"), "not the record of a run"),
+        (
+            lambda store: change(store, run={"run": "r1"}),
+            "not the record of a run ('method')",
+        ),
+        (lambda store: change(store, training=[{}]), "not the record of a run ('stage')"),
         (lambda store: record(store, "r1", cell("bad"), schedule="odd"), "schedule 'odd' is not"),
         (lambda store: record(store, "r1", cell("bad"), model=None), "model is null"),
     ],
