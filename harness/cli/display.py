@@ -47,10 +47,12 @@ class Display:
         self.bar.stop()
 
     def wait_for(self, holder: str) -> None:
-        """Say who has what is left."""
-        self.current = f"waiting for {holder}"
+        """Say who has what is left; off a terminal, whenever it is another."""
+        before, self.current = self.current, f"waiting for {holder}"
         if self.live:
             self.bar.update(self.task, description=self.current)
+        elif self.current != before:
+            print(self.current, file=sys.stderr, flush=True)
 
     def follow(self, event: Event) -> None:
         """Take in one event of a rank."""

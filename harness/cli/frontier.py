@@ -29,10 +29,9 @@ method=METHOD knob=NAME [values=A,B] [rates=A,B] [seeds=A,B] and keys of a run.
 Draw learning accuracy against backward transfer for METHOD over the values of one of its parameters
 beside sequential fine-tuning over its learning rate, with error bars, and say whether the method is
 beyond the learning rate. A method on an adapter is set beside the same adapter without it, an
-adapter alone beside the training of all weights. Without
-values or rates: steps around what is configured; without seeds: 0,1,2 (with fewer than three there
-are differences but no test). What the store holds is not run again. Writes
-<store.results>/frontier/METHOD_PARAMETER.{csv,png}."""
+adapter alone beside the training of all weights. Without values or rates: steps around what is
+configured; without seeds: 0,1,2 (with fewer than three there are differences but no test). What the
+store holds is not run again. Writes <store.results>/frontier/METHOD_PARAMETER.{csv,png}."""
 _EXAMPLES = (
     "frontier method=sfa knob=beta sequence=micro2 values=0.25,0.5 rates=1e-4,4e-4",
     "frontier method=[seqft,wise_ft] knob=alpha sequence=micro2",

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.parts import Part, load_part
-from harness.errors import ConfigError, suggest
+from harness.errors import ConfigError, HarnessError, kind_and_line, suggest
 
 Loaded = TypeVar("Loaded", bound=Part)
 
@@ -16,7 +16,7 @@ def load_typed(spec: dict[str, Any], base: type[Loaded], where: str) -> Loaded:
     """An object of a subclass of `base` from {"_target_": name or path, parameter: value}.
 
     Raises ConfigError, beginning with `where` (the key that holds the mapping), for another class,
-    an unknown parameter or a value of a wrong type.
+    an unknown parameter, a value of a wrong type or an error of the class itself.
     """
     kind = load_class(spec, base, where)
     parameters = {key: value for key, value in spec.items() if key != "_target_"}
@@ -32,6 +32,11 @@ def load_typed(spec: dict[str, Any], base: type[Loaded], where: str) -> Loaded:
         raise ConfigError(f"{where}.{error.full_key}: {line}") from error
     except ConfigError as error:
         raise ConfigError(f"{where}.{error}") from error
+    except HarnessError:
+        raise
+    except Exception as error:  # a user's own class may fail with anything
+        told = f"{kind.__name__} cannot be made ({kind_and_line(error)})"
+        raise ConfigError(f"{where}: {told}") from error
 
 
 def load_class(spec: dict[str, Any], base: type[Loaded], where: str) -> type[Loaded]:

@@ -61,20 +61,26 @@ def option_files(group: str, overrides: list[str]) -> dict[str, Path]:
 
 
 def refuse_clashes(options: Iterable[str], overrides: list[str]) -> None:
-    """Raise ConfigError where one of these options ("method/replay") is brought by a plug-in and by
-    another folder too. Options are only asked for where there are such ones."""
+    """Raise ConfigError where one of these options ("method/replay") is brought by a plug-in or by
+    the user and by another folder too, of which Hydra would take the first in silence. Options are
+    only asked for where there are such ones."""
     double = _brought_twice(overrides)
     for option in options if double else ():
         if paths := double.get(option):
-            both = " and ".join(f"{path} ({owner(path) or 'no plug-in'})" for path in paths)
+            owners = [owner(path) for path in paths]
+            both = " and ".join(
+                f"{path} ({own})" if own else str(path)
+                for path, own in zip(paths, owners, strict=True)
+            )
             told = option.replace("/", "=", 1)
             raise ConfigError(f"{told} may be {both}; rename or remove all but one")
 
 
 def _brought_twice(overrides: list[str]) -> dict[str, list[Path]]:
-    """Option of a plug-in -> its files, where it is more than one."""
+    """Option of a plug-in or of the user -> its files, where it is more than one."""
     found: dict[str, list[Path]] = {}
-    brought = [(path, top) for top in conf_folders() for path in top.rglob("*.yaml")]
+    tops = [*conf_folders(), *search_path(overrides)]
+    brought = [(path, top) for top in tops for path in top.rglob("*.yaml")]
     for inside in (path.relative_to(top) for path, top in brought):
         everywhere = [(folder / inside).resolve() for folder in config_folders(overrides)]
         existing = [path for path in dict.fromkeys(everywhere) if path.is_file()]

@@ -47,7 +47,10 @@ def _newest(store: Store, kind: str) -> Iterator[Json]:
     """The manifests of finished work, those without an identity (imported work) left out."""
     places = [*(store.root / kind).glob(f"[!.]*/{MANIFEST}")]
     for path in sorted(places, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_READ]:
-        manifest = json.loads(path.read_text())
+        try:
+            manifest = json.loads(path.read_text())
+        except (OSError, ValueError):  # damaged, or removed meanwhile: nothing to compare with
+            continue
         if "identity" in manifest:
             yield manifest
 

@@ -10,8 +10,7 @@ from harness.models.folders import ADAPTER_WEIGHTS
 from harness.models.weights.headers import stored_weights
 from harness.results.columns import ROW_KEY, SCHEMA_VERSION, TableRow, problems
 from harness.results.records import Trained, read_record, record_paths
-from harness.results.schema import Scores
-from harness.store.files import write_atomically
+from harness.results.schema import write_scores
 from harness.store.layout import DETAILS, MANIFEST, SCORES, TRAINING
 from harness.store.scores import (
     COST,
@@ -54,13 +53,13 @@ def rebuild_table(store: Store, path: Path) -> Rebuilt:
         for trained in record.training:
             try:
                 rows += list(_of_stage(store, record.run, trained))
-            except _DAMAGED as error:
+            except (DataError, *_DAMAGED) as error:
                 left_out[trained["key"]] = f"costs of train/{trained['key']}: {_in_words(error)}"
     try:
-        scores = Scores.of(rows)
+        written = write_scores(rows, path)
     except DataError:
-        scores = Scores.of(_fitting(rows, left_out))
-    return Rebuilt(write_atomically(path, scores.text()), list(left_out.values()))
+        written = write_scores(_fitting(rows, left_out), path)
+    return Rebuilt(written, list(left_out.values()))
 
 
 def wrong_nodes(store: Store, run: RunColumns, cells: Sequence[Cell]) -> list[str]:
@@ -70,7 +69,7 @@ def wrong_nodes(store: Store, run: RunColumns, cells: Sequence[Cell]) -> list[st
     return [_line(run, cell, wrong) for cell, wrong in found.values() if wrong]
 
 
-_DAMAGED = (OSError, ValueError, KeyError, TypeError)  # what reading files raises that are none
+_DAMAGED = (OSError, ValueError, LookupError, TypeError)  # what reading files raises that are none
 
 
 def _in_words(error: Exception) -> str:

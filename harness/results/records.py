@@ -15,6 +15,8 @@ from harness.store.scores import RunColumns, Settings
 from harness.store.store import Store
 from harness.store.work import Cell, Plan, TrainWork
 
+_ALWAYS = ("run", "method", "sequence", "seed", "schedule", "tasks")  # read without a default
+
 
 class Trained(TypedDict):
     """A stage of a run and the content key of the node that trained it."""
@@ -55,8 +57,11 @@ def read_record(path: Path) -> RunRecord:
         run = content["run"]
         if "settings" not in run:
             run["settings"] = _settings_of_text(run.pop("variant", None) or "")
+        for name in _ALWAYS:
+            run[name]
         cells = [Cell(**cell) for cell in content["cells"]]
-        return RunRecord(run, cells, content.get("training", []))
+        training = [Trained(stage=t["stage"], key=t["key"]) for t in content.get("training", [])]
+        return RunRecord(run, cells, training)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not the record of a run ({error})") from error
 

@@ -1,7 +1,5 @@
 """Sentence BLEU as TRACE computes it for summaries, simplifications and reasons."""
 
-from __future__ import annotations
-
 import re
 import warnings
 

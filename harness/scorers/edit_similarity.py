@@ -1,7 +1,5 @@
 """Edit similarity of one line of code, as TRACE and CodeXGLUE score Py150."""
 
-from __future__ import annotations
-
 import re
 from difflib import SequenceMatcher
 

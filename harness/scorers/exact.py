@@ -1,7 +1,5 @@
 """Exact match, strict as TRACE computes it and lenient towards layout."""
 
-from __future__ import annotations
-
 
 def exact_match(prediction: str, reference: str) -> float:
     """Return 1.0 if both strings are equal character for character, else 0.0.

@@ -4,8 +4,6 @@ The lenient scores use them: a model that has forgotten the format of a task but
 says the right letter, number or sentence somewhere.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

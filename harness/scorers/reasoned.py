@@ -6,8 +6,6 @@ cue and score what is left as the plain scorers do; without the cue there is no 
 ones are those of the plain scorers, on the cut or on the whole prediction, whichever is better.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any

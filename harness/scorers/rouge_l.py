@@ -8,8 +8,6 @@ that makes the package fail on sentences of about a thousand words and without i
 texts that hold no sentence.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

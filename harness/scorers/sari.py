@@ -5,8 +5,6 @@ section 4, with the two changes that tensor2tensor introduced and the Hugging Fa
 0/0 counts as 1, and keep recall is weighted by counts.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

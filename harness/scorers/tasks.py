@@ -1,13 +1,11 @@
 """Scorers: `scorer(doc, prediction) -> {metric: value in 0..1}`, one function for a task format.
 
 `doc` holds `answer` (the expected text) and, for simplification, `prompt`. A task names its scorer
-by dotted path. Strict metrics follow TRACE (arXiv 2310.06762). Beside each stands a lenient one,
-`<metric>_lenient`, on the answer that `harness.metrics.extraction` finds in the prediction: it
-tells forgotten knowledge from a forgotten answer format, and is never the headline. A prediction
-that a strict accuracy accepts, its lenient one accepts too.
+as the function is called. Strict metrics follow TRACE (arXiv 2310.06762). Beside each stands a
+lenient one, `<metric>_lenient`, on the answer that `harness.scorers.extraction` finds in the
+prediction: it tells forgotten knowledge from a forgotten answer format, and is never the headline.
+A prediction that a strict accuracy accepts, its lenient one accepts too.
 """
-
-from __future__ import annotations
 
 from typing import Any
 

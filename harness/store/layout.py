@@ -14,6 +14,8 @@ TRAINING = "training.json"  # of train nodes: the log of the steps, and the cost
 # Beside the nodes.
 RUNS = "runs"  # one record per run: its columns and cells
 LOGS = "logs"
+LEASES = "leases"  # which processes work
+LOCKS = "locks"  # on what
 CACHE = "cache"
 HASHES = "hashes.json"
 DATASETS = "datasets"  # what lm-eval made of local files

@@ -19,9 +19,21 @@ from harness.store import locks
 from harness.store.files import write_json
 from harness.store.folders import filled, working_path
 from harness.store.keys import KEY_SCHEME, FileHashes
-from harness.store.layout import FORMAT, HASHES, MANIFEST, SCORES, TRANSIENT, cache_place
+from harness.store.layout import (
+    FORMAT,
+    HASHES,
+    LEASES,
+    LOCKS,
+    MANIFEST,
+    SCORES,
+    TRANSIENT,
+    cache_place,
+)
 from harness.store.leases import SILENCE_SECONDS, Leases
 from harness.store.scores import wrong_score
+
+# What reading a file raises that is not what was written there.
+_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class Store:
     def __init__(self, root: str | Path, silence: float = SILENCE_SECONDS) -> None:
         self.root = Path(root).absolute()
         self.hashes = FileHashes(cache_place(self.root, HASHES))
-        self.leases = Leases(self.root / "leases", silence=silence)
+        self.leases = Leases(self.root / LEASES, silence=silence)
 
     def of_before(self) -> str:
         """One line on the nodes of version 0.1 that are still there, empty where none is.
@@ -53,7 +65,7 @@ class Store:
         path = self.root / FORMAT
         try:
             listed = json.loads(path.read_text())["version_0.1"]
-        except (OSError, json.JSONDecodeError, KeyError):
+        except _DAMAGED:
             listed = self._nodes_of_0_1()
             write_json(path, {"key_scheme": KEY_SCHEME, "version_0.1": listed})
         there = sum((self.root / name / MANIFEST).is_file() for name in listed)
@@ -71,10 +83,11 @@ class Store:
         for path in sorted(self.root.glob(f"*/*/{MANIFEST}")):
             try:
                 about = json.loads(path.read_text())
-            except (OSError, json.JSONDecodeError):
+                old = str(about.get("harness_version", "")).startswith("0.1.")
+                ours = about.get("model", {}).get("kind") != "imported"
+            except _DAMAGED:
                 continue
-            old = str(about.get("harness_version", "")).startswith("0.1.")
-            if old and about.get("model", {}).get("kind") != "imported":
+            if old and ours:
                 found.append(path.parent.relative_to(self.root).as_posix())
         return found
 
@@ -94,7 +107,7 @@ class Store:
             listed = self.manifest(kind, key)["files"]
             intact = all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
             return intact and self.wrong(kind, key) is None
-        except (OSError, KeyError, json.JSONDecodeError):
+        except _DAMAGED:
             return False
 
     def wrong(self, kind: str, key: str, unit: str | None = None) -> str | None:
@@ -105,7 +118,7 @@ class Store:
             return None
         try:
             return wrong_score(self.read(kind, key, SCORES), unit)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except _DAMAGED:
             return f"{SCORES} holds no rows of scores"
 
     def manifest(self, kind: str, key: str) -> dict[str, Any]:
@@ -161,7 +174,7 @@ class Store:
             yield Held(held, token)
 
     def _lock(self, kind: str, key: str) -> Path:
-        return self.root / "locks" / f"{kind}-{key}"
+        return self.root / LOCKS / f"{kind}-{key}"
 
     def holder(self, kind: str, key: str) -> str:
         """Who works on a node, for a message."""
@@ -169,7 +182,10 @@ class Store:
         return self.leases.holder(tokens[0]) if tokens else "another process"
 
     def sweep_leftovers(self) -> None:
-        """Remove what processes that are gone were writing."""
+        """Remove what processes that are gone were writing, and their locks."""
+        gone = cache(self.leases.gone)
+        for lock in (self.root / LOCKS).glob("[!.]*"):
+            locks.free(lock, gone)
         self.leases.sweep(self.root.glob("*/.*.*"))
 
 

@@ -55,3 +55,18 @@ def test_they_join_a_search_path_that_is_given(folders: list[str], tmp_path: Pat
 def test_each_has_to_be_there(folders: list[str]) -> None:
     with pytest.raises(ConfigError, match="--config-dir: there is no folder /nope"):
         own_folders([folders[0], "/nope"])
+
+
+def test_an_option_that_is_there_twice_is_refused(folders: list[str], tmp_path: Path) -> None:
+    """Hydra would take the first in silence; a folder that is named twice is one."""
+    words = ["plan", *flags(folders), "suite=[]", f"store.root={tmp_path / 'store'}"]
+    double = Path(folders[1]) / "method" / "calm.yaml"
+    double.write_text("name: calm\n")
+    done = harness(*words, "method=calm")
+    first = Path(folders[0]) / "method" / "calm.yaml"
+    told = f"error: method=calm may be {first} and {double}; rename or remove all but one\n"
+    assert (done.returncode, done.stderr) == (2, told)
+    double.rename(double.with_name("ewc.yaml"))
+    done = harness(*words, "method=ewc")
+    assert done.stderr.startswith("error: method=ewc may be /")
+    assert harness(*words, f"-cd={folders[1]}", "method=wild").returncode == 0

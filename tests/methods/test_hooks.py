@@ -163,6 +163,46 @@ def test_the_command_line_tells_it(tiny_run: list[str], tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+FAILING = """\
+from dataclasses import dataclass
+from harness.methods import Strategy
+
+
+@dataclass
+class Mine(Strategy):
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        (
+            "def needs(self): return {'rows': True}",
+            "Mine.needs gives a dict; it has to give Needs(...)",
+        ),
+        ("def needs(self): pass", "Mine.needs gives a NoneType; it has to give Needs(...)"),
+        ("def needs(self): return {}['a']", "Mine.needs fails (KeyError: 'a')"),
+        (
+            "def check_model(self, description): return {}['b']",
+            "Mine.check_model fails (KeyError: 'b')",
+        ),
+        (
+            "def join_adapter(self, adapter): return {}['c']",
+            "Mine.join_adapter fails (KeyError: 'c')",
+        ),
+        ("def __post_init__(self): {}['d']", "Mine cannot be made (KeyError: 'd')"),
+    ],
+)
+def test_what_a_class_of_ones_own_does_wrong_before_training_is_one_line(
+    tiny_run: list[str], tmp_path: Path, body: str, line: str
+) -> None:
+    (tmp_path / "my_strategies.py").write_text(FAILING.replace("{}", body, 1))
+    done = harness("plan", *tiny_run, "+method.mine={_target_: my_strategies.Mine}", cwd=tmp_path)
+    assert done.stderr == f"error: method.mine: {line}\n"
+    assert done.returncode == 2
+
+
 READS_ATTENTION = """\
 from dataclasses import dataclass
 from harness.methods import Needs, Outputs, Strategy

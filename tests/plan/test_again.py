@@ -78,6 +78,18 @@ def test_a_node_whose_files_changed_is_named(told: Told, tmp_path: Path) -> None
     ]
 
 
+def test_a_damaged_manifest_is_work_to_do_and_nothing_to_compare_with(
+    told: Told, tmp_path: Path
+) -> None:
+    told(done=True)
+    for manifest in (tmp_path / "store" / "eval").glob("*/manifest.json"):
+        manifest.write_text("{")
+    assert told() == [
+        f"score {task} again: files of its node are lost or changed" for task in ("copy", "count")
+    ]
+    assert told("eval.limit=1") == []
+
+
 def test_code_of_ones_own_that_changed_is_named(
     told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,12 @@ def record(store, run, *cells, training=(), **changes):
     write_record(store, RunRecord(columns, list(cells), list(training)))
 
 
+def change(store, **parts):
+    """The record of the first run, with other parts."""
+    path = record_path(store, "r1")
+    path.write_text(json.dumps(json.loads(path.read_text()) | parts))
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """Two runs of one task, each with one score; the node of the first is `bad`."""
@@ -111,6 +117,11 @@ def test_rows_without_a_unit_have_that_of_their_benchmark(store, tmp_path):
         (lambda store: (store.path("eval", "bad") / SCORES).write_text("[{"), "(eval/bad)"),
         (lambda store: (store.path("eval", "bad") / "manifest.json").write_text("{"), "(eval/bad)"),
         (lambda store: record_path(store, "r1").write_text("{"), "not the record of a run"),
+        (
+            lambda store: change(store, run={"run": "r1"}),
+            "not the record of a run ('method')",
+        ),
+        (lambda store: change(store, training=[{}]), "not the record of a run ('stage')"),
         (lambda store: record(store, "r1", cell("bad"), schedule="odd"), "schedule 'odd' is not"),
         (lambda store: record(store, "r1", cell("bad"), model=None), "model is null"),
     ],
@@ -121,6 +132,26 @@ def test_damage_costs_no_other_run_its_rows(store, tmp_path, spoil, told):
     assert values == {"r2": 0.25}
     assert len(left_out) == 1
     assert told in left_out[0]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"cut"),
+        lambda folder: (folder / TRAINING).write_text("{"),
+        lambda folder: (folder / TRAINING).unlink(),
+    ],
+)
+def test_a_damaged_training_costs_no_run_its_scores(store, tmp_path, spoil):
+    node(store, "train", "t1", t={"cost": {"optimizer_steps": 3}})
+    record(store, "r1", cell("bad"), training=[{"stage": 1, "key": "t1"}])
+    spoil(store.path("train", "t1"))
+    rebuilt = rebuild_table(store, tmp_path / "scores.csv")
+    scores = read_scores(rebuilt.path)
+    assert {run.name: run.matrix.size for run in load_runs(scores)} == {"r1": 1, "r2": 1}
+    (line,) = rebuilt.left_out
+    assert line.startswith("costs of train/t1: ")
+    assert "\n" not in line
 
 
 def test_costs_and_judged_rows(store, tmp_path):

@@ -86,6 +86,18 @@ def test_locks_exclude_other_processes_and_die_with_them(tmp_path: Path) -> None
     assert list((tmp_path / "locks").iterdir()) == []
 
 
+def test_locks_of_a_dead_process_are_swept_where_nobody_wants_them(tmp_path: Path) -> None:
+    """As those of nodes that it had finished: no run takes them again."""
+    with worker(tmp_path) as (process, _):
+        Store(tmp_path).sweep_leftovers()
+        assert len(list((tmp_path / "locks").iterdir())) == 1
+        process.kill()
+        process.wait()
+        Store(tmp_path).sweep_leftovers()
+    assert list((tmp_path / "locks").iterdir()) == []
+    assert list((tmp_path / "leases").iterdir()) == []
+
+
 def test_a_killed_process_that_nobody_has_waited_for_is_dead(tmp_path: Path) -> None:
     with worker(tmp_path) as (process, _):
         process.kill()

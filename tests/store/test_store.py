@@ -100,6 +100,17 @@ def test_nodes_of_version_0_1_are_told(tmp_path: Path) -> None:
     assert store.of_before() == ""
 
 
+@pytest.mark.parametrize("damage", ["", "[]", "{}", "null", '"x"'])
+def test_damaged_json_is_no_node_and_no_format(tmp_path: Path, damage: str) -> None:
+    store = Store(tmp_path)
+    write_node(store)
+    (tmp_path / "train" / "k" / "manifest.json").write_text(damage)
+    (tmp_path / "format.json").write_text(damage)
+    assert not store.done("train", "k")
+    assert store.of_before() == ""
+    assert json.loads((tmp_path / "format.json").read_text())["key_scheme"] == KEY_SCHEME
+
+
 def test_a_new_store_says_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path / "new")
     assert store.of_before() == ""

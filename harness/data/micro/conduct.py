@@ -19,7 +19,7 @@ COUNTS = {2: "two", 3: "three", 4: "four"}
 
 
 def make_follow(rng: Random) -> Row:
-    """A row whose `checks` is a list of constraints that `scorers.constraints` understands."""
+    """A row whose `checks` is a list of constraints that `micro_constraints` understands."""
     first, second = rng.sample(SAYABLE, 2)
     pair = rng.random() < 0.5
     words = [first, second] if pair else [first]

@@ -22,7 +22,7 @@ from harness.data.rows import read_rows
 from harness.errors import ConfigError, mistakes_of, suggest
 from harness.methods.base import Strategy
 from harness.methods.edits.loading import load_edit
-from harness.methods.loading import load_strategies
+from harness.methods.loading import ask, load_strategies
 from harness.methods.needs import Adapter, Needs
 from harness.models.folders import ADAPTER_CONFIG
 from harness.models.weights.headers import weight_shapes
@@ -200,10 +200,7 @@ def check_strategies_fit(config: HarnessConfig, description: dict[str, Any]) -> 
     """Raise ConfigError where a strategy does not go with the model's config.json."""
     blocks = description.get("num_hidden_layers")
     for name, strategy in load_strategies(config.method).items():
-        try:
-            strategy.check_model(description)
-        except ConfigError as error:
-            raise ConfigError(f"method.{name}.{error}") from error
+        ask(f"method.{name}", strategy.check_model, description)
         outputs = strategy.needs().outputs
         if blocks is not None:
             _check_layers(name, "hidden_states", outputs.hidden_states, blocks + 1)
