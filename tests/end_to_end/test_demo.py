@@ -101,4 +101,4 @@ def test_a_new_suite_scores_but_trains_nothing(demo: tuple[Path, str]) -> None:
 def test_the_worker_started_once(demo: tuple[Path, str]) -> None:
     folder, _ = demo
     jobs = [json.loads(path.read_text()) for path in folder.glob("store/logs/*/job.json")]
-    assert sum(any(node["kind"] == "train" for node in job["nodes"]) for job in jobs) == 1
+    assert sum(any(work["kind"] == "train" for work in job["works"]) for job in jobs) == 1
