@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.store.scores import Settings
+from harness.store.scores import Settings, is_number
 
 
 def differences(every: Sequence[Settings]) -> list[Settings]:
@@ -31,14 +31,10 @@ def _rank(settings: Settings, name: str) -> tuple[int, float, str]:
     if name not in settings:
         return 0, 0.0, ""
     value = settings[name]
-    return (1, float(value), "") if _is_number(value) else (2, 0.0, _text(value))
+    return (1, float(value), "") if is_number(value) else (2, 0.0, _text(value))
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return f"{value:g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

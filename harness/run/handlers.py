@@ -3,6 +3,7 @@
 A new kind of work is a dataclass in `store.work` and one class here. Importing this loads no torch.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -51,20 +52,20 @@ class Site(Protocol):
         """The folder of `writing` as a rank sees it that does not own it."""
 
 
-class Handler(Generic[Kind]):
+class Handler(ABC, Generic[Kind]):
     """What the rest of the harness has to know of one kind of work."""
 
+    @abstractmethod
     def size(self, work: Kind, counts: TokenCounts) -> Size:
         """How much there is to do; `counts` are of the training files."""
-        raise NotImplementedError
 
     def together(self, first: Kind, other: Kind) -> bool:
         """May neighbours in a plan be run by one call, because they share what is loaded?"""
         return False
 
+    @abstractmethod
     def run(self, works: Sequence[Kind], site: Site) -> None:
         """Do it; all ranks call this with the same works, which all go `together`."""
-        raise NotImplementedError
 
 
 class Training(Handler[TrainWork]):

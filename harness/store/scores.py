@@ -58,6 +58,11 @@ def is_score(unit: str | None) -> bool:
     return unit is None or unit == SCORE_UNIT
 
 
+def is_number(value: object) -> bool:
+    """True for int and float, false for a truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def misfit(value: object, unit: str | None) -> str | None:
     """What a value of a unit (null = score) is that it must not be; null if it is one."""
     if isinstance(value, bool):

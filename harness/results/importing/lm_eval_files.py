@@ -14,7 +14,7 @@ from typing import Any
 from harness.errors import DataError
 from harness.evaluation.scores import in_own_units, weighted_mean
 from harness.results.importing.record import Imported
-from harness.store.scores import ScoreRow
+from harness.store.scores import ScoreRow, is_number
 
 # What TRACE's benchmarks are judged by, in the order of preference.
 HEADLINES = ("acc", "exact_match", "f1", "prompt_level_strict_acc", "acc_norm")
@@ -120,12 +120,12 @@ class _Results:
         rows = []
         for name, value in found.items():
             metric, comma, chosen = name.partition(",")
-            if not comma or metric.endswith("_stderr") or not _is_number(value):
+            if not comma or metric.endswith("_stderr") or not is_number(value):
                 continue
             if not math.isfinite(value):
                 raise DataError(f"{self.path}: {metric} of task '{task}' is {value}, no number")
             error = found.get(f"{metric}_stderr,{chosen}")
-            known = _is_number(error) and math.isfinite(error)
+            known = is_number(error) and math.isfinite(error)
             rows.append(
                 {
                     "subtask": subtask,
@@ -168,7 +168,3 @@ def _cell(
     return Imported(
         stage, suite, task, wanted, chosen["filter"], path, in_own_units(rows), shots=shots
     )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
