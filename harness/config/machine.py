@@ -29,4 +29,11 @@ def machine(engine: EngineConfig) -> tuple[str, int, int]:
     gpus = 0 if engine.device is Device.cpu else gpu_count()
     device = "cuda" if gpus else "cpu"
     ranks = engine.ranks or max(1, gpus)
-    return device, ranks, engine.threads or max(1, cpu_cores() // ranks)
+    return device, ranks, engine.threads or _threads(ranks)
+
+
+def _threads(ranks: int) -> int:
+    """Threads per rank where the configuration leaves them open: OMP_NUM_THREADS, as everywhere
+    where it is set, else an equal share of the cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) else max(1, cpu_cores() // ranks)
