@@ -82,7 +82,8 @@ def test_a_row_tells_the_versions_that_made_its_node(store, tmp_path):
     told = {(row["run"], row["suite"]): row["versions"] for row in rows}
     del made["python"]
     assert told == {
-        ("r1", "target"): None, ("r2", "target"): None, ("r3", "target"): made, ("r3", "cost"): made,
+        ("r1", "target"): None, ("r2", "target"): None,
+        ("r3", "target"): made, ("r3", "cost"): made,
     }  # fmt: skip
 
 
