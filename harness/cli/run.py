@@ -14,16 +14,15 @@ from typing import Any
 
 from harness.cli.display import Display, Jobs
 from harness.cli.overrides import Words, parser, read
-from harness.cli.unfinished import failure_file, report_unfinished
+from harness.cli.unfinished import forget_reason, leave_reason, report_unfinished
 from harness.config.compose.compose import implied
 from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
 from harness.config.places import conf_dir, parse
-from harness.errors import HarnessError, StageFailed, refuse, told_by
+from harness.errors import HarnessError, StageFailed, kind_and_line, refuse, told_by
 from harness.results.build import wrong_nodes
 from harness.run.job import Job, Refused, make_jobs, make_sweep
 from harness.run.parent import finish, require_ready
-from harness.store.files import write_atomically
 
 _DESCRIPTION = """\
 What the store holds is not done again: the same command goes on where it stopped, and prints the
@@ -53,7 +52,7 @@ def run(words: Words) -> int:
     print_of_before(jobs)
     print_of_wrong(jobs)
     for job in jobs:
-        failure_file(job).unlink(missing_ok=True)
+        forget_reason(job)
     task = _Task(jobs, Jobs(len(jobs)) if several else None, tuple(sweep.refused))
     if any(job.composition.asks_hydra for job in jobs):
         _through_hydra(words, task)
@@ -106,11 +105,12 @@ class _Task:
         show_notes(job.config)
         try:
             outcome = finish(job, Display())
-        except HarnessError as error:
+        except (HarnessError, OSError) as error:
             if self.display is None and not isinstance(error, StageFailed):
                 raise
-            write_atomically(failure_file(job), "; ".join(told_by(error)))
-            print(f"error: {error}", file=sys.stderr)
+            told = told_by(error) if isinstance(error, HarnessError) else [kind_and_line(error)]
+            leave_reason(job, "; ".join(told))
+            print(f"error: {'; '.join(told)}", file=sys.stderr)
             return
         show_outcome(outcome)
 

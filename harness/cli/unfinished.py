@@ -1,16 +1,29 @@
 """What a command that ran jobs says at its end: which are complete, and why others are not."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from harness.results.build import rebuild_table
 from harness.run.job import Job, Sweep
 from harness.run.parent import pending_nodes
+from harness.store.files import write_atomically
 from harness.store.layout import LOGS, TABLE
 from harness.store.work import Work
 
 
-def failure_file(job: Job) -> Path:
-    """Where the process that does a job leaves why it ended early, which may be another one."""
+def leave_reason(job: Job, reason: str) -> None:
+    """Tell the process that reports, which may be another one, why a job ended early. What cannot
+    be written (a full disk) is told on standard error alone."""
+    with suppress(OSError):
+        write_atomically(_reason(job), reason)
+
+
+def forget_reason(job: Job) -> None:
+    """A job begins anew."""
+    _reason(job).unlink(missing_ok=True)
+
+
+def _reason(job: Job) -> Path:
     return job.store.root / LOGS / f"{job.plan.run['run']}.failed"
 
 
@@ -39,7 +52,7 @@ def report_unfinished(sweep: Sweep) -> int:
 def _state(job: Job, nodes: list[Work]) -> str:
     if not nodes:
         return "complete"
-    why, told = failure_file(job), ""
+    why, told = _reason(job), ""
     if why.is_file():
         told = f"; failed: {why.read_text(encoding='utf-8')}"
     return f"{len(nodes)} nodes missing, first: {nodes[0].label}{told}"

@@ -70,6 +70,15 @@ def test_a_preset_with_another_place_keeps_its_name(large: Path) -> None:
     assert load(given).model.name == "llama2-7b-chat"
 
 
+def test_a_preset_with_another_hub_id_has_the_ids_name() -> None:
+    """The base model of a chat model is called what it is."""
+    base = ["model=llama2-7b-chat", "model.path=meta-llama/Llama-2-7b-hf"]
+    assert load(base).model.name == "Llama-2-7b-hf"
+    assert load([*base, "model.name=base"]).model.name == "base"
+    same = ["model=llama2-7b-chat", "model.path=meta-llama/Llama-2-7b-chat-hf"]
+    assert load(same).model.name == "llama2-7b-chat"
+
+
 def test_a_folder_of_the_hubs_cache_has_the_name_of_its_model() -> None:
     assert named_after("/c/hub/models--org--gpt-2/snapshots/0123abcd") == "gpt-2"
     assert named_after("models/mine/") == "mine"

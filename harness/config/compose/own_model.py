@@ -1,24 +1,33 @@
-"""The option of the `model` group that a bare `model.path` stands for."""
+"""What a bare `model.path` implies: an option of the `model` group, or another name."""
 
 from pathlib import Path
 
-from harness.config.compose.search_path import chosen_options
-from harness.config.places import parse
+from omegaconf import OmegaConf
 
-DEFAULT = "model/micro"  # chosen by nobody, or by name
+from harness.config.compose.search_path import chosen_options
+from harness.config.places import option_files, parse
+
+DEFAULT = "micro"  # chosen by nobody, or by name
 SMALL_BYTES = 100e6  # of weights; what has less is trained like the embedded model
 
 
 def with_own_model(overrides: list[str]) -> list[str]:
-    """The overrides, and where they name a model's place without a preset for it, the option for a
-    model of the user's. Hydra must have been initialised."""
+    """The overrides; where they name a model's place without a preset for it, with the option for a
+    model of the user's, and where they set another hub id than the preset's, with the id's name:
+    the base model of a chat model is not called by the latter's. Hydra must have been initialised.
+    """
     given = {str(item.key_or_group): item for item in parse(overrides)}
     path = given["model.path"].value() if "model.path" in given else None
-    if not isinstance(path, str) or DEFAULT not in chosen_options(overrides):
+    if not isinstance(path, str):
         return overrides
-    option = "own_small" if _is_small(Path(path)) else "own"
-    chosen = str(given["model"].input_line) if "model" in given else None
-    return [*(word for word in overrides if word != chosen), f"model={option}"]
+    chosen = next((c for c in chosen_options(overrides) if c.startswith("model/")), "")
+    if chosen == f"model/{DEFAULT}":
+        written = str(given["model"].input_line) if "model" in given else None
+        option = "own_small" if _is_small(Path(path)) else "own"
+        return [*(word for word in overrides if word != written), f"model={option}"]
+    if "model.name" in given or Path(path).is_dir() or path == _place(chosen, overrides):
+        return overrides
+    return [*overrides, f"model.name={named_after(path)}"]
 
 
 def named_after(path: str) -> str:
@@ -27,6 +36,13 @@ def named_after(path: str) -> str:
     if place.parent.name == "snapshots":
         return place.parents[1].name.rpartition("--")[2]
     return place.name or path
+
+
+def _place(chosen: str, overrides: list[str]) -> str | None:
+    """The path that a preset's file gives."""
+    file = option_files("model", overrides).get(chosen.removeprefix("model/"))
+    found = OmegaConf.create() if file is None else OmegaConf.load(file)
+    return OmegaConf.select(found, "path") or OmegaConf.select(found, "model.path")
 
 
 def _is_small(folder: Path) -> bool:
