@@ -49,12 +49,14 @@ def run(words: Words) -> int:
         return _through_hydra(words, _nothing)
     sweep = make_sweep(words.jobs(), require_ready)
     jobs, several = sweep.jobs, len(sweep.jobs) + len(sweep.refused) > 1
+    launched = any(job.composition.asks_hydra for job in jobs)
+    refuse(line for job in sweep.refused if launched and not job.composed for line in job.lines)
     print_of_before(jobs)
     print_of_wrong(jobs)
     for job in jobs:
         forget_reason(job)
     task = _Task(jobs, Jobs(len(jobs)) if several else None, tuple(sweep.refused))
-    if any(job.composition.asks_hydra for job in jobs):
+    if launched:
         _through_hydra(words, task)
     else:  # Hydra would compose all of them twice more
         for number, job in enumerate(jobs):

@@ -48,11 +48,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Refused:
-    """A job of a sweep that is left out: what tells it from the others, and why."""
+    """A job of a sweep that is left out: what tells it from the others, and why. composed: false
+    where Hydra could not even do that, which its launchers do once more."""
 
     overrides: tuple[str, ...]
     name: str
     lines: tuple[str, ...]
+    composed: bool
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,13 @@ class Sweep:
 
 @dataclass
 class _Candidate:
-    """A job on its way: what it is as far as it is known, and what is wrong with it."""
+    """A job on its way: what it is as far as it is known, and what is wrong with it. left_out:
+    composing it refused some of its words."""
 
     overrides: tuple[str, ...]
     composition: Composition | None = None
     lines: list[str] = field(default_factory=list)
+    left_out: bool = False
 
 
 def make_jobs(lists: Sequence[Sequence[str]]) -> list[Job]:
@@ -117,6 +121,7 @@ def _composed(lists: Sequence[Sequence[str]]) -> list[_Candidate]:
         each = _Candidate(tuple(overrides))
         tried = attempt(list(overrides), known)
         each.lines += tried.lines
+        each.left_out = bool(tried.lines)
         config = _with_tasks(tried, each.lines)
         if config is not None:
             each.composition = Composition(each.overrides, config, tried.asks_hydra)
@@ -142,7 +147,8 @@ def _skips(each: _Candidate) -> bool:
 def _refused(each: _Candidate, others: Iterable[_Candidate]) -> Refused:
     shared = set.intersection(*(set(other.overrides) for other in others))
     own = [word for word in each.overrides if word not in shared]
-    return Refused(each.overrides, " ".join(own) or "the job", tuple(dict.fromkeys(each.lines)))
+    lines = tuple(dict.fromkeys(each.lines))
+    return Refused(each.overrides, " ".join(own) or "the job", lines, not each.left_out)
 
 
 def _alone(each: _Candidate, ready: Callable[[list[Job]], None]) -> Job:

@@ -150,6 +150,14 @@ def test_a_sweep_without_a_job_that_can_run_is_refused(tiny_run: list[str], tmp_
     assert not (tmp_path / "store").exists()
 
 
+def test_a_launcher_of_hydras_is_given_nothing_that_it_cannot_compose(
+    tiny_run: list[str],
+) -> None:
+    wrong = ["-m", *tiny_run, SKIP, "hydra/launcher=joblib", "train.batch_size=4,two"]
+    with pytest.raises(ConfigError, match="train.batch_size: Value 'two'"):
+        main(wrong)
+
+
 def test_what_a_job_reads_and_cannot_have_leaves_it_out_too(
     tiny_run: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
