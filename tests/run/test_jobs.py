@@ -154,7 +154,7 @@ def test_a_launcher_of_hydras_is_given_nothing_that_it_cannot_compose(
     tiny_run: list[str],
 ) -> None:
     wrong = ["-m", *tiny_run, SKIP, "hydra/launcher=joblib", "train.batch_size=4,two"]
-    with pytest.raises(ConfigError, match="train.batch_size: Value 'two'"):
+    with pytest.raises(ConfigError, match=r"train\.batch_size: Value 'two'"):
         main(wrong)
 
 
