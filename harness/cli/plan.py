@@ -18,7 +18,7 @@ from harness.plan.tokens import (
     training_counts,
 )
 from harness.run.handlers import Size, size
-from harness.run.job import make_jobs
+from harness.run.job import make_sweep
 from harness.run.parent import pending_nodes
 from harness.store.store import Store
 from harness.store.work import Plan, Work
@@ -37,7 +37,8 @@ def main(argv: list[str]) -> int:
     """Print what a configuration, or a sweep, would do; returns 0 or raises."""
     lists = read(parser("plan", _DESCRIPTION, *_EXAMPLES), argv).jobs()
     # All of them before the first is printed, so that mistakes in one are all that is said.
-    jobs = make_jobs(lists)
+    sweep = make_sweep(lists)
+    jobs = sweep.jobs
     print_of_before(jobs)
     print_of_wrong(jobs)
     left: dict[str, Left] = {}
@@ -46,7 +47,9 @@ def main(argv: list[str]) -> int:
         left |= print_plan(job.config, job.store, job.plan, told)
     if len(jobs) > 1:
         print_total(len(jobs), left)
-    return 0
+    for refused in sweep.refused:
+        print(*(f"{refused.name}: skipped: {line}" for line in refused.lines), sep="\n")
+    return 1 if sweep.refused else 0
 
 
 @dataclass(frozen=True)
