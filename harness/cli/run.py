@@ -8,7 +8,7 @@ the others, so all mistakes are found before it starts.
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,13 @@ from harness.cli.display import Display, Jobs
 from harness.cli.overrides import Words, parser, read
 from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
+from harness.config.launched import launched
 from harness.config.places import conf_dir, parse
 from harness.errors import StageFailed, refuse
 from harness.results.build import rebuild_table, wrong_nodes
 from harness.run.job import Job, make_jobs
+from harness.run.launch.agent import serve
+from harness.run.launch.crew import joined
 from harness.run.parent import finish, pending_nodes, require_ready
 from harness.store.layout import TABLE
 
@@ -36,10 +39,15 @@ _EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    """Run one job, or every job of a sweep with -m; returns the exit code or raises."""
+    """Run one job, or every job of a sweep with -m; returns the exit code or raises. Of several
+    processes that a launcher has started that of rank 0 does, the others serve it."""
+    peers = launched()
+    if peers and peers.rank > 0:
+        return serve(peers)
     made = parser("run", _DESCRIPTION, *_EXAMPLES)
     _add_hydra(made)
-    return run(read(made, argv))
+    with joined(peers) if peers else nullcontext():
+        return run(read(made, argv))
 
 
 def run(words: Words) -> int:
