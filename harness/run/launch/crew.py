@@ -7,7 +7,7 @@ per rank, all with the same command line: the one of rank 0 leads, the others ar
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -114,7 +114,7 @@ def joined(peers: Launched, seconds: float = GATHER_SECONDS) -> Iterator[None]:
                 f"cannot be used ({error.strerror}); set another MASTER_PORT"
             ) from None
         members = dict[int, Member]()
-        stack.callback(_dismiss, members)
+        stack.callback(lambda: _dismiss(member.line for member in members.values()))
         deadline = time.monotonic() + seconds
         while len(members) < peers.world - 1:
             server.settimeout(max(0.01, deadline - time.monotonic()))
@@ -139,7 +139,11 @@ def _admit(
     keep_alive(connection)
     line = Line(connection.fileno(), connection.fileno(), connection)
     hello = line.first(10.0)
-    member = member_of(hello, line, address) if hello else None
+    try:
+        member = member_of(hello, line, address) if hello else None
+    except ConfigError:
+        _dismiss([line])
+        raise
     rank = member.seats[0].rank if member else 0
     if member is None or rank in members or not 0 < rank < peers.world:
         line.close()
@@ -170,10 +174,10 @@ def _absent(members: dict[int, Member], peers: Launched, seconds: float) -> str:
     )
 
 
-def _dismiss(members: dict[int, Member]) -> None:
-    for member in members.values():
-        member.line.send({"end": True})
-        member.line.close()
+def _dismiss(lines: Iterable[Line]) -> None:
+    for line in lines:
+        line.send({"end": True})
+        line.close()
 
 
 @contextmanager
@@ -194,7 +198,7 @@ def _over_ssh(hostfile: str) -> Iterator[Crew]:
             seen = [member.seen for member in members.values() if member.seen]
             yield Crew(_seats(here.slots), list(members.values()), (*seen, here.name)[0])
         finally:
-            _dismiss(members)
+            _dismiss(member.line for member in members.values())
 
 
 def _seats(count: int) -> list[Seat]:
