@@ -68,8 +68,15 @@ def machine(engine: EngineConfig) -> tuple[str, int, int]:
     gpus = 0 if engine.device is Device.cpu else gpu_count()
     device = "cuda" if gpus else "cpu"
     world, here = ranks(engine, gpus)
-    threads = engine.threads or cores_per_rank() or max(1, cpu_cores() // here)
-    return device, world, threads
+    return device, world, engine.threads or _threads(here)
+
+
+def _threads(here: int) -> int:
+    """Threads per rank where the configuration leaves them open: OMP_NUM_THREADS, as everywhere
+    where it is set, else the cores that srun gives each, else an equal share of the cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    given = int(asked) if asked.isdigit() else 0
+    return given or cores_per_rank() or max(1, cpu_cores() // here)
 
 
 def rank_mistakes(engine: EngineConfig, gpus: int) -> Iterator[str]:

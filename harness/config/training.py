@@ -28,7 +28,9 @@ class EngineConfig(Section):
         "file with a line 'host slots=N' per machine, reached by ssh; null = this machine", None
     )
     device: Device = key("where training and scoring run", Device.auto)
-    threads: int | None = key("CPU threads per rank; null = cores / ranks", None)
+    threads: int | None = key(
+        "CPU threads per rank; null = OMP_NUM_THREADS where it is set, else cores / ranks", None
+    )
     timeout_minutes: float = key("longest wait of one rank for another", 240.0)
     tflops: float = key("sustained TFLOP/s of a device, for the hours that `plan` prints", 125.0)
     bandwidth: float = key("memory bandwidth of a device in TB/s, for the same", 1.5)
