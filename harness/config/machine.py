@@ -50,7 +50,7 @@ def _names_by_index() -> dict[str, str]:
     return {index: uuid or index for index, uuid in found}
 
 
-def ranks(engine: EngineConfig, gpus: int) -> tuple[int, int]:
+def ranks(engine: EngineConfig, devices: int) -> tuple[int, int]:
     """(ranks of a job, how many of them on this machine). Raises ConfigError where a hostfile or
     what a launcher has told cannot be read."""
     if peers := launched():
@@ -58,16 +58,16 @@ def ranks(engine: EngineConfig, gpus: int) -> tuple[int, int]:
     if engine.hostfile is not None:
         hosts = read_hosts(engine.hostfile)
         return sum(host.slots for host in hosts), hosts[0].slots
-    alone = engine.ranks or max(1, gpus)
+    alone = engine.ranks or max(1, devices)
     return alone, alone
 
 
 def machine(engine: EngineConfig) -> tuple[str, int, int]:
     """(device, ranks, CPU threads per rank) that an engine config means on this machine, or on the
     machines of its hostfile or launcher."""
-    gpus = 0 if engine.device is Device.cpu else gpu_count()
-    device = "cuda" if gpus else "cpu"
-    world, here = ranks(engine, gpus)
+    devices = 0 if engine.device is Device.cpu else gpu_count()
+    device = "cuda" if devices else "cpu"
+    world, here = ranks(engine, devices)
     return device, world, engine.threads or _threads(here)
 
 
@@ -79,10 +79,10 @@ def _threads(here: int) -> int:
     return given or cores_per_rank() or max(1, cpu_cores() // here)
 
 
-def rank_mistakes(engine: EngineConfig, gpus: int) -> Iterator[str]:
+def rank_mistakes(engine: EngineConfig, devices: int) -> Iterator[str]:
     """What is wrong with the number of ranks: on this machine, and where others say it too. Raises
     ConfigError."""
-    on_cpu = engine.device is Device.cpu or gpus == 0
+    on_cpu = engine.device is Device.cpu or devices == 0
     peers = launched()
     if peers and engine.hostfile is not None:
         yield (
@@ -90,13 +90,13 @@ def rank_mistakes(engine: EngineConfig, gpus: int) -> Iterator[str]:
             "srun), which has chosen the hosts; leave one of the two out"
         )
         return
-    world, here = ranks(engine, gpus)
+    world, here = ranks(engine, devices)
     if engine.ranks not in (None, world):
         source = "the launcher started" if peers else f"{engine.hostfile} has"
         yield f"engine.ranks={engine.ranks}, but {source} {world}; leave engine.ranks out"
         return
     # A process of a launcher may be bound to its own cores, and to its own GPU.
-    limit = None if peers else cpu_cores() if on_cpu else gpus
+    limit = None if peers else cpu_cores() if on_cpu else devices
     if limit is not None and here > limit and (engine.ranks or engine.hostfile):
         what = "CPU cores" if on_cpu else "GPUs"
         key = f"engine.ranks={here}" if engine.ranks else f"{engine.hostfile} has {here} slots here"

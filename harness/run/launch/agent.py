@@ -86,7 +86,7 @@ class Agent:
                 self._run(LocalRanks(job, self.seats, world, variables))
         except (StageFailed, ConfigError) as error:
             for seat in self.seats:
-                self._ended(seat.rank, 1, str(error))
+                self._ended(folder, seat.rank, 1, str(error))
 
     def _run(self, ranks: LocalRanks) -> None:
         told = set[int]()
@@ -103,13 +103,14 @@ class Agent:
 
     def _report(self, ranks: LocalRanks, rank: int, code: int) -> None:
         if code == 0:
-            self._ended(rank, 0, "")
+            self._ended(ranks.folder, rank, 0, "")
             return
         failure = ranks.failure(rank, code)
-        self._ended(rank, code, failure.line, failure.at)
+        self._ended(ranks.folder, rank, code, failure.line, failure.at)
 
-    def _ended(self, rank: int, code: int, line: str, at: float = 0.0) -> None:
-        about: dict[str, Any] = {"ended": rank, "code": code, "line": line, "at": at}
+    def _ended(self, job: Path, rank: int, code: int, line: str, at: float = 0.0) -> None:
+        about: dict[str, Any] = {"job": str(job), "ended": rank, "code": code}
+        about |= {"line": line, "at": at}
         self.line.send(about | {"host": socket.gethostname()})
 
     def _still_wanted(self, holder: str) -> None:

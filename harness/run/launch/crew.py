@@ -31,24 +31,27 @@ GATHER_SECONDS = 50.0
 @dataclass
 class Member:
     """An agent and the ranks that it takes. seen: this process's address, as the agent sees it;
-    empty where it cannot tell. codes: of the group that runs, as far as its ranks have ended."""
+    empty where it cannot tell. codes: of the group that runs, None for a rank that still does."""
 
     line: Line
     host: str
     seats: list[Seat]
     seen: str
+    group: str = ""
     codes: dict[int, int | None] = field(default_factory=dict)
     failures: dict[int, Failure] = field(default_factory=dict)
 
     def start(self, folder: Path, world: int) -> None:
         """Have it start its ranks of the job whose file lies in this folder."""
         self.codes = {seat.rank: None for seat in self.seats}
-        self.failures = {}
-        self.line.send({"job": str(folder), "world": world})
+        self.failures, self.group = {}, str(folder)
+        self.line.send({"job": self.group, "world": world})
 
     def hear(self, seconds: float = 0.0) -> None:
         """Take note of what it has said meanwhile."""
         for told in self.line.new(seconds):
+            if told["job"] != self.group:  # of an earlier one, which took long to stop
+                continue
             rank, code = int(told["ended"]), int(told["code"])
             self.codes[rank] = code
             if code:

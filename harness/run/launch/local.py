@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from harness.run.launch.failure import Failure, failure_of
 from harness.run.launch.job import RankJob, Seat, job_file, log_file
@@ -31,7 +32,7 @@ class LocalRanks:
         variables: Mapping[str, str],
         listener: int | None = None,
     ) -> None:
-        self.folder = job.folder
+        self.folder = Path(job.folder)
         common = _variables(job, world) | dict(variables)
         self.processes = {
             seat.rank: self._spawn(job, seat, common, listener if seat.rank == 0 else None)
@@ -61,7 +62,7 @@ class LocalRanks:
 
     def failure(self, rank: int, code: int) -> Failure:
         """Why one of them ended with this code, which is not 0."""
-        return failure_of(log_file(self.folder, rank).parent, rank, code)
+        return failure_of(self.folder, rank, code)
 
     def stop(self) -> None:
         """Terminate what still runs, then kill it."""
