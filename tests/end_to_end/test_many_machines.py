@@ -6,12 +6,14 @@ The machines are namespaces: network, processes, name, mounts of their own (test
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 from support.command import Done, environment, harness, in_a_process
 from support.machines import two_machines
+from support.no_flock import without_locks
 from support.places import REPOSITORY
 
 pytestmark = pytest.mark.distributed
@@ -117,10 +119,13 @@ def test_four_ranks_on_two_machines_equal_two_on_one(
 
 
 @pytest.mark.slow
-def test_two_machines_share_a_store(common: list[str], tmp_path: Path) -> None:
-    """Their process numbers and starts are the same ones; neither sees the other's."""
-    words = [sys.executable, "-m", "harness", *common, *store(tmp_path)]
-    with two_machines() as machines:
+@pytest.mark.parametrize("locks", [True, False])
+def test_two_machines_share_a_store(common: list[str], tmp_path: Path, locks: bool) -> None:
+    """Their process numbers are the same ones and neither sees the other's; on a disk, and on a
+    file system on which flock fails."""
+    shared = nullcontext(tmp_path) if locks else without_locks(tmp_path)
+    with shared as place, two_machines() as machines:
+        words = [sys.executable, "-m", "harness", *common, *store(place)]
         parents = [m.start(*words, PYTHONPATH=str(REPOSITORY)) for m in machines]
         told = [parent.communicate(timeout=600)[0] for parent in parents]
     assert [parent.returncode for parent in parents] == [0, 0], told
