@@ -8,7 +8,7 @@ the others, so all mistakes are found before it starts.
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,13 @@ from harness.cli.unfinished import forget_reason, leave_reason, report_unfinishe
 from harness.config.compose.compose import implied
 from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
+from harness.config.launched import launched
 from harness.config.places import conf_dir, parse
 from harness.errors import HarnessError, StageFailed, kind_and_line, refuse, told_by
 from harness.results.build import wrong_nodes
 from harness.run.job import Job, Refused, make_jobs, make_sweep
+from harness.run.launch.agent import serve
+from harness.run.launch.crew import joined
 from harness.run.parent import finish, require_ready
 
 _DESCRIPTION = """\
@@ -36,10 +39,15 @@ _EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    """Run one job, or every job of a sweep with -m; returns the exit code or raises."""
+    """Run one job, or every job of a sweep with -m; returns the exit code or raises. Of several
+    processes that a launcher has started that of rank 0 does, the others serve it."""
+    peers = launched()
+    if peers and peers.rank > 0:
+        return serve(peers)
     made = parser("run", _DESCRIPTION, *_EXAMPLES)
     _add_hydra(made)
-    return run(read(made, argv))
+    with joined(peers) if peers else nullcontext():
+        return run(read(made, argv))
 
 
 def run(words: Words) -> int:
@@ -49,14 +57,14 @@ def run(words: Words) -> int:
         return _through_hydra(words, _nothing)
     sweep = make_sweep(words.jobs(), require_ready)
     jobs, several = sweep.jobs, len(sweep.jobs) + len(sweep.refused) > 1
-    launched = any(job.composition.asks_hydra for job in jobs)
-    refuse(line for job in sweep.refused if launched and not job.composed for line in job.lines)
+    by_hydra = any(job.composition.asks_hydra for job in jobs)
+    refuse(line for job in sweep.refused if by_hydra and not job.composed for line in job.lines)
     print_of_before(jobs)
     print_of_wrong(jobs)
     for job in jobs:
         forget_reason(job)
     task = _Task(jobs, Jobs(len(jobs)) if several else None, tuple(sweep.refused))
-    if launched:
+    if by_hydra:
         _through_hydra(words, task)
     else:  # Hydra would compose all of them twice more
         for number, job in enumerate(jobs):

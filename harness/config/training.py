@@ -24,6 +24,9 @@ class EngineConfig(Section):
         identity=BOTH,
     )
     ranks: int | None = key("processes; null = one per GPU, or one without a GPU", None)
+    hostfile: str | None = key(
+        "file with a line 'host slots=N' per machine, reached by ssh; null = this machine", None
+    )
     device: Device = key("where training and scoring run", Device.auto)
     threads: int | None = key(
         "CPU threads per rank; null = OMP_NUM_THREADS where it is set, else cores / ranks", None

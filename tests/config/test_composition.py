@@ -10,12 +10,12 @@ from harness.config import HarnessConfig, from_plain
 from harness.config.compose.compose import load
 from harness.config.compose.settings import settings_of
 from harness.config.compose.sweep import expand
-from harness.config.places import conf_dir
+from harness.config.places import conf_dir, config_groups
 from harness.config.plain import plain
 from harness.config.sequence import column_names, task_order
 from harness.errors import ConfigError
 
-GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+GROUPS = config_groups()
 
 
 def options(group: str) -> list[str]:

@@ -17,12 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from harness.config import HarnessConfig
-from harness.config.compose.messages import explain, group_names, one_line
+from harness.config.compose.messages import explain, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
 from harness.config.compose.own_model import named_after, with_own_model
 from harness.config.compose.schema import Composed
 from harness.config.compose.search_path import refuse_chosen_clashes
-from harness.config.places import conf_dir, option_files, package_file, parse
+from harness.config.places import conf_dir, config_groups, option_files, package_file, parse
 from harness.errors import ConfigError, first_line, suggest
 
 _BASIC = (
@@ -82,7 +82,7 @@ def _refuse_odd_choices(overrides: list[str]) -> None:
     """The option of a group is a name, or a list of names."""
     for item in parse(overrides):
         value = item.value()
-        if item.key_or_group not in group_names() or item.is_delete():
+        if item.key_or_group not in config_groups() or item.is_delete():
             continue
         names = value if isinstance(value, list) else [value]
         if not all(isinstance(name, str | int | float) and str(name).strip() for name in names):
@@ -110,7 +110,7 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
         items = [str(item) for item in value] if isinstance(value, list | ListConfig) else []
         repeated = next((item for item in items if items.count(item) > 1), None)
         group = str(name).split()[-1].lstrip("/")
-        if repeated is not None and group in group_names():
+        if repeated is not None and group in config_groups():
             hint = "; to revisit a task use sequence.tasks with sequence.recurrence=true"
             more = hint if group == "task" else ""
             raise ConfigError(f"{group}: '{repeated}' is listed twice{more}")

@@ -20,7 +20,7 @@ from harness.config import (
     Precision,
     Split,
 )
-from harness.config.machine import cpu_cores, gpu_count
+from harness.config.machine import gpu_count, rank_mistakes
 from harness.config.parts import Kind, load_part
 from harness.config.places import package_file, sequence_tasks
 from harness.config.sequence import task_order
@@ -207,10 +207,7 @@ def _engine(config: HarnessConfig) -> Iterator[str]:
         yield "engine.device=cuda, but there is no GPU here; use engine.device=cpu"
         return
     on_cpu = engine.device is Device.cpu or gpus == 0
-    limit = cpu_cores() if on_cpu else gpus
-    if engine.ranks is not None and engine.ranks > limit:
-        what = "CPU cores" if on_cpu else "GPUs"
-        yield f"engine.ranks={engine.ranks}, but there are {limit} {what}; use {limit} at most"
+    yield from mistakes_of(lambda: refuse(rank_mistakes(engine, gpus)))
     yield from mistakes_of(lambda: _check_attention(config, on_cpu))
 
 
