@@ -42,6 +42,7 @@ from harness.models.folders import folder_description, require_causal, require_k
 from harness.models.hub import cached_description
 from harness.plan.checks.method import check_strategies_fit, method_mistakes
 from harness.plan.checks.selection import check_validation
+from harness.plan.checks.weights import weight_mistakes
 from harness.store.folders import require_writable
 from harness.store.scores import COST, SCORE_UNIT, TARGET
 
@@ -67,6 +68,7 @@ def mistakes(config: HarnessConfig) -> list[str]:
         *_numbers(config),
         *_engine(config),
         *method_mistakes(config),
+        *weight_mistakes(config),
         *_model(config),
         *lines,
         *_once(
