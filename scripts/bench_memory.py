@@ -156,7 +156,9 @@ def main(argv: list[str]) -> None:
         environment = os.environ | {"WORLD_SIZE": str(asked.ranks), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, __file__, "--rank", str(work / "plan.json")]
         ranks = [
-            subprocess.Popen(command, env=environment | {"RANK": str(rank)})
+            subprocess.Popen(
+                command, env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            )
             for rank in range(asked.ranks)
         ]
         if any(process.wait() for process in ranks):

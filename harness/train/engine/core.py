@@ -128,6 +128,10 @@ class Engine:
         """Give back what DeepSpeed holds, and let go of it. The engine, the module and the
         optimizer refer to each other: memory is free after the next `release_memory`."""
         self.deepspeed.destroy()
+        if self.zero_stage == 3:
+            from deepspeed.runtime.zero import parameter_offload
+
+            parameter_offload.FWD_MODULE_STACK.clear()  # the module would stay in it for good
         del self.deepspeed, self.module, self.layout
         self._exact = None
 
