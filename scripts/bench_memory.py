@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.config.places import PACKAGE
+
 HIDDEN, VOCABULARY, TASK = 1024, 32_000, "micro_stance"
 
 
@@ -50,7 +52,7 @@ def make_model(folder: Path, millions: int) -> None:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    tokenizer = AutoTokenizer.from_pretrained(Path("harness/data/micro/model").resolve())
+    tokenizer = AutoTokenizer.from_pretrained(PACKAGE / "data" / "micro" / "model")
     block = 4 * HIDDEN**2 + 3 * HIDDEN * 4 * HIDDEN
     torch.manual_seed(0)
     config = LlamaConfig(

@@ -51,10 +51,9 @@ def deepspeed_settings(
 
 
 def loading_device(engine: EngineConfig, device: str) -> str:
-    """Where a model is loaded that DeepSpeed will take: in bf16 on the device at once. fp32 weights
-    go there with DeepSpeed, and weights that stay in host memory do not."""
-    at_once = engine.precision is Precision.bf16 and engine.offload is not Offload.all
-    return device if at_once else "cpu"
+    """Where a model is loaded that DeepSpeed will take: where it will run, so that the host never
+    holds a whole one, unless its weights stay in host memory."""
+    return "cpu" if engine.offload is Offload.all else device
 
 
 def _offloaded(engine: EngineConfig, device: str) -> dict[str, Any]:
