@@ -87,7 +87,7 @@ def whole_master(parameter: torch.nn.Parameter, zero: int) -> torch.Tensor:
 def main() -> None:
     plan = json.loads(Path(sys.argv[1]).read_text())
     index, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    rank = start(index, world, "cpu", plan["rendezvous"], 1.0, 1)
+    rank = start(index, world, plan["device"], plan["rendezvous"], 1.0, 1)
     watch_engines()
     for cell in plan["cells"]:
         try:

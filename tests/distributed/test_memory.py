@@ -2,6 +2,7 @@
 memory, and an export in pieces that is the file transformers writes. One launch of two ranks."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,56 +28,75 @@ def _name(method: str, zero: int, offload: str, precision: str = "fp32") -> str:
     return f"{method}-zero{zero}-{offload}-{precision}"
 
 
-@pytest.fixture(scope="module")
-def out(
-    tiny_model: Path,
-    tiny_data: Path,
-    tiny_conf: list[str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """A folder per cell, by `_name`, and one per export."""
-    from memory_rank import FROZEN
+@dataclass
+class Bench:
+    """What all cells have in common."""
 
-    folder = tmp_path_factory.mktemp("memory")
-    places = [*tiny_conf, f"model.path={tiny_model}", f"data.root={tiny_data}"]
+    model: Path
+    places: list[str]
+
+    def launch(self, wanted: list[tuple], exports: list[tuple], out: Path, device: str) -> Path:
+        """Run cells (method, ZeRO stage, offload, precision) and exports (precision, ZeRO stage) on
+        two CPU ranks or one GPU: a folder for each in `out`, by `_name` and `<precision>-zero<n>`.
+        """
+        from memory_rank import FROZEN
+
+        cells = []
+        for method, zero, where, precision in wanted:
+            place = out / _name(method, zero, where, precision)
+            more = [f"engine.offload={where}", f"engine.precision={precision}"]
+            cells.append(cell([*self.places, *METHODS[method], *more], TASKS, zero, place))
+            place.mkdir()
+        torch.save(load_file(self.model / "model.safetensors")[FROZEN], out / "frozen.pt")
+        plan = {"cells": cells, "exports": exports, "model": str(self.model), "out": str(out)}
+        world = 2 if device == "cpu" else 1
+        codes = run_ranks("memory_rank.py", world, plan | {"device": device}, out)
+        told = [why_failed(out / _name(*one)) for one in wanted]
+        failed = [line for line in told if line != "no word"]
+        log = (out / "rank0.log").read_text()[-3000:]
+        assert codes == [0] * world, (failed or [log])[0]
+        return out
+
+
+@pytest.fixture(scope="module")
+def bench(tiny_model: Path, tiny_data: Path, tiny_conf: list[str]) -> Bench:
+    return Bench(tiny_model, [*tiny_conf, f"model.path={tiny_model}", f"data.root={tiny_data}"])
+
+
+@pytest.fixture(scope="module")
+def out(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Path:
     wanted = [(method, zero, where, "fp32") for method in METHODS for zero, where in OFFLOADS]
     wanted += [(method, 2, "none", "fp32") for method in METHODS]
     wanted += [("seqft", zero, where, "fp32") for zero, where in HELD if zero != 2]
     wanted += [("seqft", zero, where, "bf16") for zero, where in [(1, "none"), *OFFLOADS]]
-    cells = []
-    for method, zero, where, precision in wanted:
-        place = folder / _name(method, zero, where, precision)
-        more = [f"engine.offload={where}", f"engine.precision={precision}"]
-        cells.append(cell([*places, *METHODS[method], *more], TASKS, zero, place))
-        place.mkdir()
-    weights = load_file(tiny_model / "model.safetensors")
-    torch.save(weights[FROZEN], folder / "frozen.pt")
-    plan = {"cells": cells, "exports": EXPORTS, "model": str(tiny_model), "out": str(folder)}
-    codes = run_ranks("memory_rank.py", 2, plan, folder)
-    told = [why_failed(folder / _name(*one)) for one in wanted]
-    failed = [line for line in told if line != "no word"]
-    assert codes == [0, 0], (failed or [(folder / "rank0.log").read_text()[-3000:]])[0]
-    return folder
+    return bench.launch(wanted, EXPORTS, tmp_path_factory.mktemp("memory"), "cpu")
 
 
 def test_no_engine_outlives_its_stage(out: Path) -> None:
     files = sorted(out.glob("*/alive.*.json"))
-    assert len(files) >= 2 * (len(HELD) + len(OFFLOADS))
+    assert len(files) >= len(METHODS) * len(OFFLOADS)
     for file in files:
         seen, alive = json.loads(file.read_text())
         assert seen >= 3 * len(TASKS)
         assert alive == [0, 0], file.parent.name
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("zero", "where"), OFFLOADS)
-def test_host_memory_changes_no_weight(method: str, zero: int, where: str, out: Path) -> None:
+def _largest_difference(method: str, zero: int, where: str, out: Path) -> float:
+    """To the engine that keeps all on the device, over both tasks."""
+    found = []
     for task in ("1", "2"):
         ours, plain = (
             load_file(out / _name(method, *how) / task / "model.safetensors")
             for how in ((zero, where), (2, "none"))
         )
-        assert max(float((ours[n] - plain[n]).abs().max()) for n in plain) <= TOLERANCE
+        found += [float((ours[name] - plain[name]).abs().max()) for name in plain]
+    return max(found)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("zero", "where"), OFFLOADS)
+def test_host_memory_changes_no_weight(method: str, zero: int, where: str, out: Path) -> None:
+    assert _largest_difference(method, zero, where, out) <= TOLERANCE
 
 
 @pytest.mark.parametrize(("zero", "where"), OFFLOADS)
@@ -99,3 +119,19 @@ def test_an_export_is_what_transformers_writes(precision: str, zero: int, out: P
     assert sorted(path.name for path in ours.iterdir()) == names
     for name in names:
         assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_same_on_a_gpu(bench: Bench, tmp_path: Path) -> None:
+    """Nothing is alive after a stage, and host memory beside a real device changes no weight."""
+    wanted = [(method, zero, where, "fp32") for method in METHODS for zero, where in OFFLOADS]
+    wanted += [(method, 2, "none", "fp32") for method in METHODS]
+    wanted += [("seqft", zero, "none", "bf16") for zero in (1, 2, 3)]
+    out = bench.launch(wanted, EXPORTS, tmp_path, "cuda")
+    test_no_engine_outlives_its_stage(out)
+    for method in METHODS:
+        for zero, where in OFFLOADS:
+            assert _largest_difference(method, zero, where, out) <= TOLERANCE
+    for precision, zero in EXPORTS:
+        test_an_export_is_what_transformers_writes(precision, zero, out)
