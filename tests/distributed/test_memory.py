@@ -11,11 +11,12 @@ from launch import cell, run_ranks, why_failed
 from safetensors.torch import load_file
 
 TOLERANCE = 2e-5
-# Methods that change gradients and weights, and plain fine-tuning.
+# Plain fine-tuning, changed gradients, changed weights, moments carried over in files.
 METHODS = {
     "seqft": ["method=seqft"],
     "agem": ["method=agem"],
     "l2": ["method=l2", "method.form=decoupled_after", "method.strength=50"],
+    "carried": ["method=seqft", "train.reset_optimizer=never"],
 }
 TASKS = ("copy", "count")
 OFFLOADS = [(1, "optimizer"), (2, "optimizer"), (3, "optimizer"), (3, "all")]
