@@ -54,6 +54,8 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("sequence=trace", "data=micro has no rows of C-STANCE: TRACE's tasks need data=trace_500"),
         ("model.chat_template=true", "has no chat template, as those of base models; use"),
         ("sweep.skip_invalid=perhaps", "sweep.skip_invalid: Value 'perhaps'"),
+        ("engine.offload=optimizer", "engine.offload=optimizer needs ZeRO 1-3; use engine=zero2"),
+        ("model.quantization=nf4", "nf4: only adapters are trained on it; use method=lora_seqft"),
         ("model.attention=flesh", "model.attention: Invalid value 'flesh', expected one of [sdpa,"),
         ("model.attention=flex_attention", "flex_attention trains on a GPU only"),
         ("model.attention=flash_attention_2", "needs a GPU and engine.precision=bf16"),

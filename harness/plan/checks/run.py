@@ -42,6 +42,7 @@ from harness.plan.checks.likewise import once
 from harness.plan.checks.method import method_mistakes
 from harness.plan.checks.model import model_mistakes
 from harness.plan.checks.selection import check_validation
+from harness.plan.checks.weights import weight_mistakes
 from harness.store.folders import require_writable
 from harness.store.keys import KEY_SCHEME
 from harness.store.layout import FORMAT
@@ -72,6 +73,7 @@ def mistakes(config: HarnessConfig) -> list[str]:
         *_engine(config),
         *method_mistakes(config),
         *model_mistakes(config),
+        *weight_mistakes(config),
         *lines,
         *once(
             [(f"{name}|{config.task[name].folder}", told) for name, told in tasks],
