@@ -19,6 +19,7 @@ from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
 from harness.config.places import conf_dir, parse
 from harness.errors import StageFailed, refuse
+from harness.plan.throughput import measured
 from harness.results.build import rebuild_table, wrong_nodes
 from harness.run.job import Job, make_jobs
 from harness.run.parent import finish, pending_nodes, require_ready
@@ -98,7 +99,7 @@ class _Task:
             self.display.begin(number, job.name)
         show_notes(job.config)
         try:
-            outcome = finish(job, Display())
+            outcome = finish(job, Display(measured(job.config, job.store).paces()))
         except StageFailed as error:
             print(f"error: {error}", file=sys.stderr)
             return

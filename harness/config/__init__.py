@@ -19,6 +19,7 @@ from harness.config.choices import (
     LearningRateSchedule,
     LossNorm,
     Match,
+    Offload,
     Order,
     Packing,
     PastCells,
@@ -35,6 +36,7 @@ from harness.config.inputs import DataConfig, ModelConfig, SequenceConfig, Store
 from harness.config.method import AdapterConfig, EditConfig, MethodConfig, PromptingConfig
 from harness.config.plain import from_plain
 from harness.config.root import HarnessConfig
+from harness.config.shape import ShapeConfig
 from harness.config.training import EngineConfig, TrainConfig
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "Match",
     "MethodConfig",
     "ModelConfig",
+    "Offload",
     "Order",
     "Packing",
     "PastCells",
@@ -68,6 +71,7 @@ __all__ = [
     "ResetOptimizer",
     "Schedule",
     "SequenceConfig",
+    "ShapeConfig",
     "Split",
     "StoreConfig",
     "SuiteStages",

@@ -56,6 +56,12 @@ class Device(Choice):
     cuda = "cuda"
 
 
+class Offload(Choice):
+    none = "none"
+    optimizer = "optimizer", "masters, moments and gradients"
+    all = "all", "the weights as well; ZeRO 3"
+
+
 class LearningRateSchedule(Choice):
     constant = "constant"
     linear = "linear", "to zero at the task's last step"

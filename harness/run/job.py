@@ -45,8 +45,8 @@ class Job:
         return f"{config.method.name} seed={config.seed} on {config.sequence.name}"
 
 
-def make_jobs(lists: Sequence[Sequence[str]]) -> list[Job]:
-    """Compose, check and plan every job of a sweep.
+def make_jobs(lists: Sequence[Sequence[str]], planned: bool = False) -> list[Job]:
+    """Compose, check and plan every job of a sweep. planned: none of them is to run here.
 
     Raises ConfigError for a mistake, Mistakes for all of several; then nothing was written.
     """
@@ -57,7 +57,7 @@ def make_jobs(lists: Sequence[Sequence[str]]) -> list[Job]:
         config = _with_tasks(tried, lines)
         if config is not None:
             compositions.append(Composition(tuple(overrides), config, tried.asks_hydra))
-            lines += tried.about_others(mistakes(config))
+            lines += tried.about_others(mistakes(config, planned))
     refuse(lines)
     return _planned(compositions)
 

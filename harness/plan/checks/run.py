@@ -42,6 +42,8 @@ from harness.models.folders import folder_description, require_causal, require_k
 from harness.models.hub import cached_description
 from harness.plan.checks.method import check_strategies_fit, method_mistakes
 from harness.plan.checks.selection import check_validation
+from harness.plan.memory.machine import declared
+from harness.plan.memory.model import shape_mistakes
 from harness.store.folders import require_writable
 from harness.store.scores import COST, SCORE_UNIT, TARGET
 
@@ -57,15 +59,17 @@ def validate(config: HarnessConfig) -> None:
     refuse(mistakes(config))
 
 
-def mistakes(config: HarnessConfig) -> list[str]:
-    """What is wrong with a configuration, one line each; writes nothing."""
+def mistakes(config: HarnessConfig, planned: bool = False) -> list[str]:
+    """What is wrong with a configuration, one line each; writes nothing. planned: it is not to run
+    here, so that devices that are declared need not be here."""
     tasks, order = [], list[str]()
     lines = mistakes_of(lambda: order.extend(task_order(config)))
     for name in dict.fromkeys(order):
         tasks.append((name, mistakes_of(lambda name=name: _check_task(config, name))))
     found = [
         *_numbers(config),
-        *_engine(config),
+        *_engine(config, planned),
+        *shape_mistakes(config.model),
         *method_mistakes(config),
         *_model(config),
         *lines,
@@ -175,7 +179,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         yield f"eval.backend={evaluation.backend}: only 'hf' is there"
 
 
-def _engine(config: HarnessConfig) -> Iterator[str]:
+def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:
     engine = config.engine
     if engine.zero_stage not in (0, 1, 2, 3):
         yield f"engine.zero_stage={engine.zero_stage}: use 0 to 3"
@@ -183,6 +187,7 @@ def _engine(config: HarnessConfig) -> Iterator[str]:
         "engine.timeout_minutes": engine.timeout_minutes,
         "engine.tflops": engine.tflops,
         "engine.bandwidth": engine.bandwidth,
+        "engine.device_memory": engine.device_memory,
         "model.parameters": config.model.parameters,
     }
     for name, value in positive.items():
@@ -190,6 +195,8 @@ def _engine(config: HarnessConfig) -> Iterator[str]:
             yield f"{name}={value}: it must be a positive number"
     if engine.precision is Precision.bf16 and engine.zero_stage == 0:
         yield "engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1"
+    if planned and declared(engine):
+        return
     gpus = gpu_count()
     if engine.device is Device.cuda and gpus == 0:
         yield "engine.device=cuda, but there is no GPU here; use engine.device=cpu"
