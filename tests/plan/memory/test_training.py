@@ -1,4 +1,4 @@
-"""Bytes of training against numbers worked out by hand, published sizes and other people's counts."""
+"""Bytes of training against numbers worked out by hand and sizes that are published."""
 
 from dataclasses import replace
 
