@@ -58,8 +58,13 @@ class Device(Choice):
 
 class Offload(Choice):
     none = "none"
-    optimizer = "optimizer", "masters, moments and gradients"
-    all = "all", "the weights as well; ZeRO 3"
+    optimizer = "optimizer", "masters and moments; needs ZeRO 1-3"
+    all = "all", "the weights too; needs ZeRO 3"
+
+
+class Quantization(Choice):
+    none = "none"
+    nf4 = "nf4", "4 bits, by bitsandbytes; methods with an adapter alone"
 
 
 class LearningRateSchedule(Choice):

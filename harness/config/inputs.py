@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-from harness.config.choices import Attention, DemonstrationSource, Order, Precision
+from harness.config.choices import (
+    Attention,
+    DemonstrationSource,
+    Order,
+    Precision,
+    Quantization,
+)
 from harness.config.fields import BOTH, EVAL, Section, key
 from harness.config.parts import Kind
 from harness.config.shape import ShapeConfig
@@ -28,6 +34,9 @@ class ModelConfig(Section):
     )
     trust_remote_code: bool = key("run code that ships with the model", False, identity=BOTH)
     attention: Attention = key("how attention is computed", Attention.sdpa, identity=BOTH)
+    quantization: Quantization = key(
+        "type of the base model's weights under an adapter", Quantization.none, identity=BOTH
+    )
 
 
 @dataclass

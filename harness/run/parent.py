@@ -154,21 +154,13 @@ class _Walk:
         return self.finished
 
     def _ready(self, nodes: list[Work]) -> list[Work]:
-        """Nodes whose inputs are in the store or made by an earlier one of these; at ZeRO 3 only
-        one training stage, since a second engine in a process leaks there."""
+        """Nodes whose inputs are in the store or made by an earlier one of these."""
         chosen: list[Work] = []
         made: set[str] = set()
-        trained = False
         for node in nodes:
-            needs = node.needs()
-            if not all(key in made or self.store.done(kind, key) for kind, key in needs):
-                continue
-            if isinstance(node, TrainWork):
-                if self.config.engine.zero_stage == 3 and trained:
-                    break
-                trained = True
-            made.add(node.key)
-            chosen.append(node)
+            if all(key in made or self.store.done(kind, key) for kind, key in node.needs()):
+                made.add(node.key)
+                chosen.append(node)
         return chosen
 
     def _drop_optimizer_states(self) -> None:

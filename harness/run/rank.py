@@ -63,12 +63,14 @@ class Worker:
     def run(self) -> NoReturn:
         """Start the rank, do all work, leave."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from harness.models.memory import release_memory
         from harness.train.engine.ranks import leave, start
 
         job, minutes = self.job, self.config.engine.timeout_minutes
         self.rank = start(self.index, self.world, job.device, job.rendezvous, minutes, job.threads)
         for works in grouped([work_of(described) for described in job.works]):
             HANDLERS[type(works[0])].run(works, self)
+            release_memory()
         leave(self.rank)
 
     @contextmanager

@@ -51,6 +51,8 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("task.micro_units.headline=acuracy", "no such metric; did you mean 'accuracy'?"),
         ("experiment=trace500_micro", "TRACE_DATA is not set; set it, or data.root="),
         ("engine.precision=bf16", "engine.precision=bf16 needs ZeRO 1-3"),
+        ("engine.offload=optimizer", "engine.offload=optimizer needs ZeRO 1-3; use engine=zero2"),
+        ("model.quantization=nf4", "nf4: only adapters are trained on it; use method=lora_seqft"),
         ("model.attention=flesh", "model.attention: Invalid value 'flesh', expected one of [sdpa,"),
         ("model.attention=flex_attention", "flex_attention trains on a GPU only"),
         ("model.attention=flash_attention_2", "needs a GPU and engine.precision=bf16"),

@@ -42,6 +42,7 @@ from harness.models.folders import folder_description, require_causal, require_k
 from harness.models.hub import cached_description
 from harness.plan.checks.method import check_strategies_fit, method_mistakes
 from harness.plan.checks.selection import check_validation
+from harness.plan.checks.weights import weight_mistakes
 from harness.plan.memory.machine import declared
 from harness.plan.memory.model import shape_mistakes
 from harness.store.folders import require_writable
@@ -71,6 +72,7 @@ def mistakes(config: HarnessConfig, planned: bool = False) -> list[str]:
         *_engine(config, planned),
         *shape_mistakes(config.model),
         *method_mistakes(config),
+        *weight_mistakes(config),
         *_model(config),
         *lines,
         *_once(
