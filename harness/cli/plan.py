@@ -22,7 +22,7 @@ from harness.plan.tokens import (
     training_counts,
 )
 from harness.run.handlers import Size, size
-from harness.run.job import Job, make_jobs
+from harness.run.job import Job, make_sweep
 from harness.run.parent import pending_nodes
 from harness.store.store import Store
 from harness.store.work import Plan, Work
@@ -43,7 +43,8 @@ def main(argv: list[str]) -> int:
     """Print what a configuration, or a sweep, would do; returns 0 or raises."""
     lists = read(parser("plan", _DESCRIPTION, *_EXAMPLES), argv).jobs()
     # All of them before the first is printed, so that mistakes in one are all that is said.
-    jobs = make_jobs(lists, planned=True)
+    sweep = make_sweep(lists, planned=True)
+    jobs = sweep.jobs
     print_of_before(jobs)
     print_of_wrong(jobs)
     left: dict[str, Left] = {}
@@ -54,8 +55,10 @@ def main(argv: list[str]) -> int:
         too_large += print_memory(job, told)
     if len(jobs) > 1:
         print_total(len(jobs), left)
+    for refused in sweep.refused:
+        print(*(f"{refused.name}: skipped: {line}" for line in refused.lines), sep="\n")
     refuse(too_large)
-    return 0
+    return 1 if sweep.refused else 0
 
 
 def print_memory(job: Job, told: set[str]) -> list[str]:

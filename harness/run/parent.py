@@ -15,7 +15,7 @@ from harness.config import HarnessConfig, ResetOptimizer
 from harness.config.machine import machine
 from harness.config.plain import plain
 from harness.errors import ConfigError, StageFailed, mistakes_of, refuse
-from harness.plan.checks.inputs import input_mistakes
+from harness.plan.checks.inputs import ready_mistakes
 from harness.plan.memory.fit import memory_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import rebuild_table
@@ -51,7 +51,7 @@ def require_ready(jobs: list[Job]) -> None:
     lines = []
     for job in jobs:
         pending = pending_nodes(job.config, job.store, job.plan)
-        lines += input_mistakes(job.config, pending)
+        lines += ready_mistakes(job.config, pending)
         lines += memory_mistakes(job.config, pending)
         lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
         job.store.hashes.save()
