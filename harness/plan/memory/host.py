@@ -6,7 +6,7 @@ from harness.plan.memory.training import TrainingMemory
 
 # Of an interpreter with its libraries, per rank; the first is what was measured on a CPU.
 PROCESS, CUDA_PROCESS = 0.7e9, 2.0e9
-LOADING = 8.7  # bytes a weight that a rank holds for a moment while it loads a model
+LOADING = 0.3  # bytes a weight that a rank holds for a moment while it loads or writes a model
 
 
 def host_bytes(model: Model, state: TrainingMemory | None, machine: Machine) -> float:
@@ -14,4 +14,4 @@ def host_bytes(model: Model, state: TrainingMemory | None, machine: Machine) -> 
     process = CUDA_PROCESS if machine.cuda else PROCESS
     offloaded = state.offloaded if state else 0.0
     working = 0.0 if machine.cuda or state is None else state.peak
-    return machine.ranks * (process + max(LOADING * model.weights, offloaded + working))
+    return machine.ranks * (process + LOADING * model.weights + offloaded + working)

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.config import AdapterConfig, HarnessConfig, ModelConfig
+from harness.config import AdapterConfig, HarnessConfig, ModelConfig, Quantization
 from harness.config.plain import plain
 from harness.models.hub import cached_description
 from harness.plan.estimates import weight_count
@@ -14,6 +14,7 @@ from harness.plan.estimates import weight_count
 ALL_LINEAR = ["all-linear"]
 # Of an adapter where the shapes that it adapts are not known.
 ADAPTER_SHARE = 0.01
+PACKED_BYTES = 0.52  # 4 bits, and the scales of blocks of 64 weights, which are packed themselves
 # The words of config.json for each size: of most models, then of GPT-2 and its kin.
 _WORDS = {
     "hidden": ("hidden_size", "n_embd", "d_model"),
@@ -71,17 +72,27 @@ class Shapes:
 
 @dataclass(frozen=True)
 class Model:
-    """weights: all of them; trained: those with a gradient. Of a model without shapes only what
-    hangs on the number of its weights is known."""
+    """weights: all of them; trained: those with a gradient; packed: those that are held in 4 bits.
+    Of a model without shapes only what hangs on the number of its weights is known."""
 
     weights: float
     trained: float
     shapes: Shapes | None
+    packed: float = 0.0
 
     @property
     def largest(self) -> float:
         """Weights of the largest matrix."""
         return 0.0 if self.shapes is None else float(self.shapes.vocab * self.shapes.hidden)
+
+    def held(self, width: int) -> float:
+        """Bytes of all weights, `width` bytes each where they are not packed."""
+        return width * (self.weights - self.packed) + PACKED_BYTES * self.packed
+
+    def in_4_bits(self) -> "Model":
+        """The same with the matrices of its blocks packed; embeddings and head stay."""
+        outside = self.largest * (1 if self.shapes and self.shapes.tied else 2)
+        return replace(self, packed=max(0.0, self.weights - outside))
 
 
 def model_of(config: HarnessConfig) -> Model | None:
@@ -92,7 +103,8 @@ def model_of(config: HarnessConfig) -> Model | None:
         return None
     adapter = config.method.adapter
     trained = weights if adapter is None else _adapter_weights(adapter, shapes, weights)
-    return Model(weights, trained, shapes)
+    model = Model(weights, trained, shapes)
+    return model if config.model.quantization is Quantization.none else model.in_4_bits()
 
 
 def shapes_of(model: ModelConfig) -> Shapes | None:

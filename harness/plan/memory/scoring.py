@@ -43,7 +43,7 @@ def scoring_memory(
         cache = float(batch * longest * by_token)
         logits = float(batch * shapes.vocab * (width + 4))
     return ScoringMemory(
-        CUDA_CONTEXT if cuda else 0.0, width * model.weights, cache, logits, batch, longest
+        CUDA_CONTEXT if cuda else 0.0, model.held(width), cache, logits, batch, longest
     )
 
 

@@ -113,7 +113,7 @@ def training_memory(model: Model, setting: Setting) -> TrainingMemory:
     state = TrainingMemory(
         context=CUDA_CONTEXT if s.cuda else 0.0,
         loading=_loading(model, s),
-        weights=width * model.weights / (s.ranks if s.layout == 3 else 1),
+        weights=model.held(width) / (s.ranks if s.layout == 3 else 1),
         masters=_masters(s, part),
         gradients=width * model.trained if s.layout == 1 else FP32 * part,
         moments=2 * FP32 * part,
@@ -135,7 +135,7 @@ def _loading(model: Model, s: Setting) -> float:
         return 0.0
     flat = 0.0 if s.cuda else model.trained
     copied = {0: 0.0, 3: model.weights / s.ranks}.get(s.layout, flat)
-    return s.width * (model.weights + copied)
+    return model.held(s.width) + s.width * copied
 
 
 def _masters(s: Setting, part: float) -> float:

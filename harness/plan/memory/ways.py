@@ -38,21 +38,22 @@ def ways(config: HarnessConfig, model: Model, setting: Setting, machine: Machine
     """Changes of the configuration, the least of each kind that makes it fit, with the memory that
     it takes then; where none does by itself, with activations computed twice as well."""
     start = Way("", model, setting)
-    twice = start.then("engine.gradient_checkpointing=true", checkpointing=True)
-    rounds = [[[twice], *_kinds(config, start)]]
+    rounds = [[*_kinds(config, start)]]
     if not setting.checkpointing:
-        rounds.append([*_kinds(config, twice)])
+        twice = start.then("engine.gradient_checkpointing=true", checkpointing=True)
+        rounds = [[[twice], *rounds[0]], [*_kinds(config, twice)]]
     for kinds in rounds:
-        tried = ([_told(way, start, machine) for way in kind] for kind in kinds)
+        tried = ([_told(way, machine) for way in kind] for kind in kinds)
         fitting = [next(filter(None, told), "") for told in tried]
         if any(fitting):
             return [told for told in fitting if told]
     return []
 
 
-def _told(way: Way, start: Way, machine: Machine) -> str:
+def _told(way: Way, machine: Machine) -> str:
     """A way in words; empty where it is none."""
-    if not way.setting.possible or machine.limit is None or way.setting == start.setting:
+    cut = bool(way.model.packed) and way.setting.zero_stage == 3  # 4-bit weights are not
+    if cut or not way.setting.possible or machine.limit is None:
         return ""
     ranks = way.setting.ranks
     # More ranks of a CPU share the memory that there is.
@@ -83,7 +84,17 @@ def _kinds(config: HarnessConfig, base: Way) -> Iterator[list[Way]]:
         sizes = shapes.linear_layers()
         each = sum(sum(sizes[name]) for name in ("q_proj", "v_proj"))
         trained = float(LORA_RANK * shapes.layers * each)
-        yield [base.then(LORA, replace(base.model, trained=trained), copies=0.0)]
+        adapted = base.then(LORA, replace(base.model, trained=trained), copies=0.0)
+        yield [adapted, *_in_4_bits(adapted)]
+    if config.method.adapter is not None and not base.model.packed:
+        yield _in_4_bits(base)
+
+
+def _in_4_bits(base: Way) -> list[Way]:
+    """With a base model of 4 bits a weight, which ZeRO 3 does not cut."""
+    if base.setting.zero_stage == 3:
+        return []
+    return [base.then("model.quantization=nf4", base.model.in_4_bits())]
 
 
 def _offloads(base: Way) -> list[Way]:

@@ -90,6 +90,16 @@ def test_an_adapter_is_all_that_has_state() -> None:
     assert memory.moments == 8 * model.trained / (8 if config.engine.zero_stage else 1)
 
 
+def test_four_bits_under_an_adapter() -> None:
+    """LLaMA-2-7B: 2 * 32,000 * 4,096 weights outside its blocks stay in bf16."""
+    model = model_of(load(["model=llama2-7b-chat", "method=lora_seqft", "model.quantization=nf4"]))
+    assert model is not None
+    outside = 2 * 32000 * 4096
+    held = training_memory(model, EIGHT).weights
+    assert held == pytest.approx(2 * outside + 0.52 * (model.weights - outside))
+    assert held / GB == pytest.approx(3.9, abs=0.1)
+
+
 def test_activations_of_seven_billion_weights() -> None:
     """With checkpointing 32 inputs of 4,096 values and one block; without, 32 blocks. A block: two
     norms of 8 bytes a value, four values of attention, four of the feed-forward part."""
