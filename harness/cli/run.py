@@ -21,6 +21,7 @@ from harness.config.compose.sweep import sweep_parameters
 from harness.config.launched import launched
 from harness.config.places import conf_dir, parse
 from harness.errors import HarnessError, StageFailed, kind_and_line, refuse, told_by
+from harness.plan.throughput import measured
 from harness.results.build import wrong_nodes
 from harness.run.job import Job, Refused, make_jobs, make_sweep
 from harness.run.launch.agent import serve
@@ -114,7 +115,7 @@ class _Task:
             self.display.begin(number, job.name)
         show_notes(job.config)
         try:
-            outcome = finish(job, Display())
+            outcome = finish(job, Display(measured(job.config, job.store).paces()))
         except (HarnessError, OSError) as error:
             if self.display is None and not isinstance(error, StageFailed):
                 raise

@@ -37,6 +37,7 @@ from harness.config.inputs import DataConfig, ModelConfig, SequenceConfig, Store
 from harness.config.method import AdapterConfig, EditConfig, MethodConfig, PromptingConfig
 from harness.config.plain import from_plain
 from harness.config.root import HarnessConfig, SweepConfig
+from harness.config.shape import ShapeConfig
 from harness.config.training import EngineConfig, TrainConfig
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "ResetOptimizer",
     "Schedule",
     "SequenceConfig",
+    "ShapeConfig",
     "Split",
     "StoreConfig",
     "SuiteStages",

@@ -39,6 +39,14 @@ class EngineConfig(Section):
         "what lies in host memory: none, the optimizer's state, or all weights too", Offload.none
     )
     gradient_checkpointing: bool = key("recompute activations in the backward pass", False)
+    offload: Offload = key(
+        "what lies in host memory: none, the optimizer's state, or all weights too", Offload.none
+    )
+    device_memory: float | None = key(
+        "GB (10^9 bytes) of memory of a device, which a run is checked against; null = what "
+        "nvidia-smi says, on a CPU the machine's memory / ranks",
+        None,
+    )
 
 
 @dataclass

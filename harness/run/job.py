@@ -88,11 +88,14 @@ def make_jobs(lists: Sequence[Sequence[str]]) -> list[Job]:
 
 
 def make_sweep(
-    lists: Sequence[Sequence[str]], ready: Callable[[list[Job]], None] = lambda jobs: None
+    lists: Sequence[Sequence[str]],
+    ready: Callable[[list[Job]], None] = lambda jobs: None,
+    planned: bool = False,
 ) -> Sweep:
     """As `make_jobs`; where `sweep.skip_invalid` is set, jobs with mistakes are left out. Raises
-    where no job is left. ready: what jobs are asked last, which raises as well."""
-    candidates = _composed(lists)
+    where no job is left. ready: what jobs are asked last, which raises as well. planned: none of
+    them is to run here."""
+    candidates = _composed(lists, planned)
     if not any(_skips(each) for each in candidates):
         refuse(line for each in candidates for line in each.lines)
         jobs = _planned(candidates)
@@ -113,7 +116,7 @@ def job_of(config: HarnessConfig) -> Job:
     return _planned([_Candidate((), Composition((), config))])[0]
 
 
-def _composed(lists: Sequence[Sequence[str]]) -> list[_Candidate]:
+def _composed(lists: Sequence[Sequence[str]], planned: bool = False) -> list[_Candidate]:
     """What composing and checking says of every job; what several were refused with is sought
     once."""
     found, known = list[_Candidate](), set[str]()
@@ -125,7 +128,7 @@ def _composed(lists: Sequence[Sequence[str]]) -> list[_Candidate]:
         config = _with_tasks(tried, each.lines)
         if config is not None:
             each.composition = Composition(each.overrides, config, tried.asks_hydra)
-            each.lines += tried.about_others(mistakes(config))
+            each.lines += tried.about_others(mistakes(config, planned))
         known |= set(each.lines)
         found.append(each)
     return found

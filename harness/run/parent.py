@@ -15,6 +15,7 @@ from harness.config.machine import machine
 from harness.config.plain import plain
 from harness.errors import ConfigError, StageFailed, mistakes_of, refuse
 from harness.plan.checks.inputs import ready_mistakes
+from harness.plan.memory.fit import memory_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import rebuild_table
 from harness.results.records import record_run
@@ -51,7 +52,9 @@ def require_ready(jobs: list[Job]) -> None:
     """See that what the jobs read is within reach. Raises ConfigError, Mistakes for several."""
     lines = []
     for job in jobs:
-        lines += ready_mistakes(job.config, pending_nodes(job.config, job.store, job.plan))
+        pending = pending_nodes(job.config, job.store, job.plan)
+        lines += ready_mistakes(job.config, pending)
+        lines += memory_mistakes(job.config, pending)
         lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
         job.store.hashes.save()
     refuse(lines)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness.config import HarnessConfig, from_plain
+from harness.config.devices import device_name
 from harness.config.plain import typed
 from harness.run.events import EventLog, Progress, event_path
 from harness.run.handlers import HANDLERS, grouped
@@ -100,6 +101,7 @@ class Worker:
             "config": self.job.config,
             "ranks": self.world,
             "device": self.job.device,
+            "machine": device_name(self.job.device),
             "threads": self.job.threads,
             "versions": versions(),
         }

@@ -43,6 +43,8 @@ from harness.plan.checks.method import method_mistakes
 from harness.plan.checks.model import model_mistakes
 from harness.plan.checks.selection import check_validation
 from harness.plan.checks.weights import weight_mistakes
+from harness.plan.memory.machine import declared
+from harness.plan.memory.model import shape_mistakes
 from harness.store.folders import require_writable
 from harness.store.keys import KEY_SCHEME
 from harness.store.layout import FORMAT
@@ -61,8 +63,9 @@ def validate(config: HarnessConfig) -> None:
     refuse(mistakes(config))
 
 
-def mistakes(config: HarnessConfig) -> list[str]:
-    """What is wrong with a configuration, one line each; writes nothing."""
+def mistakes(config: HarnessConfig, planned: bool = False) -> list[str]:
+    """What is wrong with a configuration, one line each; writes nothing. planned: it is not to run
+    here, so that devices that are declared need not be here."""
     tasks, order = [], list[str]()
     lines = mistakes_of(lambda: order.extend(task_order(config)))
     lines += _lacking_trace(config, order)
@@ -70,7 +73,8 @@ def mistakes(config: HarnessConfig) -> list[str]:
         tasks.append((name, mistakes_of(lambda name=name: _check_task(config, name))))
     found = [
         *_numbers(config),
-        *_engine(config),
+        *_engine(config, planned),
+        *shape_mistakes(config.model),
         *method_mistakes(config),
         *model_mistakes(config),
         *weight_mistakes(config),
@@ -186,7 +190,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         yield f"eval.backend={evaluation.backend}: only 'hf' is there"
 
 
-def _engine(config: HarnessConfig) -> Iterator[str]:
+def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:
     engine = config.engine
     if engine.zero_stage not in (0, 1, 2, 3):
         yield f"engine.zero_stage={engine.zero_stage}: use 0 to 3"
@@ -194,6 +198,7 @@ def _engine(config: HarnessConfig) -> Iterator[str]:
         "engine.timeout_minutes": engine.timeout_minutes,
         "engine.tflops": engine.tflops,
         "engine.bandwidth": engine.bandwidth,
+        "engine.device_memory": engine.device_memory,
         "model.parameters": config.model.parameters,
     }
     for name, value in positive.items():
@@ -204,6 +209,8 @@ def _engine(config: HarnessConfig) -> Iterator[str]:
             "engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1, or "
             "engine.precision=fp32"
         )
+    if planned and declared(engine):
+        return
     gpus = gpu_count()
     if engine.device is Device.cuda and gpus == 0:
         yield "engine.device=cuda, but there is no GPU here; use engine.device=cpu"
