@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_ranks_of_this_machine(ranks_are: Callable[[str], None], job: RankJob) -
 
 def test_what_a_gpu_job_is_given(ranks_are: Callable[[str], None], job: RankJob) -> None:
     ranks_are("echo $PYTORCH_CUDA_ALLOC_CONF $CUDA_VISIBLE_DEVICES > told.$RANK")
-    job = RankJob(**(vars(job) | {"device": "cuda"}))
+    job = replace(job, device="cuda")
     assert run(job, here(1), CUDA_VISIBLE_DEVICES="5") is None
     assert (Path(job.folder) / "told.0").read_text() == "expandable_segments:True 5\n"
 
@@ -232,7 +233,7 @@ def test_hosts_over_ssh(
         assert (crew.world, crew.address) == (3, "127.0.0.1")
         # The agent runs by now, with this interpreter; so do its ranks, whose job is none.
         ranks_are("exec sleep 600")
-        failure = run(job, crew)
+        failure = run(replace(job, config={"engine": None}), crew)
     assert failure is not None
     assert failure.rank in (1, 2)
     assert "Error" in failure.line
