@@ -18,6 +18,7 @@ from harness.config import (
     PromptingConfig,
     SequenceConfig,
     StoreConfig,
+    SweepConfig,
     TaskConfig,
     TrainConfig,
 )
@@ -54,6 +55,7 @@ _SECTIONS = (
     ("eval.", EvalConfig),
     ("data.", DataConfig),
     ("store.", StoreConfig),
+    ("sweep.", SweepConfig),
 )
 
 

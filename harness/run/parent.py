@@ -14,7 +14,8 @@ from harness.config import HarnessConfig, ResetOptimizer
 from harness.config.machine import machine
 from harness.config.plain import plain
 from harness.errors import ConfigError, StageFailed, mistakes_of, refuse
-from harness.plan.checks.inputs import input_mistakes
+from harness.plan.checks.inputs import ready_mistakes
+from harness.plan.memory.fit import memory_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import rebuild_table
 from harness.results.records import record_run
@@ -51,7 +52,9 @@ def require_ready(jobs: list[Job]) -> None:
     """See that what the jobs read is within reach. Raises ConfigError, Mistakes for several."""
     lines = []
     for job in jobs:
-        lines += input_mistakes(job.config, pending_nodes(job.config, job.store, job.plan))
+        pending = pending_nodes(job.config, job.store, job.plan)
+        lines += ready_mistakes(job.config, pending)
+        lines += memory_mistakes(job.config, pending)
         lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
         job.store.hashes.save()
     refuse(lines)
@@ -153,21 +156,13 @@ class _Walk:
         return self.finished
 
     def _ready(self, nodes: list[Work]) -> list[Work]:
-        """Nodes whose inputs are in the store or made by an earlier one of these; at ZeRO 3 only
-        one training stage, since a second engine in a process leaks there."""
+        """Nodes whose inputs are in the store or made by an earlier one of these."""
         chosen: list[Work] = []
         made: set[str] = set()
-        trained = False
         for node in nodes:
-            needs = node.needs()
-            if not all(key in made or self.store.done(kind, key) for kind, key in needs):
-                continue
-            if isinstance(node, TrainWork):
-                if self.config.engine.zero_stage == 3 and trained:
-                    break
-                trained = True
-            made.add(node.key)
-            chosen.append(node)
+            if all(key in made or self.store.done(kind, key) for kind, key in node.needs()):
+                made.add(node.key)
+                chosen.append(node)
         return chosen
 
     def _drop_optimizer_states(self) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness.config import HarnessConfig, from_plain
+from harness.config.devices import device_name
 from harness.config.plain import typed
 from harness.run.events import EventLog, Progress, event_path
 from harness.run.handlers import HANDLERS, grouped
@@ -80,12 +81,14 @@ class Worker:
     def run(self) -> NoReturn:
         """Start the rank, do all work, leave."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from harness.models.memory import release_memory
         from harness.train.engine.ranks import leave, start
 
         job, minutes = self.job, self.config.engine.timeout_minutes
         self.rank = start(self.index, self.world, job.device, job.rendezvous, minutes, job.threads)
         for works in grouped([work_of(described) for described in job.works]):
             HANDLERS[type(works[0])].run(works, self)
+            release_memory()
         leave(self.rank)
 
     @contextmanager
@@ -98,6 +101,7 @@ class Worker:
             "config": self.job.config,
             "ranks": self.world,
             "device": self.job.device,
+            "machine": device_name(self.job.device),
             "threads": self.job.threads,
             "versions": versions(),
         }

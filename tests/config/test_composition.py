@@ -33,6 +33,8 @@ def test_every_option_composes(group: str, option: str, monkeypatch: pytest.Monk
     given = ["data.root=anywhere"]
     if option == "foreign":
         given.append("method.checkpoints=[a,b]")
+    if option in ("own", "own_small"):
+        given.append("model.path=org/name")
     assert isinstance(load([f"{group}={value}", *given]), HarnessConfig)
 
 

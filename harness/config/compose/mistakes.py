@@ -40,9 +40,9 @@ def attempt(overrides: list[str], known: Container[str] = ()) -> Attempt:
         try:
             found.config, found.asks_hydra = load_job(left)
         except ConfigError as error:
+            found.lines.append(str(error))
             if str(error) in known:
                 break
-            found.lines.append(str(error))
             culprit = _culprit(left, str(error), load_job)
             if culprit is None or _key(culprit).startswith("hydra"):
                 break

@@ -30,11 +30,11 @@ def register() -> None:
 def refuse_chosen_clashes(overrides: list[str]) -> None:
     """Raise ConfigError where overrides choose an option that a plug-in and another folder have.
     Hydra, which would take the first, must have been initialised."""
-    refuse_clashes(_chosen(overrides), overrides)
+    refuse_clashes(chosen_options(overrides), overrides)
 
 
-def _chosen(overrides: list[str]) -> Iterator[str]:
-    """Every file that a composition reads, as "group/option"."""
+def chosen_options(overrides: list[str]) -> Iterator[str]:
+    """Every file that a composition reads, as "group/option". Hydra must have been initialised."""
     loader = GlobalHydra.instance().config_loader()
     for item in loader.compute_defaults_list("config", overrides, RunMode.RUN).defaults:
         yield str(item.config_path)
