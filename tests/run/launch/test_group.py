@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -164,7 +165,11 @@ def test_strangers_are_turned_away(two_processes: Pair) -> None:
             stranger.recv(1)
 
     def come() -> None:
-        knock()
+        for _ in range(200):  # until the port is open
+            with suppress(ConnectionRefusedError):
+                knock()
+                break
+            time.sleep(0.05)
         serve(two_processes[1], 20.0)
 
     thread = threading.Thread(target=come)
