@@ -140,6 +140,30 @@ def show(found: list[list[dict[str, int]]]) -> None:
             )
 
 
+def compare(
+    found: list[list[dict[str, int]]], overrides: list[str], asked: argparse.Namespace
+) -> None:
+    """What `plan` says of the most that a rank holds, and what it held above the interpreter."""
+    from harness.config.compose.compose import load
+    from harness.plan.memory.model import model_of
+    from harness.plan.memory.training import setting_of, training_memory
+
+    config = load([*overrides, f"engine.zero_stage={asked.zero}"])
+    model = model_of(config)
+    assert model is not None
+    state = training_memory(model, setting_of(config, asked.ranks, cuda=False))
+    planned = state.peak + state.offloaded
+    seen = max(
+        max(stage["load"], stage["steps"]) - stages[0]["before"]
+        for stages in found
+        for stage in stages
+    )
+    print(
+        f"plan: {planned / 1e9:.2f} GB a rank; held: {seen / 1e9:.2f} above "
+        f"{found[0][0]['before'] / 1e9:.2f} of the interpreter ({planned / seen - 1:+.1%})"
+    )
+
+
 def main(argv: list[str]) -> None:
     """Make model and rows, run the ranks, print what they measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -165,7 +189,9 @@ def main(argv: list[str]) -> None:
         ]
         if any(process.wait() for process in ranks):
             sys.exit(1)
-        show([json.loads((work / f"found.{r}.json").read_text()) for r in range(asked.ranks)])
+        found = [json.loads((work / f"found.{r}.json").read_text()) for r in range(asked.ranks)]
+        show(found)
+        compare(found, _plan(asked, work)["overrides"], asked)
 
 
 def _plan(asked: argparse.Namespace, work: Path) -> dict[str, Any]:

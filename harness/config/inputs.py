@@ -11,6 +11,7 @@ from harness.config.choices import (
 )
 from harness.config.fields import BOTH, EVAL, Section, key
 from harness.config.parts import Kind
+from harness.config.shape import ShapeConfig
 
 
 @dataclass
@@ -21,6 +22,9 @@ class ModelConfig(Section):
     kind: str = key("model family; only 'causal' is supported", "causal")
     parameters: float | None = key(
         "billions of weights, for the estimates of `plan` where the folder is not here", None
+    )
+    shape: ShapeConfig | None = key(
+        "its sizes, for the memory that `plan` tells where its config.json is not here", None
     )
     dtype: Precision = key(
         "type of the published weights, for the estimates of `plan`", Precision.fp32

@@ -84,7 +84,9 @@ class EWC(Anchored):
     def needs(self) -> Needs:
         active = self.strength > 0
         carries = active or super().needs().carries_weights
-        return Needs(history=active, carries_weights=carries, adds_gradient=active)
+        # While it measures: the anchors, the old Fisher information, the new one and their sum.
+        most = (5 if self.variant is Variant.per_task else 4) if active else 1
+        return Needs(history=active, carries_weights=carries, adds_gradient=active, copies=most)
 
     def start(self, stage: Stage) -> None:
         super().start(stage)
