@@ -24,6 +24,7 @@ class EngineConfig(Section):
         identity=BOTH,
     )
     ranks: int | None = key("processes; null = one per GPU, or one without a GPU", None)
+    oversubscribe: bool = key("more ranks than CPU cores, for trials without GPUs", False)
     device: Device = key("where training and scoring run", Device.auto)
     threads: int | None = key("CPU threads per rank; null = cores / ranks", None)
     timeout_minutes: float = key("longest wait of one rank for another", 240.0)

@@ -136,6 +136,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         "train.epochs": train.epochs,
         "train.max_steps": train.max_steps,
         "eval.batch_size": evaluation.batch_size,
+        "eval.batch_tokens": evaluation.batch_tokens,
         "eval.limit": evaluation.limit,
         "eval.max_answer_tokens": evaluation.max_answer_tokens,
         "engine.ranks": config.engine.ranks,
@@ -196,7 +197,9 @@ def _engine(config: HarnessConfig) -> Iterator[str]:
         return
     on_cpu = engine.device is Device.cpu or gpus == 0
     limit = cpu_cores() if on_cpu else gpus
-    if engine.ranks is not None and engine.ranks > limit:
+    if engine.oversubscribe and not on_cpu:
+        yield "engine.oversubscribe=true is for CPUs: a GPU serves one rank; leave it out"
+    elif engine.ranks is not None and engine.ranks > limit and not engine.oversubscribe:
         what = "CPU cores" if on_cpu else "GPUs"
         yield f"engine.ranks={engine.ranks}, but there are {limit} {what}; use {limit} at most"
     yield from mistakes_of(lambda: _check_attention(config, on_cpu))
