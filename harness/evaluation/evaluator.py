@@ -7,6 +7,7 @@ process or by several, and the scores are made of all answers.
 import json
 import logging
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -37,10 +38,11 @@ Done = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Answers:
-    """What a backend gave for the requests of one chunk, in their order; halved: how often it had
-    to halve a batch meanwhile, because memory ran out."""
+    """What a backend gave for the requests of one chunk, in their order. seconds: how long that
+    took; halved: how often it had to halve a batch meanwhile, because memory ran out."""
 
     given: list[Any]
+    seconds: float = 0.0
     halved: int = 0
 
 
@@ -68,10 +70,10 @@ class Evaluator:
         datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         self.config = config
-        model = load_stage(config.model, source, config.engine.precision.value)
+        model = load_stage(config.model, source, config.engine.precision.value, device)
         self.prompts = load_prompts(config.model, source)
         self.backend = HuggingFaceBackend(
-            model.to(device).eval(),
+            model.eval(),
             self.prompts.tokenizer,
             self.prompts.eos_token_id,
             Limits(config.eval.batch_size, config.eval.batch_tokens),
@@ -110,6 +112,7 @@ class Evaluator:
         """Answer one chunk. What is drawn follows from the seed and the chunk alone; `done` hears
         after every batch how many more requests are answered."""
         call, before = requests.of(chunk), getattr(self.backend, "halved", 0)
+        started = time.monotonic()
         with _undisturbed():
             if call.how is None:
                 given: list[Any] = self.backend.likelihoods(call.rows, done)
@@ -117,7 +120,8 @@ class Evaluator:
                 drawn = derive_seed(seed or 0, "chunk", chunk.call, *chunk.members)
                 how = replace(call.how, seed=drawn)
                 given = self.backend.generate(call.rows, how, done)
-        return Answers(given, getattr(self.backend, "halved", 0) - before)
+        halved = getattr(self.backend, "halved", 0) - before
+        return Answers(given, time.monotonic() - started, halved)
 
     def finish(self, prepared: Prepared, answers: Sequence[Answers], folder: Path) -> None:
         """Score the answers to all chunks, given in their order, and write the node's files.
@@ -137,13 +141,17 @@ class Evaluator:
                 Answered(responses), tasks, limit=asked.limit, bootstrap_iters=0, log_samples=True
             )
         rows, predictions = _rows(results, tasks, asked)
-        halved = sum(one.halved for one in answers)
         write_json(folder / SCORES, rows)
-        write_json(
-            folder / DETAILS, prepared.details | ({"halved_batches": halved} if halved else {})
-        )
+        write_json(folder / DETAILS, prepared.details | _spent(answers))
         lines = (json.dumps(item, ensure_ascii=False, sort_keys=True) for item in predictions)
         write_atomically(folder / PREDICTIONS, "".join(f"{line}\n" for line in lines))
+
+
+def _spent(answers: Sequence[Answers]) -> dict[str, float]:
+    """Seconds that devices took for all answers, and the batches that were halved, if any were."""
+    halved = sum(one.halved for one in answers)
+    seconds = {"device_seconds": sum(one.seconds for one in answers)}
+    return seconds | ({"halved_batches": halved} if halved else {})
 
 
 class Heard:

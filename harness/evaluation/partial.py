@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from harness.config.plain import plain
 from harness.evaluation.evaluator import Answers
 from harness.generation.backend import Likelihood
 from harness.generation.requests import Requests
@@ -48,13 +49,13 @@ class Partial:
 
     def write(self, number: int, answers: Answers) -> None:
         """Keep the answers to a chunk."""
-        content = {"given": answers.given, "halved": answers.halved}
-        write_atomically(self._file(number), json.dumps(content))
+        write_atomically(self._file(number), json.dumps(plain(answers)))
 
     def read(self, number: int) -> Answers:
         """The answers to a chunk, as they were given: token ids or likelihoods."""
         told = json.loads(self._file(number).read_text(encoding="utf-8"))
-        return Answers([_answer(one) for one in told["given"]], told["halved"])
+        given = [_answer(one) for one in told["given"]]
+        return Answers(given, told["seconds"], told["halved"])
 
     def remove(self) -> None:
         """The work is done, or starts anew."""

@@ -1,7 +1,12 @@
-"""The demo, run once: what it prints, that it repeats for free, that its tables are true."""
+"""The demo, run once: what it prints, that it repeats for free, that its tables are true.
+
+HARNESS_DEMO=<results folder> has it looked at where `make demo` has just run it.
+"""
 
 import csv
 import json
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -18,8 +23,13 @@ pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Folder and printed text of the default run: eight tasks, all suites."""
     folder = tmp_path_factory.mktemp("demo")
+    made = os.environ.get("HARNESS_DEMO")
+    if made:
+        shutil.copytree(made, folder / "results", ignore=shutil.ignore_patterns("store"))
+        shutil.copytree(Path(made) / "store", folder / "store")
     done = harness(*_places(folder))
     assert done.returncode == 0, done.stderr[-3000:]
+    assert ("trained 0 stages" if made else "trained 8 stages") in done.stdout
     return folder, done.stdout
 
 
@@ -29,7 +39,7 @@ def _places(folder: Path) -> list[str]:
 
 def _matrix(folder: Path) -> dict[tuple[int, str], float]:
     frame = read_scores(folder / "results" / "scores.csv").frame()
-    target = frame[(frame["suite"] == "target") & frame["headline"]]
+    target = frame[(frame["suite"] == "target") & frame["headline"] & (frame["method"] == "seqft")]
     keys = zip(target["stage"], target["benchmark"], strict=True)
     return dict(zip(keys, target["value"], strict=True))
 
@@ -37,7 +47,6 @@ def _matrix(folder: Path) -> dict[tuple[int, str], float]:
 def test_it_scores_row_0_and_the_lower_triangle(demo: tuple[Path, str]) -> None:
     folder, printed = demo
     assert len(_matrix(folder)) == 8 + 36
-    assert "trained 8 stages" in printed
     assert "BWT" in printed
 
 
@@ -81,7 +90,8 @@ def test_metrics_equal_the_matrix_by_hand(demo: tuple[Path, str], tmp_path: Path
 
 def test_floors_are_the_share_of_the_majority_class(demo: tuple[Path, str]) -> None:
     frame = read_scores(demo[0] / "results" / "scores.csv").frame()
-    rows = frame[frame["headline"] & (frame["benchmark"] == "micro_stance")]
+    chosen = (frame["benchmark"] == "micro_stance") & (frame["method"] == "seqft")
+    rows = frame[frame["headline"] & chosen]
     items = json.loads((MICRO_MODEL.parent / "data" / "micro_stance" / "test.json").read_text())
     largest = Counter(item["answer"] for item in items).most_common(1)[0][1] / len(items)
     assert rows["floor"].tolist() == [pytest.approx(largest)] * 9
@@ -101,4 +111,5 @@ def test_a_new_suite_scores_but_trains_nothing(demo: tuple[Path, str]) -> None:
 def test_the_worker_started_once(demo: tuple[Path, str]) -> None:
     folder, _ = demo
     jobs = [json.loads(path.read_text()) for path in folder.glob("store/logs/*/job.json")]
-    assert sum(any(work["kind"] == "train" for work in job["works"]) for job in jobs) == 1
+    own = [job["works"] for job in jobs if job["config"]["method"]["name"] == "seqft"]
+    assert sum(any(work["kind"] == "train" for work in works) for works in own) == 1
