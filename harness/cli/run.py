@@ -56,7 +56,7 @@ def run(words: Words) -> int:
     if _only_printed(words):
         refuse(line for job in words.jobs() for line in attempt(job).lines)
         return _through_hydra(words, _nothing)
-    sweep = make_sweep(words.jobs(), require_ready)
+    sweep = make_sweep(words.jobs(), require_ready, planned=runs_elsewhere(words.overrides))
     jobs, several = sweep.jobs, len(sweep.jobs) + len(sweep.refused) > 1
     by_hydra = any(job.composition.asks_hydra for job in jobs)
     refuse(line for job in sweep.refused if by_hydra and not job.composed for line in job.lines)
@@ -158,6 +158,12 @@ def _add_hydra(made: Any) -> None:
     told = "print what Hydra knows"
     made.add_argument("-i", "--info", nargs="?", const="all", choices=about, help=told)
     made.add_argument("--hydra-help", action="store_true", help="the help of Hydra's own flags")
+
+
+def runs_elsewhere(overrides: list[str]) -> bool:
+    """Is a launcher chosen whose jobs see other devices than this process, on a login node say?"""
+    chosen = [item.value() for item in parse(overrides) if item.key_or_group == "hydra/launcher"]
+    return any("slurm" in str(name) for name in chosen)
 
 
 def _only_printed(words: Words) -> bool:
