@@ -178,8 +178,25 @@ def _through_hydra(words: Words, task: Callable[[Any], None]) -> int:
     import hydra
 
     with _arguments(_hydras(words)):
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+        main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+        try:
+            main(task)()
+        except Exception as error:
+            if not _of_submitit(error):
+                raise
+            told = [line for line in str(error).splitlines() if line.strip()]
+            raise StageFailed(
+                f"the launcher: {told[-1] if told else type(error).__name__}"
+            ) from error
     return 0
+
+
+def _of_submitit(error: Exception) -> bool:
+    """Was it raised there, as where sbatch refuses a job or is not installed?"""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    return where is not None and str(where.tb_frame.f_globals["__name__"]).startswith("submitit.")
 
 
 def _hydras(words: Words) -> list[str]:
