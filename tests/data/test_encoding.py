@@ -1,7 +1,6 @@
 """Training ids are generation ids, answers continue them, EOS ends what was not cut."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from harness.config.compose.compose import load
 from harness.data.encoding import PromptFormat
-from harness.generation.backend import Sampling
 from harness.models.loading import load_prompts
 
 CONFIG = load([])
@@ -43,39 +41,25 @@ def sentencepiece_like(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTo
     )
 
 
-class Recording:
-    """A backend that keeps what it is asked."""
-
-    context = 2048
-
-    def generate(
-        self, prompts: list[list[int]], how: Sampling, done: Callable[[int], None]
-    ) -> list[list[int]]:
-        self.prompts = prompts
-        return [[] for _ in prompts]
-
-
 @pytest.mark.parametrize("task", list(CONFIG.task))
 def test_training_sees_what_generation_sees(task: str, prompts: PromptFormat) -> None:
     from lm_eval.api.instance import Instance
 
-    from harness.evaluation.language_model import HarnessLM
+    from harness.evaluation.language_model import Asker
 
     settings = CONFIG.task[task]
     rows = json.loads((Path(CONFIG.data.root) / settings.folder / "test.json").read_text())[:20]
     limits = (settings.max_prompt_tokens, settings.max_answer_tokens)
     training = [prompts.example(row["prompt"], row["answer"], *limits) for row in rows]
-    backend = Recording()
-    model = HarnessLM(backend, prompts)
-    model.start_counting(settings.max_prompt_tokens)
+    asker = Asker(prompts, context=2048, prompt_limit=settings.max_prompt_tokens)
     how = {"until": [], "do_sample": False, "max_gen_toks": settings.max_answer_tokens}
     requests = [
         Instance("generate_until", row, (row["prompt"], how), index)
         for index, row in enumerate(rows)
     ]
-    assert model.generate_until(requests) == [""] * len(rows)
+    [call] = asker.ask("generate_until", requests).calls
     alone = AutoTokenizer.from_pretrained(MICRO_MODEL)
-    for row, seen, example in zip(rows, backend.prompts, training, strict=True):
+    for row, seen, example in zip(rows, call.rows, training, strict=True):
         assert seen == example.prompt_ids == alone(row["prompt"])["input_ids"]
 
 

@@ -95,7 +95,7 @@ def test_scoring_changes_no_training(base: tuple, tmp_path: Path) -> None:
 
 
 def test_two_ranks_deal_cells_and_score_the_same(base: tuple, tmp_path: Path) -> None:
-    """Stage 0 on two ranks: whole cells a rank, so predictions do not depend on their number."""
+    """Stage 0 on two ranks: the same chunks, so predictions do not depend on their number."""
     common, folder, _ = base
     run(common, *_store(tmp_path), "engine.ranks=2", "engine=zero2", "train.max_steps=1")
     here = files(tmp_path / "store", "eval", ".jsonl")

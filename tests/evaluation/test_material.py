@@ -129,7 +129,7 @@ def test_nodes_tell_how_many_prompts_were_cut(nodes: Path, tmp_path: Path) -> No
     assert details == {"requests": 36, "truncated_prompts": 0.0}
     config = load([f"store.root={tmp_path / 'store'}"])
     evaluator = Evaluator(config, MICRO_MODEL, "cpu")
-    tokens = len(evaluator.lm.prompts.prompt_ids("Tell 0 stories"))
+    tokens = len(evaluator.prompts.prompt_ids("Tell 0 stories"))
     prompts = [{"prompt": "Tell 0 stories", "answer": ""}, {"prompt": "Hi", "answer": ""}]
     write_text(tmp_path / "lima" / "test.json", json.dumps(prompts))
     benchmark = BenchmarkConfig(
