@@ -19,7 +19,6 @@ from harness.evaluation.item_scores import checked_items
 from harness.evaluation.material import read_material, store_parts
 from harness.evaluation.scores import Prediction, collect, in_own_units, require_scores
 from harness.evaluation.task_yaml import write_material, write_task
-from harness.models.adapters.stages import load_stage
 from harness.models.loading import load_prompts
 from harness.store.files import write_atomically, write_json
 from harness.store.keys import digest
@@ -36,20 +35,14 @@ class Evaluator:
         from datasets import config as datasets_settings
 
         from harness.evaluation.language_model import HarnessLM
-        from harness.generation.hf import HuggingFaceBackend
+        from harness.generation.choice import backend_of
 
         # Else every local file that is opened asks the network, for statistics, and waits for it.
         datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         self.config = config
-        model = load_stage(config.model, source, config.engine.precision.value)
         prompts = load_prompts(config.model, source)
-        backend = HuggingFaceBackend(
-            model.to(device).eval(),
-            prompts.tokenizer,
-            prompts.eos_token_id,
-            config.eval.batch_size,
-        )
+        backend = backend_of(config, source, prompts, device)
         self.lm = HarnessLM(backend, prompts)
 
     def score(self, asked: Evaluation, folder: Path, listener: Listener = SILENT) -> None:

@@ -171,8 +171,6 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
     betas = list(train.betas)
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         yield f"train.betas={betas}: AdamW takes two numbers in [0, 1)"
-    if evaluation.backend != "hf":
-        yield f"eval.backend={evaluation.backend}: only 'hf' is there"
 
 
 def _engine(config: HarnessConfig) -> Iterator[str]:
