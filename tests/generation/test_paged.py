@@ -78,5 +78,5 @@ def test_an_answer_ends_before_the_end_of_text(tiny_model: Path) -> None:
 
 
 def test_an_unknown_option_is_one_line(both: Any) -> None:
-    with pytest.raises(StageFailed, match="has no option colour; use eval.backend=hf"):
+    with pytest.raises(StageFailed, match="has no option colour"):
         both[1].generate([[5, 6]], Sampling(4, options={"colour": "red"}), lambda n: None)

@@ -38,6 +38,7 @@ from harness.evaluation.amounts import measure
 from harness.evaluation.item_scores import wrong_item
 from harness.evaluation.judge.settings import judging_mistakes, require_cache
 from harness.evaluation.material import rows_file, source_folder
+from harness.generation.vllm.environment import backend_mistakes
 from harness.models.folders import folder_description, require_causal, require_known_code
 from harness.models.hub import cached_description
 from harness.plan.checks.method import check_strategies_fit, method_mistakes
@@ -68,6 +69,7 @@ def mistakes(config: HarnessConfig) -> list[str]:
         *_engine(config),
         *method_mistakes(config),
         *_model(config),
+        *backend_mistakes(config),
         *lines,
         *_once(
             [(f"{name}|{config.task[name].folder}", told) for name, told in tasks],
