@@ -24,7 +24,7 @@ def random_llama() -> Any:
         max_position_embeddings=CONTEXT,
         bos_token_id=0,
         eos_token_id=EOS,
-        initializer_range=0.2,  # so that one token is clearly the likeliest
+        initializer_range=0.06,  # one token is clearly the likeliest, and rounding stays small
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -3,7 +3,6 @@
 import shutil
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ class _Site:
         return {
             "vllm starts": self._starts,
             "likelihoods": self._likelihoods,
-            "determinism": partial(self._alike),
+            "determinism": self._alike,
         }
 
     def _starts(self) -> str:
