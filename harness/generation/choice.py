@@ -21,9 +21,9 @@ def backend_of(
     from harness.generation.hf import HuggingFaceBackend
     from harness.models.adapters.stages import load_stage
 
-    model = load_stage(config.model, source, config.engine.precision.value)
+    model = load_stage(config.model, source, config.engine.precision.value, device)
     plain = HuggingFaceBackend(
-        model.to(device).eval(), prompts.tokenizer, prompts.eos_token_id, config.eval.batch_size
+        model.eval(), prompts.tokenizer, prompts.eos_token_id, config.eval.batch_size
     )
     if config.eval.backend is EvalBackend.hf:
         return plain

@@ -33,7 +33,7 @@ def test_on_cpus_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.skipif(gpu_count() == 0, reason="no GPU")
 def test_on_gpus_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gpu"]) == 0
-    assert list(lines(capsys))[0] == "nccl"
+    assert next(iter(lines(capsys))) == "nccl"
 
 
 @pytest.mark.skipif(gpu_count() > 0, reason="there is a GPU")

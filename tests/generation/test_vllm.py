@@ -14,7 +14,7 @@ import torch
 from support.vllm_python import stand_in_python
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from harness.config import HarnessConfig
+from harness.config import Attention, EvalBackend, HarnessConfig, Quantization
 from harness.config.compose.compose import load
 from harness.errors import ConfigError, StageFailed
 from harness.generation.backend import Sampling
@@ -191,6 +191,16 @@ def test_a_python_that_will_not_do_is_refused_before_a_model_loads(
     lines = environment.backend_mistakes(dataclasses.replace(config, eval=evaluation))
     assert len(lines) == 1
     assert told in lines[0]
+
+
+def test_what_backends_do_not_know_is_refused(config: HarnessConfig) -> None:
+    model = dataclasses.replace(config.model, quantization=Quantization.nf4)
+    (line,) = environment.backend_mistakes(dataclasses.replace(config, model=model))
+    assert line == "eval.backend=vllm: not with model.quantization=nf4; use eval.backend=hf"
+    model = dataclasses.replace(config.model, attention=Attention.flex_attention)
+    paged = dataclasses.replace(config.eval, backend=EvalBackend.paged)
+    lines = environment.backend_mistakes(dataclasses.replace(config, model=model, eval=paged))
+    assert lines == ["eval.backend=paged: it has no model.attention=flex_attention; use sdpa"]
 
 
 def test_a_good_one_is_not(config: HarnessConfig) -> None:

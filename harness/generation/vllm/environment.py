@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from harness.config import Attention, EvalBackend, HarnessConfig
+from harness.config import Attention, EvalBackend, HarnessConfig, Quantization
 from harness.errors import ConfigError, mistakes_of
 
 PLACE = "eval.vllm_python"
@@ -29,6 +29,9 @@ def backend_mistakes(config: HarnessConfig) -> list[str]:
         return [f"eval.backend=paged: it has no model.attention={attention}; use sdpa"]
     if asked.backend is not EvalBackend.vllm:
         return []
+    quantized = config.model.quantization
+    if quantized is not Quantization.none:
+        return [f"eval.backend=vllm: not with model.quantization={quantized}; use eval.backend=hf"]
     if asked.vllm_python is None:
         return [
             f"eval.backend=vllm: {PLACE} is not set; name the python of an environment with vLLM"

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.run.check.report import Finding
-from harness.run.launch.local import new_rendezvous
 from harness.store.helper import call, import_path
 
 SECONDS = 180.0  # after which ranks that hang are ended
@@ -19,8 +18,8 @@ SECONDS = 180.0  # after which ranks that hang are ended
 
 def check_device(device: str, ranks: int) -> Iterator[Finding]:
     """Findings about 'cpu' or 'cuda' with so many ranks, as they come."""
-    rendezvous = Path(new_rendezvous())
     with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
+        rendezvous = Path(folder) / "rendezvous"
         said = [Path(folder) / f"rank{rank}.log" for rank in range(ranks)]
         group = [_spawn(device, rendezvous, rank, ranks, log) for rank, log in enumerate(said)]
         signal.signal(signal.SIGALRM, lambda *_: _end(group))
@@ -32,8 +31,6 @@ def check_device(device: str, ranks: int) -> Iterator[Finding]:
         finally:
             signal.alarm(0)
             _end(group)
-            rendezvous.unlink(missing_ok=True)
-            rendezvous.parent.rmdir()
         failed = next((rank for rank, code in enumerate(codes) if code), None)
         if failed is not None:
             lines = said[failed].read_text(errors="replace").splitlines()

@@ -91,7 +91,8 @@ def _trains_alike(rank: Rank, precision: Precision, zero: int) -> str:
 
 
 def _trained(rank: Rank, precision: Precision, zero: int) -> dict[str, Any]:
-    """Weights after a few steps, fp32 on the CPU."""
+    """Weights after a few steps, flat, fp32."""
+    import torch
     from torch.nn.functional import cross_entropy
 
     from harness.data.batches import pack
@@ -106,7 +107,8 @@ def _trained(rank: Rank, precision: Precision, zero: int) -> dict[str, Any]:
             answers = logits[batch.answer_rows, batch.answer_columns].float()
             engine.backward(cross_entropy(answers, batch.targets) / rank.world, last=True)
             engine.step(1e-3)
-        return dict(engine.master_weights())
+        named = dict(engine.module.named_parameters())
+        return {name: torch.cat(list(engine.master_pieces(name, p))) for name, p in named.items()}
     finally:
         engine.destroy()
 
