@@ -22,7 +22,12 @@ class EvalConfig(Section):
     vllm_python: str | None = key(
         "backend=vllm: the python of an environment that has vLLM, and need not have more", None
     )
-    batch_size: int = key("prompts generated at once", 32)
+    batch_size: int = key("most prompts that go through the model at once", 32)
+    batch_tokens: int = key(
+        "most tokens of a batch, answers included: rows times the longest; what is saved at a time "
+        "is a batch at least",
+        32768,
+    )
     split: Split = key("which split of the tasks is scored", Split.test, identity=EVAL)
     allow_eval_equals_test: bool = key(
         "score eval although its prompts are test prompts (a choice made there is made on test)",

@@ -5,6 +5,7 @@ from pathlib import Path
 from harness.config import EvalBackend, HarnessConfig
 from harness.data.encoding import PromptFormat
 from harness.generation.backend import Backend
+from harness.generation.batches import Limits
 
 
 def backend_of(
@@ -22,9 +23,8 @@ def backend_of(
     from harness.models.adapters.stages import load_stage
 
     model = load_stage(config.model, source, config.engine.precision.value, device)
-    plain = HuggingFaceBackend(
-        model.eval(), prompts.tokenizer, prompts.eos_token_id, config.eval.batch_size
-    )
+    limits = Limits(config.eval.batch_size, config.eval.batch_tokens)
+    plain = HuggingFaceBackend(model.eval(), prompts.tokenizer, prompts.eos_token_id, limits)
     if config.eval.backend is EvalBackend.hf:
         return plain
     from harness.generation.paged import PagedBackend

@@ -60,7 +60,7 @@ class PagedBackend:
     @property
     def halved(self) -> int:
         """How often a batch of likelihoods was halved because memory ran out."""
-        return getattr(self.plain, "halved", 0)
+        return self.plain.halved
 
     def _manager(self, prompts: Sequence[TokenIds], how: Sampling) -> Any:
         try:
@@ -93,7 +93,7 @@ class PagedBackend:
             "use_cuda_graph": False,
             "use_async_batching": False,
             "drop_unsupported_processors": False,
-            "seed": getattr(how, "seed", None),
+            "seed": how.seed,
         }
         if self.model.device.type == "cpu":
             longest = max(map(len, prompts))

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.errors import StageFailed
 from harness.generation.backend import Sampling
+from harness.generation.batches import Limits
 from harness.generation.hf import HuggingFaceBackend
 from harness.generation.paged import PagedBackend
 
@@ -33,7 +34,7 @@ def backends(folder: Path, rows: int) -> tuple[HuggingFaceBackend, PagedBackend,
             AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(),
             tokenizer,
             tokenizer.eos_token_id,
-            4,
+            Limits(4, 4096),
         )
         for _ in range(2)
     )
@@ -62,6 +63,15 @@ def test_a_text_in_between_is_no_matter_for_likelihoods(both: Any) -> None:
     paged.generate(prompts[:2], Sampling(4), lambda n: None)
     assert paged.likelihoods(pairs, lambda n: None) == before
     assert paged.context == plain.context
+
+
+def test_what_is_drawn_follows_from_the_seed(both: Any) -> None:
+    _, paged, prompts = both
+    made = [
+        paged.generate(prompts, Sampling(12, temperature=1.0, seed=seed), lambda n: None)
+        for seed in (5, 5, 6)
+    ]
+    assert made[0] == made[1] != made[2]
 
 
 def test_nothing_is_nothing(both: Any) -> None:

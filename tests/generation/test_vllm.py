@@ -18,6 +18,7 @@ from harness.config import Attention, EvalBackend, HarnessConfig, Quantization
 from harness.config.compose.compose import load
 from harness.errors import ConfigError, StageFailed
 from harness.generation.backend import Sampling
+from harness.generation.batches import Limits
 from harness.generation.hf import HuggingFaceBackend
 from harness.generation.vllm import environment
 from harness.generation.vllm.backend import VllmBackend, vllm_backend
@@ -69,7 +70,7 @@ def asked(config: HarnessConfig, source: Path) -> VllmBackend:
 def plain(config: HarnessConfig, source: Path) -> HuggingFaceBackend:
     read = load_prompts(config.model, source)
     model = load_stage(config.model, source, "fp32").eval()
-    return HuggingFaceBackend(model, read.tokenizer, read.eos_token_id, 1)
+    return HuggingFaceBackend(model, read.tokenizer, read.eos_token_id, Limits(1, 1024))
 
 
 def agree(config: HarnessConfig, source: Path, prompts: list[list[int]]) -> VllmBackend:

@@ -49,7 +49,7 @@ class VllmBackend:
             "temperature": how.temperature,
             "stop": list(how.stop),
             "stop_token_ids": sorted(self.ends),
-            "seed": getattr(how, "seed", None),
+            "seed": how.seed,
         }
         asked = [list(prompt) for prompt in prompts]
         made = self.process.ask("generate", prompts=asked, sampling=sampling)

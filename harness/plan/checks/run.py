@@ -153,6 +153,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         "train.epochs": train.epochs,
         "train.max_steps": train.max_steps,
         "eval.batch_size": evaluation.batch_size,
+        "eval.batch_tokens": evaluation.batch_tokens,
         "eval.limit": evaluation.limit,
         "eval.max_answer_tokens": evaluation.max_answer_tokens,
         "engine.ranks": config.engine.ranks,

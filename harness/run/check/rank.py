@@ -114,9 +114,10 @@ def _trained(rank: Rank, precision: Precision, zero: int) -> dict[str, Any]:
 
 
 def _plain(rank: Rank) -> Any:
+    from harness.generation.batches import Limits
     from harness.generation.hf import HuggingFaceBackend
 
-    return HuggingFaceBackend(random_llama().to(rank.device), None, EOS, 4)
+    return HuggingFaceBackend(random_llama().to(rank.device), None, EOS, Limits(4, 1024))
 
 
 def _generates_alike(rank: Rank) -> str:

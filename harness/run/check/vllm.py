@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.data.micro import MODEL
 from harness.generation.backend import Sampling
+from harness.generation.batches import Limits
 from harness.generation.hf import HuggingFaceBackend
 from harness.generation.vllm.backend import Loading, VllmBackend, loaded
 from harness.models.folders import TOKENIZER_FILES
@@ -54,7 +55,7 @@ class _Site:
         import torch
 
         here = self.model.to(self.device, getattr(torch, self.dtype))
-        plain = HuggingFaceBackend(here, None, EOS, 1)
+        plain = HuggingFaceBackend(here, None, EOS, Limits(1, CONTEXT))
         pairs = [(prompt[:-2], prompt[-2:]) for prompt in prompts()]
         mine = self.served.likelihoods(pairs, _silent)
         other = plain.likelihoods(pairs, _silent)
