@@ -30,7 +30,7 @@ def memory_lines(memory: Memory) -> Iterator[str]:
             f"({s.batch} rows of at most {s.longest:,} tokens), logits {s.logits / GB:.1f}, "
             f"in all {s.peak / GB:.1f}"
         )
-    yield f"main memory of all ranks: {memory.host / GB:.1f}"
+    yield f"main memory of a machine, its ranks together: {memory.host / GB:.1f}"
     yield from warnings(memory)
 
 

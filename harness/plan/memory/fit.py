@@ -78,7 +78,7 @@ def refusals(memory: Memory) -> Iterator[str]:
             f"rank, {scored.weights / GB:.1f} GB; {smaller}a smaller model or larger devices"
         )
     if state is not None and machine.host is not None and machine.cuda:
-        held = machine.ranks * SURELY_OFFLOADED * state.offloaded
+        held = machine.here * SURELY_OFFLOADED * state.offloaded
         if held > machine.host:
             yield (
                 f"engine.offload={memory.setting.offload.value}: {held / GB:.0f} GB at least lie "

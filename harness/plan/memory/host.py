@@ -1,4 +1,4 @@
-"""Main memory that all ranks of a run take together."""
+"""Main memory that the ranks of a machine take together."""
 
 from harness.plan.memory.machine import Machine
 from harness.plan.memory.model import Model
@@ -10,8 +10,9 @@ LOADING = 0.3  # bytes a weight that a rank holds for a moment while it loads or
 
 
 def host_bytes(model: Model, state: TrainingMemory | None, machine: Machine) -> float:
-    """Bytes in main memory at most: on GPUs what loading and offloading take, on a CPU all."""
+    """Bytes in the main memory of a machine at most: on GPUs what loading and offloading take, on a
+    CPU all."""
     process = CUDA_PROCESS if machine.cuda else PROCESS
     offloaded = state.offloaded if state else 0.0
     working = 0.0 if machine.cuda or state is None else state.peak
-    return machine.ranks * (process + LOADING * model.weights + offloaded + working)
+    return machine.here * (process + LOADING * model.weights + offloaded + working)

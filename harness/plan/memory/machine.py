@@ -4,17 +4,19 @@ from dataclasses import dataclass
 
 from harness.config import Device, EngineConfig
 from harness.config.devices import gpu_memory, host_memory
-from harness.config.machine import gpu_count
+from harness.config.machine import gpu_count, ranks
 
 GB = 1e9
 
 
 @dataclass(frozen=True)
 class Machine:
-    """ranks, and whether they run on GPUs. limit: bytes of memory that each has, host: bytes of
-    main memory that all share; None where nothing says it, as for GPUs that are elsewhere."""
+    """ranks, how many of them share one machine, and whether they run on GPUs. limit: bytes of
+    memory that each has, host: bytes of main memory that those of a machine share; None where
+    nothing says it, as for GPUs that are elsewhere."""
 
     ranks: int
+    here: int
     cuda: bool
     limit: float | None
     host: float | None
@@ -29,12 +31,12 @@ def machine_of(engine: EngineConfig) -> Machine:
     """The machine that an engine's keys mean here."""
     elsewhere, gpus = declared(engine), gpu_count()
     cuda = elsewhere or (engine.device is not Device.cpu and gpus > 0)
-    ranks = engine.ranks or max(1, gpus if cuda else 1)
+    world, here = ranks(engine, gpus if cuda else 0)
     host = None if elsewhere else host_memory()
     if engine.device_memory is not None:
         limit: float | None = engine.device_memory * GB
     elif cuda:
         limit = None if elsewhere else gpu_memory()
     else:
-        limit = host_memory() / ranks
-    return Machine(ranks, cuda, limit, host)
+        limit = host_memory() / here
+    return Machine(world, here, cuda, limit, host)
