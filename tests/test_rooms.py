@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "harness"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = ("torch", "transformers", "pandas", "deepspeed", "lm_eval", "datasets")
 PARENT = ("cli", "plan", "results", "config", "store", "errors", "run.parent", "run.launch")
-RANK = ("run.rank", "train")
+RANK = ("run.rank", "run.check", "train")
 
 # Imports each module in turn and tells which forbidden ones came with it.
 PROBE = """

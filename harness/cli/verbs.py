@@ -19,6 +19,7 @@ VERBS = {
     "score": Verb("score", "the scores of a task for a file of predictions"),
     "tables": Verb("tables", "all tables and plots from the tidy table of scores"),
     "data": Verb("data", "check, fetch and unpack the data of a benchmark"),
+    "check": Verb("check", "what works on this machine: GPUs, bf16, packing, repeatability, vLLM"),
     "prefetch": Verb("prefetch", "fetch what a run reads, for machines without network"),
     "edit": Verb("edit", "new weights from model folders: WiSE-FT, LiNeS, TIES and others"),
     "eval": Verb("eval", "score checkpoints that were trained elsewhere as stages of a sequence"),

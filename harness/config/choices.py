@@ -89,6 +89,12 @@ class Match(Choice):
     tokens = "tokens", "no more tokens than the task's own rows have"
 
 
+class EvalBackend(Choice):
+    hf = "hf", "transformers' generate"
+    paged = "paged", "transformers' continuous batching: a paged cache, shared prefixes"
+    vllm = "vllm", "vLLM in an environment of its own, eval.vllm_python"
+
+
 class JudgeBackend(Choice):
     none = "none"
     http = "http", "any OpenAI-compatible endpoint"

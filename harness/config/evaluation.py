@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.config.choices import (
     Average,
+    EvalBackend,
     FutureCells,
     JudgeBackend,
     PastCells,
@@ -17,7 +18,10 @@ from harness.config.parts import Kind
 
 @dataclass
 class EvalConfig(Section):
-    backend: str = key("what generates: 'hf' (transformers)", "hf", identity=EVAL)
+    backend: EvalBackend = key("what generates", EvalBackend.hf, identity=EVAL)
+    vllm_python: str | None = key(
+        "backend=vllm: the python of an environment that has vLLM, and need not have more", None
+    )
     batch_size: int = key("most prompts that go through the model at once", 32)
     batch_tokens: int = key(
         "most tokens of a batch, answers included: rows times the longest; what is saved at a time "

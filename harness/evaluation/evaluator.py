@@ -22,10 +22,8 @@ from harness.evaluation.item_scores import checked_items
 from harness.evaluation.language_model import Answered, Asked, Asker
 from harness.evaluation.loading import already_built, build_requests, load_tasks
 from harness.evaluation.scores import Prediction, collect, in_own_units, require_scores
-from harness.generation.batches import Limits
 from harness.generation.dealing import Chunk
 from harness.generation.requests import Requests, requests_of
-from harness.models.adapters.stages import load_stage
 from harness.models.loading import load_prompts
 from harness.store.files import write_atomically, write_json
 from harness.store.layout import DETAILS, PREDICTIONS, SCORES
@@ -64,20 +62,14 @@ class Evaluator:
     def __init__(self, config: HarnessConfig, source: Path | str, device: str) -> None:
         from datasets import config as datasets_settings
 
-        from harness.generation.hf import HuggingFaceBackend
+        from harness.generation.choice import backend_of
 
         # Else every local file that is opened asks the network, for statistics, and waits for it.
         datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         self.config = config
-        model = load_stage(config.model, source, config.engine.precision.value, device)
         self.prompts = load_prompts(config.model, source)
-        self.backend = HuggingFaceBackend(
-            model.eval(),
-            self.prompts.tokenizer,
-            self.prompts.eos_token_id,
-            Limits(config.eval.batch_size, config.eval.batch_tokens),
-        )
+        self.backend = backend_of(config, source, self.prompts, device)
 
     def score(self, asked: Evaluation, folder: Path, listener: Listener = SILENT) -> None:
         """Run a benchmark here and now; writes its lm-eval task, scores and predictions. The

@@ -116,9 +116,10 @@ class HuggingFaceBackend:
             **sampled,
             **how.options,
         )
-        return [self._until_end(row) for row in made[:, ids.shape[1] :].tolist()]
+        return [self.until_end(row) for row in made[:, ids.shape[1] :].tolist()]
 
-    def _until_end(self, row: list[int]) -> list[int]:
+    def until_end(self, row: list[int]) -> list[int]:
+        """The tokens before the first that ends a text."""
         end = next((place for place, token in enumerate(row) if token in self.ends), len(row))
         return row[:end]
 

@@ -134,7 +134,7 @@ class _Planner:
             "past": config.eval.past.value,
             "protocol": config.protocol,
             "tasks": self.columns,
-            "backend": config.eval.backend,
+            "backend": config.eval.backend.value,
         }
         content = {**about, "keys": sorted(self.nodes), "cells": len(self.cells)}
         unseeded = {"keys": unseeded_keys(list(self.nodes.values())), "method": config.method.name}

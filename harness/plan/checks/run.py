@@ -38,6 +38,7 @@ from harness.evaluation.amounts import measure
 from harness.evaluation.item_scores import wrong_item
 from harness.evaluation.judge.settings import judging_mistakes, require_cache
 from harness.evaluation.material import rows_file, source_folder
+from harness.generation.vllm.environment import backend_mistakes
 from harness.plan.checks.likewise import once
 from harness.plan.checks.method import method_mistakes
 from harness.plan.checks.model import model_mistakes
@@ -78,6 +79,7 @@ def mistakes(config: HarnessConfig, planned: bool = False) -> list[str]:
         *method_mistakes(config),
         *model_mistakes(config),
         *weight_mistakes(config),
+        *backend_mistakes(config),
         *lines,
         *once(
             [(f"{name}|{config.task[name].folder}", told) for name, told in tasks],
@@ -187,8 +189,6 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
     betas = list(train.betas)
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         yield f"train.betas={betas}: AdamW takes two numbers in [0, 1)"
-    if evaluation.backend != "hf":
-        yield f"eval.backend={evaluation.backend}: only 'hf' is there"
 
 
 def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:

@@ -1,0 +1,32 @@
+"""Which backend answers: `eval.backend`, made for one model."""
+
+from pathlib import Path
+
+from harness.config import EvalBackend, HarnessConfig
+from harness.data.encoding import PromptFormat
+from harness.generation.backend import Backend
+from harness.generation.batches import Limits
+
+
+def backend_of(
+    config: HarnessConfig, source: Path | str, prompts: PromptFormat, device: str
+) -> Backend:
+    """The model of a folder or hub id, ready to be asked on a device ('cpu', 'cuda:0').
+
+    Raises StageFailed where the model's files, or vLLM's process, do not do what they should.
+    """
+    if config.eval.backend is EvalBackend.vllm:
+        from harness.generation.vllm.backend import vllm_backend
+
+        return vllm_backend(config, source, prompts, device)
+    from harness.generation.hf import HuggingFaceBackend
+    from harness.models.adapters.stages import load_stage
+
+    model = load_stage(config.model, source, config.engine.precision.value, device)
+    limits = Limits(config.eval.batch_size, config.eval.batch_tokens)
+    plain = HuggingFaceBackend(model.eval(), prompts.tokenizer, prompts.eos_token_id, limits)
+    if config.eval.backend is EvalBackend.hf:
+        return plain
+    from harness.generation.paged import PagedBackend
+
+    return PagedBackend(plain, config.eval.batch_size)

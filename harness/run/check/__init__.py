@@ -1,0 +1,1 @@
+"""What of this machine works, told in a minute on a small random model."""
