@@ -56,7 +56,7 @@ def run(words: Words) -> int:
     if _only_printed(words):
         refuse(line for job in words.jobs() for line in attempt(job).lines)
         return _through_hydra(words, _nothing)
-    sweep = make_sweep(words.jobs(), require_ready)
+    sweep = make_sweep(words.jobs(), require_ready, planned=runs_elsewhere(words.overrides))
     jobs, several = sweep.jobs, len(sweep.jobs) + len(sweep.refused) > 1
     by_hydra = any(job.composition.asks_hydra for job in jobs)
     refuse(line for job in sweep.refused if by_hydra and not job.composed for line in job.lines)
@@ -160,6 +160,12 @@ def _add_hydra(made: Any) -> None:
     made.add_argument("--hydra-help", action="store_true", help="the help of Hydra's own flags")
 
 
+def runs_elsewhere(overrides: list[str]) -> bool:
+    """Is a launcher chosen whose jobs see other devices than this process, on a login node say?"""
+    chosen = [item.value() for item in parse(overrides) if item.key_or_group == "hydra/launcher"]
+    return any("slurm" in str(name) for name in chosen)
+
+
 def _only_printed(words: Words) -> bool:
     return bool(words.options.cfg or words.options.info or words.options.hydra_help)
 
@@ -172,8 +178,25 @@ def _through_hydra(words: Words, task: Callable[[Any], None]) -> int:
     import hydra
 
     with _arguments(_hydras(words)):
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+        main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+        try:
+            main(task)()
+        except Exception as error:
+            if not _of_submitit(error):
+                raise
+            told = [line for line in str(error).splitlines() if line.strip()]
+            raise StageFailed(
+                f"the launcher: {told[-1] if told else type(error).__name__}"
+            ) from error
     return 0
+
+
+def _of_submitit(error: Exception) -> bool:
+    """Was it raised there, as where sbatch refuses a job or is not installed?"""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    return where is not None and str(where.tb_frame.f_globals["__name__"]).startswith("submitit.")
 
 
 def _hydras(words: Words) -> list[str]:

@@ -4,13 +4,14 @@ The only module that knows everything; it never imports torch.
 """
 
 import shutil
+import socket
 import time
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from harness.config import HarnessConfig, ResetOptimizer
+from harness.config import Device, HarnessConfig, ResetOptimizer
 from harness.config.machine import machine
 from harness.config.plain import plain
 from harness.errors import ConfigError, StageFailed, mistakes_of, refuse
@@ -173,6 +174,8 @@ class _Walk:
 
     def _launch(self, nodes: list[Work], lease: str, crew: Crew) -> None:
         device, _, threads = machine(self.config.engine)
+        if self.config.engine.device is Device.cuda and device != "cuda":
+            raise StageFailed(f"engine.device=cuda, but there is no GPU on {socket.gethostname()}")
         folder = self.store.root / LOGS / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
         job = RankJob(
             store=str(self.store.root),

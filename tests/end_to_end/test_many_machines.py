@@ -168,3 +168,21 @@ def test_jobs_of_a_sweep_through_submitit(common: list[str], tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 2 jobs complete" in done.stdout
     assert len(list((tmp_path / "store").glob("train/*/manifest.json"))) == 4
+
+
+def test_what_slurm_refuses_is_one_line(
+    common: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login node: no GPU, and an sbatch that knows no such partition."""
+    pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
+    for name in ("srun", "sbatch"):
+        script = tmp_path / "bin" / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text("#!/bin/sh\necho 'sbatch: error: invalid partition: no' >&2; exit 1\n")
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    gpus = ["engine.device=cuda", "engine.ranks=8", "hydra/launcher=slurm"]
+    done = harness("-m", *common, *store(tmp_path), "seed=0,1", *gpus)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("error: invalid partition: no")
+    assert "Traceback" not in done.stderr

@@ -188,3 +188,8 @@ def test_any_error_of_a_job_leaves_the_others_of_a_sweep_running(
 def test_the_key_of_sweeps_makes_no_other_run(tiny_run: list[str]) -> None:
     first, second = make_jobs([tiny_run, [*tiny_run, SKIP]])
     assert first.plan.run == second.plan.run
+
+
+def test_jobs_of_slurm_are_checked_for_another_machine(tiny_run: list[str]) -> None:
+    assert run.runs_elsewhere([*tiny_run, "hydra/launcher=slurm_gpu"])
+    assert not run.runs_elsewhere([*tiny_run, "hydra/launcher=joblib"])

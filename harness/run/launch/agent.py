@@ -84,7 +84,7 @@ class Agent:
             count = len(self.seats) if self.leases and job.device == "cuda" else 0
             with leased(count, self._still_wanted) as variables:
                 self._run(LocalRanks(job, self.seats, world, variables))
-        except (StageFailed, ConfigError) as error:
+        except StageFailed as error:
             for seat in self.seats:
                 self._ended(folder, seat.rank, 1, str(error))
 

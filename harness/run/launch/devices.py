@@ -6,6 +6,7 @@ another one); what a dead process held is free at once.
 
 import os
 import random
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.config.machine import Gpu, gpus
-from harness.errors import ConfigError
+from harness.errors import StageFailed
 from harness.store import locks
 from harness.store.leases import Leases
 
@@ -24,13 +25,14 @@ WAIT_SECONDS = 1.0
 def leased(count: int, waiting: Callable[[str], None]) -> Iterator[dict[str, str]]:
     """So many GPUs that no other process leases meanwhile, as the variables with which a worker
     sees these alone; none for 0. `waiting` hears of the holder as long as too few are free.
-    Raises ConfigError where there are not so many."""
+    Raises StageFailed where there are not so many."""
     if count == 0:
         yield {}
         return
     there = gpus()
     if count > len(there):
-        raise ConfigError(f"engine.ranks={count}, but there are {len(there)} GPUs on this machine")
+        host = socket.gethostname()
+        raise StageFailed(f"engine.ranks={count}, but there are {len(there)} GPUs on {host}")
     folder = lock_folder()
     leases = Leases(folder / "leases")
     leases.sweep([])

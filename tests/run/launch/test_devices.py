@@ -9,7 +9,7 @@ import pytest
 from support.places import REPOSITORY
 
 from harness.config.machine import Gpu, gpus
-from harness.errors import ConfigError
+from harness.errors import StageFailed
 from harness.run.launch.devices import leased
 
 # Leases a GPU, says which, and gives it back when its input ends.
@@ -99,7 +99,7 @@ def test_only_what_the_user_makes_visible(
     with leased(2, print) as variables:
         assert variables["CUDA_VISIBLE_DEVICES"] == "6,2"
     with (
-        pytest.raises(ConfigError, match="but there are 2 GPUs"),
+        pytest.raises(StageFailed, match="but there are 2 GPUs"),
         leased(3, print),
     ):
         pass
