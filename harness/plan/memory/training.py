@@ -20,6 +20,7 @@ SUB_GROUP = 1_000_000_000  # weights that ZeRO 3 updates at once
 # within 10^9 weights is not given back.
 KEPT = 500_000_000
 CUDA_CONTEXT = 1.0e9  # of CUDA and NCCL
+CPU_CONTEXT = 0.15e9  # what libraries take from the first step on, beside the interpreter
 LOGIT_BYTES = 12  # a logit, its fp32 copy, its log-softmax and their gradients, as they overlap
 HOST_STATE = 22  # a weight in host memory: 16 of state, 4 of gradients on their way, 2 of a copy
 
@@ -111,7 +112,7 @@ def training_memory(model: Model, setting: Setting) -> TrainingMemory:
     s, width = setting, setting.width
     part = model.trained / s.ranks if s.layout > 0 else model.trained
     state = TrainingMemory(
-        context=CUDA_CONTEXT if s.cuda else 0.0,
+        context=CUDA_CONTEXT if s.cuda else CPU_CONTEXT,
         loading=_loading(model, s),
         weights=model.held(width) / (s.ranks if s.layout == 3 else 1),
         masters=_masters(s, part),
@@ -156,7 +157,7 @@ def _buffers(model: Model, s: Setting) -> float:
 
 def _step(model: Model, s: Setting, part: float) -> float:
     """What the optimizer's step adds: gradients in one flat fp32 piece, and on a CPU, where AdamW
-    is not fused, two results as large as a moment."""
+    is not fused, two results as large as a moment; ZeRO 3 keeps its bucket."""
     if s.offload is not Offload.none:
         return 0.0
     if s.layout == 0:
@@ -165,7 +166,8 @@ def _step(model: Model, s: Setting, part: float) -> float:
     flat = FP32 * at_once
     if s.layout == 2 and s.precision is Precision.bf16:
         flat = 0.0  # they are accumulated in one piece already
-    return flat if s.cuda else flat + 2 * FP32 * at_once
+    kept = s.width * min(model.weights, BUCKET) if s.layout == 3 else 0.0
+    return kept + (flat if s.cuda else flat + 2 * FP32 * at_once)
 
 
 def _activations(shapes: Shapes | None, s: Setting) -> float:
