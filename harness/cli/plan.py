@@ -19,7 +19,7 @@ from harness.plan.tokens import (
 )
 from harness.run.handlers import Size, size
 from harness.run.job import make_jobs
-from harness.run.parent import pending_nodes
+from harness.run.pending import pending_nodes
 from harness.store.store import Store
 from harness.store.work import Plan, Work
 

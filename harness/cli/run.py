@@ -21,7 +21,8 @@ from harness.config.places import conf_dir, parse
 from harness.errors import StageFailed, refuse
 from harness.results.build import rebuild_table, wrong_nodes
 from harness.run.job import Job, make_jobs
-from harness.run.parent import finish, pending_nodes, require_ready
+from harness.run.parent import finish, require_ready
+from harness.run.pending import pending_nodes
 from harness.store.layout import TABLE
 
 _DESCRIPTION = """\

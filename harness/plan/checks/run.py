@@ -40,6 +40,7 @@ from harness.evaluation.judge.settings import judging_mistakes, require_cache
 from harness.evaluation.material import rows_file, source_folder
 from harness.models.folders import folder_description, require_causal, require_known_code
 from harness.models.hub import cached_description
+from harness.plan.checks.keep import keep_mistakes
 from harness.plan.checks.method import check_strategies_fit, method_mistakes
 from harness.plan.checks.selection import check_validation
 from harness.store.folders import require_writable
@@ -74,6 +75,7 @@ def mistakes(config: HarnessConfig) -> list[str]:
             config.data.root,
         ),
         *judging_mistakes(config),
+        *keep_mistakes(config),
         *_suites(config),
     ]
     return list(dict.fromkeys(found))
