@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from rich.console import Console
@@ -17,10 +17,13 @@ class Display:
 
     Training and scoring run at different speeds, so each kind's rate is measured by itself and
     the time left is the remaining work of each kind over its rate. Until a kind was measured, it
-    counts with the other's rate.
+    counts with the rate of work that was done before, else with the other's.
+
+    paces: kind of work -> seconds for each unit of its effort, of work that was done before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, paces: Mapping[str, float] | None = None) -> None:
+        self.paces = paces or {}
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
         self.current = ""
@@ -89,6 +92,9 @@ class Display:
             done, total = self._work(kind)
             if done > 0 and spent > 0:
                 left += (total - done) * spent / done
+                measured = True
+            elif kind in self.paces:
+                left += total * self.paces[kind]
                 measured = True
             elif total > done:
                 unmeasured += 1

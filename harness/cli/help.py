@@ -18,11 +18,12 @@ from harness.config import (
     PromptingConfig,
     SequenceConfig,
     StoreConfig,
+    SweepConfig,
     TaskConfig,
     TrainConfig,
 )
 from harness.config.fields import help_of
-from harness.config.places import conf_dir, option_names
+from harness.config.places import config_groups, option_names
 
 USAGE = f"""\
 usage: python -m harness [verb] [overrides] [-m] [--cfg job --resolve]
@@ -54,16 +55,17 @@ _SECTIONS = (
     ("eval.", EvalConfig),
     ("data.", DataConfig),
     ("store.", StoreConfig),
+    ("sweep.", SweepConfig),
 )
 
 
 def help_text() -> str:
     """The whole help page."""
     lines = [USAGE, "config groups (group=option)"]
-    for group in sorted(path for path in conf_dir().iterdir() if path.is_dir()):
-        options = option_names(group.name, [])
+    for group in config_groups():
+        options = option_names(group, [])
         if options:
-            lines.append(f"  {group.name:<11} {', '.join(options)}")
+            lines.append(f"  {group:<11} {', '.join(options)}")
     lines.append("\nkeys (key=value)")
     for prefix, section in _SECTIONS:
         for spec in fields(section):

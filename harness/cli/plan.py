@@ -3,14 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.cli.memory_table import memory_lines
 from harness.cli.overrides import parser, read
 from harness.cli.run import print_of_before, print_of_wrong
 from harness.config import HarnessConfig
 from harness.data.encoding import BYTES_A_TOKEN
+from harness.errors import refuse
 from harness.models.hub import is_hub, missing_files
 from harness.plan.again import reasons
 from harness.plan.checks.inputs import input_mistakes
 from harness.plan.estimates import Estimate, estimate, weight_count
+from harness.plan.memory.fit import memory_of, refusals
+from harness.plan.throughput import Throughput, measured
 from harness.plan.tokens import (
     TokenCounts,
     check_demonstrations,
@@ -18,7 +22,7 @@ from harness.plan.tokens import (
     training_counts,
 )
 from harness.run.handlers import Size, size
-from harness.run.job import make_jobs
+from harness.run.job import Job, make_sweep
 from harness.run.pending import pending_nodes
 from harness.store.store import Store
 from harness.store.work import Plan, Work
@@ -28,8 +32,10 @@ SMALLEST_ESTIMATED = 5e7  # below, start-up and scheduling decide, which the est
 
 _DESCRIPTION = """\
 Prints the nodes of a run with their content keys and states, the tokens to train on and the
-generations to make, and for a model whose size is known the device hours and disk that they take.
-Nothing is run or fetched."""
+generations to make, and for a model whose size is known the device hours, disk and memory that
+they take: of each rank at every ZeRO stage, of the machine, and whether that fits. GPUs that are
+not here are declared (engine.device=cuda engine.ranks=8 engine.device_memory=80). Nothing is run or
+fetched."""
 _EXAMPLES = ("plan experiment=smoke", "plan -m seed=0,1,2 method=seqft,replay")
 
 
@@ -37,16 +43,40 @@ def main(argv: list[str]) -> int:
     """Print what a configuration, or a sweep, would do; returns 0 or raises."""
     lists = read(parser("plan", _DESCRIPTION, *_EXAMPLES), argv).jobs()
     # All of them before the first is printed, so that mistakes in one are all that is said.
-    jobs = make_jobs(lists)
+    sweep = make_sweep(lists, planned=True)
+    jobs = sweep.jobs
     print_of_before(jobs)
     print_of_wrong(jobs)
     left: dict[str, Left] = {}
     told: set[str] = set()
+    too_large: list[str] = []
     for job in jobs:
         left |= print_plan(job.config, job.store, job.plan, told)
+        too_large += print_memory(job, told)
     if len(jobs) > 1:
         print_total(len(jobs), left)
-    return 0
+    for refused in sweep.refused:
+        print(*(f"{refused.name}: skipped: {line}" for line in refused.lines), sep="\n")
+    refuse(too_large)
+    return 1 if sweep.refused else 0
+
+
+def print_memory(job: Job, told: set[str]) -> list[str]:
+    """Print what a job takes of memory, unless a job before it takes the same; returns what
+    certainly does not fit the GPUs. On a CPU that is printed alone: a plan is often made elsewhere
+    than the run."""
+    works = pending_nodes(job.config, job.store, job.plan)
+    memory = memory_of(job.config, works)
+    if memory is None or not works or memory.model.weights < SMALLEST_ESTIMATED:
+        return []
+    text, wrong = "\n".join(memory_lines(memory)), [*refusals(memory)]
+    if text not in told:
+        told.add(text)
+        print(text)
+        if not memory.machine.cuda:
+            for line in wrong:
+                print(f"does not fit here: {line}")
+    return wrong if memory.machine.cuda else []
 
 
 @dataclass(frozen=True)
@@ -65,14 +95,14 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
     pending = {node.key for node in pending_nodes(config, store, plan)}
     to_do = [node for node in plan.nodes if node.key in pending]
     tokens = _counted(config, store, plan, to_do, told)
-    run = plan.run
+    run, pace = plan.run, measured(config, store)
     print(f"run {run['run']}: {run['method']} on {run['sequence']}, seed {run['seed']}")
     print(f"{'stage':>5}  {'node':<24} {'key':<20} {'state':<8} {'work':>20}")
     left: dict[str, Left] = {}
     for node in plan.nodes:
         needed = size(node, tokens)
         if node.key in pending:
-            left[node.key] = _left(needed, config)
+            left[node.key] = _left(needed, config, pace)
         state = "to do" if node.key in pending else "done"
         work = f"{needed.amount:,} {needed.unit}" if needed.amount else "lm-eval task"
         print(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
@@ -81,10 +111,9 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
     done = len(plan.nodes) - len(pending)
     print(f"{len(plan.nodes)} nodes, {done} done; to do: {_asked(left.values())}")
     weights = weight_count(config.model)
-    if weights is not None and weights >= SMALLEST_ESTIMATED:
+    if any(work.cost is not None for work in left.values()):
         print(
-            f"estimate for {weights / 1e9:.3g} billion weights on devices of "
-            f"{config.engine.tflops:g} TFLOP/s and {config.engine.bandwidth:g} TB/s: "
+            f"estimate for {(weights or 0.0) / 1e9:.3g} billion weights, {pace.told(config)}: "
             f"{_spent(left.values())}"
         )
     return left
@@ -143,10 +172,11 @@ def _spent(left: Iterable[Left]) -> str:
     )
 
 
-def _left(needed: Size, config: HarnessConfig) -> Left:
+def _left(needed: Size, config: HarnessConfig, pace: Throughput) -> Left:
+    """What a node asks for. Of a small model arithmetic tells no time, what was measured does."""
     generations = needed.amount if needed.generated else 0
     weights = weight_count(config.model)
-    if weights is None or weights < SMALLEST_ESTIMATED:
+    if weights is None or (weights < SMALLEST_ESTIMATED and not pace.seen):
         return Left(needed.trained, generations, None)
     cost = estimate(
         weights,
@@ -157,4 +187,4 @@ def _left(needed: Size, config: HarnessConfig) -> Left:
         generated_tokens=needed.generated,
         stages=needed.models,
     )
-    return Left(needed.trained, generations, cost)
+    return Left(needed.trained, generations, pace.corrected(cost))

@@ -8,22 +8,25 @@ the others, so all mistakes are found before it starts.
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.cli.display import Display, Jobs
 from harness.cli.overrides import Words, parser, read
+from harness.cli.unfinished import forget_reason, leave_reason, report_unfinished
+from harness.config.compose.compose import implied
 from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
+from harness.config.launched import launched
 from harness.config.places import conf_dir, parse
-from harness.errors import StageFailed, refuse
-from harness.results.build import rebuild_table, wrong_nodes
-from harness.run.job import Job, make_jobs
+from harness.errors import HarnessError, StageFailed, kind_and_line, refuse, told_by
+from harness.plan.throughput import measured
+from harness.results.build import wrong_nodes
+from harness.run.job import Job, Refused, make_jobs, make_sweep
+from harness.run.launch.agent import serve
+from harness.run.launch.crew import joined
 from harness.run.parent import finish, require_ready
-from harness.run.pending import pending_nodes
-from harness.store.layout import TABLE
 
 _DESCRIPTION = """\
 What the store holds is not done again: the same command goes on where it stopped, and prints the
@@ -37,10 +40,15 @@ _EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    """Run one job, or every job of a sweep with -m; returns the exit code or raises."""
+    """Run one job, or every job of a sweep with -m; returns the exit code or raises. Of several
+    processes that a launcher has started that of rank 0 does, the others serve it."""
+    peers = launched()
+    if peers and peers.rank > 0:
+        return serve(peers)
     made = parser("run", _DESCRIPTION, *_EXAMPLES)
     _add_hydra(made)
-    return run(read(made, argv))
+    with joined(peers) if peers else nullcontext():
+        return run(read(made, argv))
 
 
 def run(words: Words) -> int:
@@ -48,17 +56,21 @@ def run(words: Words) -> int:
     if _only_printed(words):
         refuse(line for job in words.jobs() for line in attempt(job).lines)
         return _through_hydra(words, _nothing)
-    jobs = make_jobs(words.jobs())
-    require_ready(jobs)
+    sweep = make_sweep(words.jobs(), require_ready)
+    jobs, several = sweep.jobs, len(sweep.jobs) + len(sweep.refused) > 1
+    by_hydra = any(job.composition.asks_hydra for job in jobs)
+    refuse(line for job in sweep.refused if by_hydra and not job.composed for line in job.lines)
     print_of_before(jobs)
     print_of_wrong(jobs)
-    task = _Task(jobs, Jobs(len(jobs)) if len(jobs) > 1 else None)
-    if any(job.composition.asks_hydra for job in jobs):
+    for job in jobs:
+        forget_reason(job)
+    task = _Task(jobs, Jobs(len(jobs)) if several else None, tuple(sweep.refused))
+    if by_hydra:
         _through_hydra(words, task)
     else:  # Hydra would compose all of them twice more
         for number, job in enumerate(jobs):
             task.do(number, job)
-    return _report_unfinished(jobs)
+    return report_unfinished(sweep)
 
 
 def print_of_before(jobs: list[Job]) -> None:
@@ -78,38 +90,49 @@ def print_of_wrong(jobs: list[Job]) -> None:
 
 @dataclass(frozen=True)
 class _Task:
-    """What is done for each job; a launcher of Hydra's calls it in processes of its own."""
+    """What is done for each job; a launcher of Hydra's calls it in processes of its own, for the
+    refused ones too."""
 
     jobs: list[Job]
     display: Jobs | None
+    refused: tuple[Refused, ...] = ()
 
     def __call__(self, composed: Any) -> None:
         """The job of which Hydra tells the number."""
         from hydra.core.hydra_config import HydraConfig
 
         number = HydraConfig.get().job.num if self.display else 0
-        self.do(number, _job(self.jobs, number, list(HydraConfig.get().overrides.task)))
+        overrides = list(HydraConfig.get().overrides.task)
+        if all(_values(job.overrides) != _values(overrides) for job in self.refused):
+            self.do(number, _job(self.jobs, number, overrides))
 
     def do(self, number: int, job: Job) -> None:
-        """A failed stage is told, not raised, so that the other jobs go on; what is missing
-        afterwards is read from the store."""
+        """A failed stage, in a sweep whatever else stops a job, is told and not raised, so that the
+        other jobs go on; what is missing afterwards is read from the store."""
         from harness.cli.show import show_notes, show_outcome
 
         if self.display:
             self.display.begin(number, job.name)
         show_notes(job.config)
         try:
-            outcome = finish(job, Display())
-        except StageFailed as error:
-            print(f"error: {error}", file=sys.stderr)
+            outcome = finish(job, Display(measured(job.config, job.store).paces()))
+        except (HarnessError, OSError) as error:
+            if self.display is None and not isinstance(error, StageFailed):
+                raise
+            told = told_by(error) if isinstance(error, HarnessError) else [kind_and_line(error)]
+            leave_reason(job, "; ".join(told))
+            print(f"error: {'; '.join(told)}", file=sys.stderr)
             return
         show_outcome(outcome)
 
 
 def _job(jobs: list[Job], number: int, overrides: list[str]) -> Job:
-    """The job of this number; one that a sweeper thought of by itself is made here and now."""
-    if number < len(jobs) and _values(jobs[number].composition.overrides) == _values(overrides):
-        return jobs[number]
+    """The job of these overrides, most often the one of this number; one that a sweeper thought of
+    by itself is made here and now."""
+    wanted = _values(overrides)
+    for job in [*jobs[number : number + 1], *jobs]:
+        if _values(job.composition.overrides) == wanted:
+            return job
     (job,) = make_jobs([overrides])
     require_ready([job])
     return job
@@ -123,25 +146,6 @@ def _values(overrides: Any) -> dict[str, str]:
         for name, item in given
         if not name.lstrip("+~").startswith("hydra")
     }
-
-
-def _report_unfinished(jobs: list[Job]) -> int:
-    """Exit code 1 (in a sweep, one line per job) unless everything that was asked for is there."""
-    missing = [pending_nodes(job.config, job.store, job.plan) for job in jobs]
-    unfinished = sum(map(bool, missing))
-    if len(jobs) == 1:
-        return 1 if unfinished else 0
-    # Jobs side by side each wrote the table; the last to write may not have seen the others.
-    tables = {(job.store.root, job.config.store.results): job.store for job in jobs}
-    for (_, results), store in tables.items():
-        rebuild_table(store, Path(results) / TABLE)
-    for job, nodes in zip(jobs, missing, strict=True):
-        state = f"{len(nodes)} nodes missing, first: {nodes[0].label}" if nodes else "complete"
-        print(f"{job.name}: {state}")
-    print(f"{len(jobs) - unfinished} of {len(jobs)} jobs complete")
-    if unfinished:
-        print("the same command does what is missing")
-    return 1 if unfinished else 0
 
 
 def _add_hydra(made: Any) -> None:
@@ -181,8 +185,9 @@ def _hydras(words: Words) -> list[str]:
         value = getattr(options, name)
         flags += [] if value is None else [f"--{name}", value]
     swept = sweep_parameters(words.overrides) if words.multirun else []
+    given = words.overrides if words.multirun else implied(words.overrides)
     # What the configuration sweeps over is on the command line now.
-    return [*flags, *swept, *words.overrides, *(["hydra.sweeper.params=null"] if swept else [])]
+    return [*flags, *swept, *given, *(["hydra.sweeper.params=null"] if swept else [])]
 
 
 @contextmanager

@@ -19,11 +19,13 @@ from harness.config.choices import (
     LearningRateSchedule,
     LossNorm,
     Match,
+    Offload,
     Order,
     Packing,
     PastCells,
     Precision,
     PromptStyle,
+    Quantization,
     ResetOptimizer,
     Schedule,
     Split,
@@ -34,7 +36,8 @@ from harness.config.fields import is_neutral
 from harness.config.inputs import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
 from harness.config.method import AdapterConfig, EditConfig, MethodConfig, PromptingConfig
 from harness.config.plain import from_plain
-from harness.config.root import HarnessConfig
+from harness.config.root import HarnessConfig, SweepConfig
+from harness.config.shape import ShapeConfig
 from harness.config.training import EngineConfig, TrainConfig
 
 __all__ = [
@@ -59,18 +62,22 @@ __all__ = [
     "Match",
     "MethodConfig",
     "ModelConfig",
+    "Offload",
     "Order",
     "Packing",
     "PastCells",
     "Precision",
     "PromptStyle",
     "PromptingConfig",
+    "Quantization",
     "ResetOptimizer",
     "Schedule",
     "SequenceConfig",
+    "ShapeConfig",
     "Split",
     "StoreConfig",
     "SuiteStages",
+    "SweepConfig",
     "TaskConfig",
     "TrainConfig",
     "from_plain",

@@ -56,6 +56,17 @@ class Device(Choice):
     cuda = "cuda"
 
 
+class Offload(Choice):
+    none = "none"
+    optimizer = "optimizer", "masters and moments; needs ZeRO 1-3"
+    all = "all", "the weights too; needs ZeRO 3"
+
+
+class Quantization(Choice):
+    none = "none"
+    nf4 = "nf4", "4 bits, by bitsandbytes; methods with an adapter alone"
+
+
 class LearningRateSchedule(Choice):
     constant = "constant"
     linear = "linear", "to zero at the task's last step"

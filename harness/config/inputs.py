@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from harness.config.choices import Attention, DemonstrationSource, Order, Precision
+from harness.config.choices import (
+    Attention,
+    DemonstrationSource,
+    Order,
+    Precision,
+    Quantization,
+)
 from harness.config.fields import BOTH, EVAL, Section, key
 from harness.config.parts import Kind
+from harness.config.shape import ShapeConfig
 
 
 @dataclass
@@ -17,6 +24,9 @@ class ModelConfig(Section):
     parameters: float | None = key(
         "billions of weights, for the estimates of `plan` where the folder is not here", None
     )
+    shape: ShapeConfig | None = key(
+        "its sizes, for the memory that `plan` tells where its config.json is not here", None
+    )
     dtype: Precision = key(
         "type of the published weights, for the estimates of `plan`", Precision.fp32
     )
@@ -25,6 +35,9 @@ class ModelConfig(Section):
     )
     trust_remote_code: bool = key("run code that ships with the model", False, identity=BOTH)
     attention: Attention = key("how attention is computed", Attention.sdpa, identity=BOTH)
+    quantization: Quantization = key(
+        "type of the base model's weights under an adapter", Quantization.none, identity=BOTH
+    )
 
 
 @dataclass

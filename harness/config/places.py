@@ -24,6 +24,13 @@ def conf_dir() -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / "conf"
 
 
+def config_groups() -> list[str]:
+    """The names of the config groups; what is below hydra/ adds to Hydra's own."""
+    return sorted(
+        path.name for path in conf_dir().iterdir() if path.is_dir() and path.name != "hydra"
+    )
+
+
 def package_file(path: str, package: str = "harness") -> str:
     """Where a file or folder inside an installed package lies (`${package:path,package}`)."""
     return str(files(package) / path)

@@ -10,6 +10,15 @@ from harness.config.training import EngineConfig, TrainConfig
 
 
 @dataclass
+class SweepConfig(Section):
+    skip_invalid: bool = key(
+        "leave out the jobs of a sweep that are refused and run the others; false = one that is "
+        "refused stops all of them before anything runs",
+        False,
+    )
+
+
+@dataclass
 class HarnessConfig(Section):
     seed: int = key("seed of data order, dropout and sampling", 0)
     experiment: str = key("label of the run in tables", "default")
@@ -28,3 +37,4 @@ class HarnessConfig(Section):
     eval: EvalConfig = key("which cells are scored and how", factory=EvalConfig)
     data: DataConfig = key("where data lies", factory=DataConfig)
     store: StoreConfig = key("where results lie", factory=StoreConfig)
+    sweep: SweepConfig = key("what several jobs (-m) do together", factory=SweepConfig)

@@ -8,6 +8,7 @@ from harness.config.choices import (
     LearningRateSchedule,
     LossNorm,
     Match,
+    Offload,
     Packing,
     Precision,
     ResetOptimizer,
@@ -24,6 +25,9 @@ class EngineConfig(Section):
         identity=BOTH,
     )
     ranks: int | None = key("processes; null = one per GPU, or one without a GPU", None)
+    hostfile: str | None = key(
+        "file with a line 'host slots=N' per machine, reached by ssh; null = this machine", None
+    )
     device: Device = key("where training and scoring run", Device.auto)
     threads: int | None = key(
         "CPU threads per rank; null = OMP_NUM_THREADS where it is set, else cores / ranks", None
@@ -31,7 +35,18 @@ class EngineConfig(Section):
     timeout_minutes: float = key("longest wait of one rank for another", 240.0)
     tflops: float = key("sustained TFLOP/s of a device, for the hours that `plan` prints", 125.0)
     bandwidth: float = key("memory bandwidth of a device in TB/s, for the same", 1.5)
+    offload: Offload = key(
+        "what lies in host memory: none, the optimizer's state, or all weights too", Offload.none
+    )
     gradient_checkpointing: bool = key("recompute activations in the backward pass", False)
+    offload: Offload = key(
+        "what lies in host memory: none, the optimizer's state, or all weights too", Offload.none
+    )
+    device_memory: float | None = key(
+        "GB (10^9 bytes) of memory of a device, which a run is checked against; null = what "
+        "nvidia-smi says, on a CPU the machine's memory / ranks",
+        None,
+    )
 
 
 @dataclass

@@ -9,9 +9,10 @@ Both are whole gradients over all trained weights; ranks exchange only the two i
 optimizer turns g into a step, so that under Adam the step itself may still oppose r.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from harness.methods.needs import Needs
 from harness.methods.projecting import Projecting
 from harness.methods.stage import Stage
 
@@ -27,6 +28,10 @@ class AGEM(Projecting):
     """
 
     memory_name: ClassVar[str] = "agem"
+
+    def needs(self) -> Needs:
+        # The reference gradient beside the step's.
+        return replace(super().needs(), copies=2 if self.memory.active else 0)
 
     def gradients(self, stage: Stage) -> None:
         batch, view = self.memory.draw(stage, self.batch_size), stage.view

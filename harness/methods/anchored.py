@@ -31,7 +31,7 @@ class Anchored(Strategy):
         self.saved: SavedState | None = None
 
     def needs(self) -> Needs:
-        return Needs(carries_weights=self.anchor is Anchor.initial)
+        return Needs(carries_weights=self.anchor is Anchor.initial, copies=1)
 
     def load(self, saved: SavedState) -> None:
         self.saved = saved

@@ -58,8 +58,9 @@ class Strategy(Part):
     # Before the first step
 
     def prepare_model(self, stage: Stage, model: Any) -> Any:
-        """Change the whole fp32 module before DeepSpeed takes it (freeze parts, register hooks);
-        returns the module to train. What a hook in the model measures belongs to `stage.batch`."""
+        """Change the whole module before DeepSpeed takes it (freeze parts, register hooks); returns
+        the module to train. Its weights stay as they are: `start` may change them. What a hook in
+        the model measures belongs to `stage.batch`."""
         return model
 
     def data(self, stage: Stage, phases: list[Phase]) -> list[Phase]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from harness.config.ranges import require_range
 from harness.methods.base import Strategy
+from harness.methods.needs import Needs
 from harness.methods.stage import Stage
 from harness.methods.view import SavedState, Sharded, State
 
@@ -35,6 +36,9 @@ class EMA(Strategy):
     def __post_init__(self) -> None:
         require_range("decay", self.decay, 0, 1)
         self.average: Sharded = {}
+
+    def needs(self) -> Needs:
+        return Needs(copies=1 if self.decay > 0 else 0)
 
     def start(self, stage: Stage) -> None:
         if self.decay > 0:

@@ -84,7 +84,9 @@ class EWC(Anchored):
     def needs(self) -> Needs:
         active = self.strength > 0
         carries = active or super().needs().carries_weights
-        return Needs(history=active, carries_weights=carries, adds_gradient=active)
+        # While it measures: the anchors, the old Fisher information, the new one and their sum.
+        most = (5 if self.variant is Variant.per_task else 4) if active else 1
+        return Needs(history=active, carries_weights=carries, adds_gradient=active, copies=most)
 
     def start(self, stage: Stage) -> None:
         super().start(stage)
@@ -109,9 +111,10 @@ class EWC(Anchored):
     def measure(self, stage: Stage) -> None:
         if self.strength == 0:
             return
-        new = self._estimate(stage)
-        old = self.importance
-        total = {k: f if old is None else self.gamma * old[k] + f for k, f in new.items()}
+        new, old = self._estimate(stage), self.importance
+        total = new
+        if old is not None:  # in place: a third copy of the weights' size is not there
+            total = {name: old[name].mul_(self.gamma).add_(fisher) for name, fisher in new.items()}
         if self.variant is Variant.per_task:
             centres = stage.view.weights()
             if old is not None:

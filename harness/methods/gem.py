@@ -11,10 +11,11 @@ gradients over the trained weights, not one problem per matrix: ranks exchange t
 alone. Costs a backward pass and an fp32 copy of the gradient's shards for each earlier task.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.config.ranges import require_range
+from harness.methods.needs import Needs
 from harness.methods.projecting import Projecting
 from harness.methods.stage import Stage
 from harness.methods.view import Shard
@@ -44,6 +45,12 @@ class GEM(Projecting):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_range("margin", self.margin, 0)
+
+    def needs(self) -> Needs:
+        if not self.memory.active:
+            return super().needs()
+        # The step's gradient, and one of each task before.
+        return replace(super().needs(), copies=1, copies_a_task=1)
 
     def gradients(self, stage: Stage) -> None:
         view = stage.view

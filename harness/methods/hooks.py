@@ -44,6 +44,7 @@ IN_NEEDS = (
     "changes_trained",
     "thaws",
     "bounds_gradient",
+    "copies",
     "group",
     "supports_packing",
 )

@@ -64,6 +64,9 @@ class Needs:
     group: of one group a method takes one strategy: what the first does the next would undo.
     packing: several examples may share a row; false asks for padded rows.
     outputs: what it reads of a forward pass besides logits.
+    copies: how many fp32 copies of the trained weights, sharded like them, it holds at most at
+        once, for the memory that a run is checked against; copies_a_task: as many more for each
+        task trained before.
     """
 
     history: bool = False
@@ -77,3 +80,5 @@ class Needs:
     group: str | None = None
     packing: bool = True
     outputs: Outputs = LOGITS_ALONE
+    copies: float = 0.0
+    copies_a_task: float = 0.0

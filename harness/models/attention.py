@@ -7,6 +7,7 @@ off the mask, so a model with windows or chunks keeps what it does.
 """
 
 import weakref
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -98,4 +99,4 @@ def blocks(mask: "Tensor") -> list[int] | None:
     if not bool(exact) or len(starts) < 2:
         return None
     bounds = [*starts.tolist(), len(mask)]
-    return [end - start for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [end - start for start, end in pairwise(bounds)]

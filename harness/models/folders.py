@@ -12,6 +12,8 @@ HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+# What models call the number of their positions.
+_POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 
 
 def is_adapter(folder: Path | str) -> bool:
@@ -45,6 +47,16 @@ def require_causal(description: dict[str, Any], place: str) -> None:
     if description.get("is_encoder_decoder"):
         kind = description.get("model_type", "this model")
         raise ConfigError(f"{place}: {kind} is an encoder-decoder; only causal models are there")
+
+
+def context_length(description: dict[str, Any]) -> int | None:
+    """Most tokens that a model takes, by its config.json; null where it does not tell."""
+    inner = description.get("text_config")
+    for place in (description, inner if isinstance(inner, dict) else {}):
+        for name in _POSITIONS:
+            if isinstance(place.get(name), int):
+                return place[name]
+    return None
 
 
 def require_known_code(description: dict[str, Any], model: ModelConfig) -> None:

@@ -5,7 +5,7 @@ Most of huggingface_hub is imported where it is needed: a model in a folder need
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ _WEIGHTS = (
     ("model.safetensors", "model.safetensors.index.json"),
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
+_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+# What a model says of itself, in a few kilobytes.
+_DESCRIBING = ("config.json", "tokenizer_config.json", *_TEMPLATES)
 _KEPT = (".json", ".model", ".txt", ".jinja", ".tiktoken", ".py")
 
 
@@ -57,6 +60,31 @@ def cached_description(model: ModelConfig) -> dict[str, Any] | None:
     """The cached config.json of a hub model."""
     path = cached_file(model, "config.json")
     return None if path is None else json.loads(path.read_text(encoding="utf-8"))
+
+
+def require_chat_template(model: ModelConfig) -> None:
+    """Raise ConfigError where prompts are to go into a template that the tokenizer, as far as its
+    files are here, does not have."""
+    about = _own_file(model, "tokenizer_config.json")
+    if not model.chat_template or about is None:
+        return
+    try:
+        told = json.loads(about.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"model.path: {about} is not valid JSON ({error})") from error
+    if not told.get("chat_template") and not any(_own_file(model, name) for name in _TEMPLATES):
+        raise ConfigError(
+            f"model.chat_template=true: the tokenizer of {model.path} has no chat template, as "
+            "those of base models; use an instruction-tuned model, or model.chat_template=false"
+        )
+
+
+def _own_file(model: ModelConfig, name: str) -> Path | None:
+    """A file of a model, in its folder or in the cache of the hub."""
+    if is_hub(model):
+        return cached_file(model, name)
+    path = Path(model.path) / name
+    return path if path.is_file() else None
 
 
 def missing_files(model: ModelConfig) -> list[str]:
@@ -134,6 +162,13 @@ def fetch(model: ModelConfig, files: Files, place: str = PLACE) -> None:
         snapshot_download(model.path, revision=model.revision, allow_patterns=files.names)
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(_unavailable(model, place, error)) from None
+
+
+def fetch_description(model: ModelConfig, place: str = PLACE) -> None:
+    """Bring what a hub model says of itself into the cache. Raises ConfigError."""
+    files = hub_files(model, place)
+    names = [name for name in files.names if name in _DESCRIBING]
+    fetch(model, replace(files, names=names), place)
 
 
 def _quiet_off_terminals() -> None:

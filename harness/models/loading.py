@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from harness.config import ModelConfig
+from harness.config import ModelConfig, Quantization
 from harness.data.encoding import PromptFormat, first_eos
 from harness.errors import ConfigError, StageFailed
 from harness.models.folders import TOKENIZER_FILES, is_adapter
+from harness.models.quantized import keep_trainable, quantization_options
 
 
-def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
-    """The model of a folder (a stage) or of a hub id, in 'fp32' or 'bf16', on the CPU.
+def load_model(model: ModelConfig, source: Path | str, precision: str, device: str = "cpu") -> Any:
+    """The model of a folder (a stage) or of a hub id, in 'fp32' or 'bf16'. On another device than
+    the CPU it is loaded weight by weight: the host never holds a whole one.
 
     Raises StageFailed where its files lack a weight: transformers would draw it at random.
     """
@@ -25,6 +27,8 @@ def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
             attn_implementation=model.attention.value,
             trust_remote_code=model.trust_remote_code,
             output_loading_info=True,
+            **_placed(device),
+            **quantization_options(model, precision),
             **_revision(model, source),
         )
     except RuntimeError as error:
@@ -37,7 +41,20 @@ def load_model(model: ModelConfig, source: Path | str, precision: str) -> Any:
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise StageFailed(f"{source}: its files lack the weight {lacking[0]}{more}")
+    if model.quantization is not Quantization.none:
+        keep_trainable(loaded)
     return loaded
+
+
+def stored_folder(model: ModelConfig, source: Path | str) -> Path:
+    """Where the files lie that `load_model` reads: the folder itself, or the cache's of a model of
+    the hub."""
+    if Path(source).is_dir():
+        return Path(source)
+    from huggingface_hub import snapshot_download
+
+    found = snapshot_download(str(source), local_files_only=True, **_revision(model, source))
+    return Path(found)
 
 
 def load_prompts(model: ModelConfig, source: Path | str) -> PromptFormat:
@@ -89,6 +106,10 @@ def load_judge(path: str, revision: str | None, place: str) -> tuple[Any, Any]:
 def save_tokenizer(prompts: PromptFormat, folder: Path) -> None:
     """Write the tokenizer beside the weights, so that a stage is a complete model folder."""
     prompts.tokenizer.save_pretrained(folder)
+
+
+def _placed(device: str) -> dict[str, Any]:
+    return {} if device == "cpu" else {"device_map": {"": device}}
 
 
 def _revision(model: ModelConfig, source: Path | str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def reasons(to_do: Sequence[Work], store: Store) -> list[str]:
     lines = []
     for work in to_do:
         if work.kind not in done:
-            done[work.kind] = [*_newest(store, work.kind)]
+            done[work.kind] = [*newest_manifests(store, work.kind)]
         lines.append(_spoilt(work, store) or _reason(work, done[work.kind]))
     return list(dict.fromkeys(line for line in lines if line))
 
@@ -47,7 +47,7 @@ def _spoilt(work: Work, store: Store) -> str:
     return f"{work.label} again: {wrong or 'files of its node are lost or changed'}"
 
 
-def _newest(store: Store, kind: str) -> Iterator[Json]:
+def newest_manifests(store: Store, kind: str) -> Iterator[Json]:
     """The manifests of finished work, those without an identity (imported work) left out."""
     places = [*(store.root / kind).glob(f"[!.]*/{MANIFEST}")]
     for path in sorted(places, key=lambda path: path.stat().st_mtime, reverse=True)[:MOST_READ]:

@@ -11,6 +11,7 @@ from harness.models.weights.headers import stored_weights
 from harness.results.columns import ROW_KEY, SCHEMA_VERSION, TableRow, problems
 from harness.results.records import Trained, read_record, record_paths
 from harness.results.schema import write_scores
+from harness.results.versions import Versions, told_versions
 from harness.store.layout import DETAILS, MANIFEST, SCORES, TRAINING
 from harness.store.scores import (
     COST,
@@ -97,7 +98,8 @@ def _of_cell(store: Store, run: RunColumns, cell: Cell) -> Iterator[TableRow]:
     if wrong:
         raise DataError(wrong)
     scores: list[ScoreRow] = store.read(cell.kind, cell.key, SCORES)
-    yield from score_rows(run, cell, scores, _model_key(store, cell))
+    manifest = store.manifest(cell.kind, cell.key)
+    yield from score_rows(run, cell, scores, manifest["model"]["key"], told_versions(manifest))
     yield from _judge_costs(store, run, cell)
 
 
@@ -121,9 +123,14 @@ def _fitting(rows: Iterable[TableRow], left_out: dict[str, str]) -> Iterator[Tab
 
 
 def score_rows(
-    run: RunColumns, cell: Cell, scores: Iterable[ScoreRow], model_key: str
+    run: RunColumns,
+    cell: Cell,
+    scores: Iterable[ScoreRow],
+    model_key: str,
+    versions: Versions | None = None,
 ) -> Iterator[TableRow]:
-    """The table's rows of one cell of a run, from the scores of its node."""
+    """The table's rows of one cell of a run, from the scores of its node, which these versions of
+    libraries made."""
     for score in scores:
         wanted = None, cell.headline, cell.filter
         yield {
@@ -144,6 +151,7 @@ def score_rows(
             "model_key": model_key,
             "eval_key": cell.key,
             "harness_version": __version__,
+            "versions": versions,
         }
 
 
@@ -179,6 +187,7 @@ def _of_stage(store: Store, run: RunColumns, trained: Trained) -> Iterator[Table
         "shots": 0,
         "model_key": key,
         "eval_key": None,
+        "versions": told_versions(store.manifest("train", key)),
     }
     for kind in COSTS:
         if kind.name in cost:

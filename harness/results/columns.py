@@ -53,6 +53,7 @@ class TableRow(TypedDict):
     model_key: str | None  # content key of the model
     eval_key: str | None  # content key of the node that has the score
     harness_version: str | None  # version that wrote the row
+    versions: dict[str, str] | None  # of the libraries that made the node; null = not told
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.errors import DataError
 from harness.results.columns import TableRow, is_done, is_target, is_whole_score
@@ -43,7 +43,8 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Run:
-    """One run under one protocol; `judged` holds a judge's net wins, in -0.5..0.5."""
+    """One run under one protocol; `judged` holds a judge's net wins, in -0.5..0.5. versions: pairs
+    (library, version) of all that its nodes were made with."""
 
     name: str
     model: str
@@ -59,6 +60,7 @@ class Run:
     benchmarks: tuple[Benchmark, ...]
     judged: tuple[Benchmark, ...]
     costs: dict[str, float]
+    versions: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def last_stage(self) -> int | None:
@@ -141,9 +143,11 @@ def load_runs(scores: Scores) -> list[Run]:
     headline scores for one cell.
     """
     by_run: dict[str, list[TableRow]] = defaultdict(list)
+    versions: dict[str, set[tuple[str, str]]] = defaultdict(set)
     judged: dict[str, list[TableRow]] = defaultdict(list)
     spent: dict[str, list[TableRow]] = defaultdict(list)
     for row in scores.rows:
+        versions[row["run"]] |= (row["versions"] or {}).items()
         if row["suite"] == COST:
             spent[row["run"]].append(row)
         elif row["headline"] and row["unit"] == JUDGE_POINTS:
@@ -151,7 +155,7 @@ def load_runs(scores: Scores) -> list[Run]:
         elif row["headline"] and is_whole_score(row):
             by_run[row["run"]].append(row)
     return [
-        run
+        replace(run, versions=frozenset(versions[name]))
         for name, rows in by_run.items()
         for run in _protocol_runs(name, rows, judged[name], _costs(spent[name]))
     ]

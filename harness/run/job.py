@@ -1,8 +1,9 @@
 """A job: one run, composed, checked and planned once, before any job of a sweep starts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from harness.config import HarnessConfig
 from harness.config.compose.mistakes import Attempt, attempt
@@ -45,27 +46,92 @@ class Job:
         return f"{config.method.name} seed={config.seed} on {config.sequence.name}"
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A job of a sweep that is left out: what tells it from the others, and why. composed: false
+    where Hydra could not even do that, which its launchers do once more."""
+
+    overrides: tuple[str, ...]
+    name: str
+    lines: tuple[str, ...]
+    composed: bool
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The jobs of a command line that can be done, and those that are left out; none are unless
+    `sweep.skip_invalid` is set."""
+
+    jobs: list[Job]
+    refused: list[Refused]
+
+
+@dataclass
+class _Candidate:
+    """A job on its way: what it is as far as it is known, and what is wrong with it. left_out:
+    composing it refused some of its words."""
+
+    overrides: tuple[str, ...]
+    composition: Composition | None = None
+    lines: list[str] = field(default_factory=list)
+    left_out: bool = False
+
+
 def make_jobs(lists: Sequence[Sequence[str]]) -> list[Job]:
     """Compose, check and plan every job of a sweep.
 
     Raises ConfigError for a mistake, Mistakes for all of several; then nothing was written.
     """
-    compositions, lines = list[Composition](), list[str]()
-    for overrides in lists:
-        tried = attempt(list(overrides), lines)
-        lines += tried.lines
-        config = _with_tasks(tried, lines)
-        if config is not None:
-            compositions.append(Composition(tuple(overrides), config, tried.asks_hydra))
-            lines += tried.about_others(mistakes(config))
-    refuse(lines)
-    return _planned(compositions)
+    candidates = _composed(lists)
+    refuse(line for each in candidates for line in each.lines)
+    return _planned(candidates)
+
+
+def make_sweep(
+    lists: Sequence[Sequence[str]],
+    ready: Callable[[list[Job]], None] = lambda jobs: None,
+    planned: bool = False,
+) -> Sweep:
+    """As `make_jobs`; where `sweep.skip_invalid` is set, jobs with mistakes are left out. Raises
+    where no job is left. ready: what jobs are asked last, which raises as well. planned: none of
+    them is to run here."""
+    candidates = _composed(lists, planned)
+    if not any(_skips(each) for each in candidates):
+        refuse(line for each in candidates for line in each.lines)
+        jobs = _planned(candidates)
+        ready(jobs)
+        return Sweep(jobs, [])
+    jobs = list[Job]()
+    for each in candidates:
+        if not each.lines:
+            each.lines += mistakes_of(lambda each=each: jobs.append(_alone(each, ready)))
+    if not jobs:
+        refuse(line for each in candidates for line in each.lines)
+    return Sweep(jobs, [_refused(each, candidates) for each in candidates if each.lines])
 
 
 def job_of(config: HarnessConfig) -> Job:
     """The job of a configuration that is there already. Raises ConfigError or Mistakes."""
     validate(config)
-    return _planned([Composition((), config)])[0]
+    return _planned([_Candidate((), Composition((), config))])[0]
+
+
+def _composed(lists: Sequence[Sequence[str]], planned: bool = False) -> list[_Candidate]:
+    """What composing and checking says of every job; what several were refused with is sought
+    once."""
+    found, known = list[_Candidate](), set[str]()
+    for overrides in lists:
+        each = _Candidate(tuple(overrides))
+        tried = attempt(list(overrides), known)
+        each.lines += tried.lines
+        each.left_out = bool(tried.lines)
+        config = _with_tasks(tried, each.lines)
+        if config is not None:
+            each.composition = Composition(each.overrides, config, tried.asks_hydra)
+            each.lines += tried.about_others(mistakes(config, planned))
+        known |= set(each.lines)
+        found.append(each)
+    return found
 
 
 def _with_tasks(tried: Attempt, lines: list[str]) -> HarnessConfig | None:
@@ -77,18 +143,41 @@ def _with_tasks(tried: Attempt, lines: list[str]) -> HarnessConfig | None:
     return found[0] if found else None
 
 
-def _planned(compositions: list[Composition]) -> list[Job]:
-    """The jobs of checked configurations, in one store per root."""
+def _skips(each: _Candidate) -> bool:
+    return each.composition is not None and each.composition.config.sweep.skip_invalid
+
+
+def _refused(each: _Candidate, others: Iterable[_Candidate]) -> Refused:
+    shared = set.intersection(*(set(other.overrides) for other in others))
+    own = [word for word in each.overrides if word not in shared]
+    lines = tuple(dict.fromkeys(each.lines))
+    return Refused(each.overrides, " ".join(own) or "the job", lines, not each.left_out)
+
+
+def _alone(each: _Candidate, ready: Callable[[list[Job]], None]) -> Job:
+    (job,) = _planned([each])
+    ready([job])
+    return job
+
+
+def _check_known_tasks(config: HarnessConfig) -> None:
+    check_lm_eval_tasks(config, Path(config.store.root).absolute() / CACHE)
+
+
+def _planned(candidates: list[_Candidate]) -> list[Job]:
+    """The jobs of checked configurations, in one store per root. Raises ConfigError or Mistakes."""
+    compositions = [each.composition for each in candidates if each.composition is not None]
     refuse(line for composition in compositions for line in output_mistakes(composition.config))
     stores = {
         composition.config.store.root: Store(composition.config.store.root)
         for composition in compositions
     }
-    jobs, lines = list[Job](), list[str]()
-    for composition in compositions:
-        config, store = composition.config, stores[composition.config.store.root]
-        lines += mistakes_of(partial(check_lm_eval_tasks, config, store.root / CACHE))
-    refuse(lines)
+    refuse(
+        line
+        for composition in compositions
+        for line in mistakes_of(partial(_check_known_tasks, composition.config))
+    )
+    jobs = list[Job]()
     for composition in compositions:
         store = stores[composition.config.store.root]
         plan = make_plan(composition.config, store.hashes, settings_of(list(composition.overrides)))

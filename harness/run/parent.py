@@ -3,7 +3,6 @@
 The only module that knows everything; it never imports torch.
 """
 
-import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -15,14 +14,17 @@ from harness.config import HarnessConfig
 from harness.config.machine import machine
 from harness.config.plain import plain
 from harness.errors import StageFailed, mistakes_of, refuse
-from harness.plan.checks.inputs import input_mistakes
+from harness.plan.checks.inputs import ready_mistakes
+from harness.plan.memory.fit import memory_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import rebuild_table
 from harness.results.records import record_run
 from harness.run.events import Event, Nobody, Watcher, watched
 from harness.run.job import Job, job_of
-from harness.run.launch.job import RankJob
-from harness.run.launch.local import WorkerGroup, new_rendezvous
+from harness.run.launch.crew import Crew, crew_for
+from harness.run.launch.devices import leased
+from harness.run.launch.group import WorkerGroup
+from harness.run.launch.job import RankJob, log_file
 from harness.run.pending import pending_nodes
 from harness.run.retention import record_readers, tidy
 from harness.store.layout import LOGS, TABLE, TRAINING, TRANSIENT
@@ -30,6 +32,7 @@ from harness.store.store import Held, Store
 from harness.store.work import EvalWork, Plan, TrainWork, Work
 
 WAIT_SECONDS = 1.0
+SEEN_SECONDS = 60.0  # what a network file system may keep to itself
 
 
 @dataclass
@@ -52,7 +55,9 @@ def require_ready(jobs: list[Job]) -> None:
     ConfigError, Mistakes for several."""
     lines = []
     for job in jobs:
-        lines += input_mistakes(job.config, pending_nodes(job.config, job.store, job.plan))
+        pending = pending_nodes(job.config, job.store, job.plan)
+        lines += ready_mistakes(job.config, pending)
+        lines += memory_mistakes(job.config, pending)
         lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
         job.store.hashes.save()
     refuse(lines)
@@ -115,7 +120,7 @@ class _Walk:
         return self.finished
 
     def _work(self, pending: list[Work]) -> None:
-        with watched(self.watcher, pending):
+        with crew_for(self.config.engine) as crew, watched(self.watcher, pending):
             while pending:
                 wanted = [(node.kind, node.key) for node in pending]
                 with self.store.locks(wanted) as held:
@@ -123,7 +128,7 @@ class _Walk:
                     mine = [node for node in pending if (node.kind, node.key) in free]
                     ready = self._ready(mine)
                     if ready:
-                        self._launch(ready, held)
+                        self._launch(ready, held, crew)
                 if not ready:
                     busy = pending[0]
                     self.watcher.wait_for(self.store.holder(busy.kind, busy.key))
@@ -131,21 +136,13 @@ class _Walk:
                 pending = pending_nodes(self.config, self.store, self.plan)
 
     def _ready(self, nodes: list[Work]) -> list[Work]:
-        """Nodes whose inputs are in the store or made by an earlier one of these; at ZeRO 3 only
-        one training stage, since a second engine in a process leaks there."""
+        """Nodes whose inputs are in the store or made by an earlier one of these."""
         chosen: list[Work] = []
         made: set[str] = set()
-        trained = False
         for node in nodes:
-            needs = node.needs()
-            if not all(key in made or self.store.whole(kind, key) for kind, key in needs):
-                continue
-            if isinstance(node, TrainWork):
-                if self.config.engine.zero_stage == 3 and trained:
-                    break
-                trained = True
-            made.add(node.key)
-            chosen.append(node)
+            if all(key in made or self.store.whole(kind, key) for kind, key in node.needs()):
+                made.add(node.key)
+                chosen.append(node)
         return chosen
 
     def _drop_optimizer_states(self) -> None:
@@ -160,19 +157,14 @@ class _Walk:
         if keep != "all":
             self.dropped |= set(tidy(self.store, self.plan, keep, held))
 
-    def _written(self, node: Work) -> bool:
-        """Is it in the store, or was it and has been used up meanwhile?"""
-        done = self.store.done(node.kind, node.key)
-        return done and (node.key in self.dropped or self.store.whole(node.kind, node.key))
-
-    def _launch(self, nodes: list[Work], held: Held) -> None:
+    def _launch(self, nodes: list[Work], held: Held, crew: Crew) -> None:
         def follow(event: Event) -> None:
             self.watcher.follow(event)
             if event.done == 1:
                 self._tidy(held.nodes)
 
         self.dropped -= {node.key for node in nodes}
-        device, world, threads = machine(self.config.engine)
+        device, _, threads = machine(self.config.engine)
         folder = self.store.root / LOGS / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
         job = RankJob(
             store=str(self.store.root),
@@ -182,18 +174,34 @@ class _Walk:
             device=device,
             threads=threads,
             folder=str(folder),
-            parent_pid=os.getpid(),
-            rendezvous=new_rendezvous(),
         )
-        group = WorkerGroup(job, world)
-        failed = group.wait(follow)
-        done = [node for node in nodes if self._written(node)]
+        own = len(crew.seats) if crew.leases and device == "cuda" else 0
+        with leased(own, self.watcher.wait_for) as variables:
+            group = WorkerGroup(job, crew, variables)
+            failure = group.wait(follow)
+        done = self._written(nodes, SEEN_SECONDS if crew.members and not failure else 0.0)
         self.finished += done
         self._drop_optimizer_states()
         if len(done) == len(nodes):
             return  # a rank that dies after its work (in teardown) has failed nothing
         missing = next(node for node in nodes if node not in done)
-        rank = failed or 0
-        raise StageFailed(
-            f"stage {missing.stage}, {missing.label}: {group.cause(rank)} (log: {group.log(rank)})"
-        )
+        why = failure or group.silent()
+        log = log_file(folder, why.rank)
+        raise StageFailed(f"stage {missing.stage}, {missing.label}: {why.line} (log: {log})")
+
+    def _written(self, nodes: list[Work], seconds: float) -> list[Work]:
+        """Those that are in the store; what another machine has just written may take a network
+        file system some seconds to show."""
+        deadline = time.monotonic() + seconds
+        while True:
+            done = [node for node in nodes if self._is_written(node)]
+            if len(done) == len(nodes) or time.monotonic() > deadline:
+                return done
+            for kind in {node.kind for node in nodes}:
+                list((self.store.root / kind).glob("*"))  # has it look again
+            time.sleep(WAIT_SECONDS)
+
+    def _is_written(self, node: Work) -> bool:
+        """Is it in the store, or was it and has been used up meanwhile?"""
+        done = self.store.done(node.kind, node.key)
+        return done and (node.key in self.dropped or self.store.whole(node.kind, node.key))

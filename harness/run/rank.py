@@ -1,7 +1,8 @@
 """One rank: runs the work of a job file and dies with its parent.
 
-`python -m harness.run.rank <job file>` with RANK and WORLD_SIZE in the environment; it needs
-nothing but the job file, the store and the data that the job names.
+`python -m harness.run.rank <job file>` with RANK, WORLD_SIZE and LOCAL_RANK in the environment; it
+needs nothing but the job file, the store and the data that the job names. HARNESS_PARENT is the
+number of the process with which it ends, if there is one.
 """
 
 import ctypes
@@ -11,16 +12,20 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from harness.config import HarnessConfig, from_plain
+from harness.config.devices import device_name
 from harness.config.plain import typed
 from harness.run.events import EventLog, Progress, event_path
 from harness.run.handlers import HANDLERS, grouped
+from harness.run.launch.failure import note_failure
 from harness.run.launch.job import RankJob
+from harness.run.launch.local import PARENT
 from harness.store.listener import Listener
 from harness.store.store import Store
 from harness.store.work import Work, work_of
@@ -31,9 +36,23 @@ PR_SET_PDEATHSIG = 1
 def main(argv: list[str]) -> NoReturn:
     """Run a job as one rank; the exit code is 0 when all of it was written."""
     job = typed(RankJob, json.loads(Path(argv[0]).read_text()))
-    die_with_parent(job.parent_pid)
-    worker = Worker(job, int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
-    worker.run()
+    if PARENT in os.environ:
+        die_with_parent(int(os.environ[PARENT]))
+    index = int(os.environ["RANK"])
+    try:
+        Worker(job, index, int(os.environ["WORLD_SIZE"])).run()
+    except BaseException as error:
+        end_at_once(Path(job.folder), index, error)
+
+
+def end_at_once(folder: Path, index: int, error: BaseException) -> NoReturn:
+    """Leave word of an error and end, without taking anything down: that may wait for ranks which
+    wait for this one."""
+    note_failure(folder, index, error)
+    traceback.print_exception(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def die_with_parent(parent: int) -> None:
@@ -62,12 +81,14 @@ class Worker:
     def run(self) -> NoReturn:
         """Start the rank, do all work, leave."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from harness.models.memory import release_memory
         from harness.train.engine.ranks import leave, start
 
         job, minutes = self.job, self.config.engine.timeout_minutes
         self.rank = start(self.index, self.world, job.device, job.rendezvous, minutes, job.threads)
         for works in grouped([work_of(described) for described in job.works]):
             HANDLERS[type(works[0])].run(works, self)
+            release_memory()
         leave(self.rank)
 
     @contextmanager
@@ -80,6 +101,7 @@ class Worker:
             "config": self.job.config,
             "ranks": self.world,
             "device": self.job.device,
+            "machine": device_name(self.job.device),
             "threads": self.job.threads,
             "versions": versions(),
         }

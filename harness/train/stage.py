@@ -5,9 +5,11 @@ from typing import Any
 
 from harness.config import ResetOptimizer
 from harness.config.plain import plain
+from harness.data.encoding import PromptFormat
 from harness.data.randomness import derive_seed, seed_everything
 from harness.models.adapters.stages import finish_stage
 from harness.models.loading import load_prompts, save_tokenizer
+from harness.models.memory import release_memory
 from harness.store.files import write_json
 from harness.store.layout import TRAINING, TRANSIENT
 from harness.store.scores import StageCost
@@ -27,6 +29,24 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
     meter = CostMeter(rank.device)
     seed_everything(derive_seed("stage", config.seed, job.stage))
     prompts = load_prompts(config.model, job.parent)
+    log = _trained(job, folder, rank, progress, prompts, meter)
+    release_memory()
+    if rank.first:
+        finish_stage(config.model, config.method.adapter, job.parent, job.stage, folder)
+        save_tokenizer(prompts, folder)
+        write_json(folder / TRAINING, log)
+
+
+def _trained(
+    job: TrainJob,
+    folder: Path,
+    rank: Rank,
+    progress: Progress,
+    prompts: PromptFormat,
+    meter: CostMeter,
+) -> dict[str, Any]:
+    """The log of the stage, whose weights are in `folder` then. Nobody refers to the model any more
+    when this is left."""
     training = Training(job, rank, prompts)
     try:
         training.start()
@@ -41,13 +61,9 @@ def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> N
             device_hours=hours,
             peak_memory=peak,
         )
-        log = _log(training, cost)
+        return _log(training, cost)
     finally:
         training.close()
-    if rank.first:
-        finish_stage(config.model, config.method.adapter, job.parent, job.stage, folder)
-        save_tokenizer(prompts, folder)
-        write_json(folder / TRAINING, log)
 
 
 def _write_stage(training: Training, folder: Path) -> None:

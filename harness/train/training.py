@@ -18,6 +18,8 @@ from harness.train.budget import phase_steps
 from harness.train.engine.core import Engine
 from harness.train.engine.probe import packs_exactly
 from harness.train.engine.ranks import Rank
+from harness.train.engine.settings import loading_device
+from harness.train.engine.upcast import in_fp32
 from harness.train.engine.view import View
 from harness.train.history import TaskHistory
 from harness.train.job import Progress, TrainJob
@@ -44,12 +46,20 @@ class Training:
         own, epochs = _training_set(job, prompts)
         history = _history(job, prompts, self.strategies, needs)
         self.stage = Stage(job.task, job.stage, config.seed, history, own)
-        model = start_model(config.model, config.method.adapter, job.parent, job.stage)
+        model, stored = start_model(
+            config.model,
+            config.method.adapter,
+            job.parent,
+            job.stage,
+            config.engine.precision.value,
+            loading_device(config.engine, rank.device),
+        )
         for strategy in self.strategies:
             model = strategy.prepare_model(self.stage, model)
         attend_by_blocks()
-        self.packed = _may_pack(config.train, needs) and packs_exactly(model)
-        self.engine = Engine(model, config.engine, config.train, rank)
+        with in_fp32(model):
+            self.packed = _may_pack(config.train, needs) and packs_exactly(model)
+        self.engine = Engine(model, config.engine, config.train, rank, stored)
         try:
             self._run(needs, prompts, epochs)
         except BaseException:
@@ -115,7 +125,7 @@ class Training:
         return trained - len(self.stage.own.examples) + held
 
     def close(self) -> None:
-        """Give back what DeepSpeed holds."""
+        """Give back what DeepSpeed holds. What refers to this object keeps the model in memory."""
         self.engine.destroy()
 
 

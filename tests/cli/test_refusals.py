@@ -51,6 +51,11 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("task.micro_units.headline=acuracy", "no such metric; did you mean 'accuracy'?"),
         ("experiment=trace500_micro", "TRACE_DATA is not set; set it, or data.root="),
         ("engine.precision=bf16", "engine.precision=bf16 needs ZeRO 1-3"),
+        ("sequence=trace", "data=micro has no rows of C-STANCE: TRACE's tasks need data=trace_500"),
+        ("model.chat_template=true", "has no chat template, as those of base models; use"),
+        ("sweep.skip_invalid=perhaps", "sweep.skip_invalid: Value 'perhaps'"),
+        ("engine.offload=optimizer", "engine.offload=optimizer needs ZeRO 1-3; use engine=zero2"),
+        ("model.quantization=nf4", "nf4: only adapters are trained on it; use method=lora_seqft"),
         ("model.attention=flesh", "model.attention: Invalid value 'flesh', expected one of [sdpa,"),
         ("model.attention=flex_attention", "flex_attention trains on a GPU only"),
         ("model.attention=flash_attention_2", "needs a GPU and engine.precision=bf16"),
@@ -67,6 +72,27 @@ def test_wrong_value(override: str, told: str, tmp_path: Path) -> None:
     line = refused(override, f"store.root={tmp_path / 'store'}")
     assert told in line
     assert not (tmp_path / "store").exists()
+
+
+def test_a_context_that_is_too_short_names_the_key_to_change(
+    tmp_path: Path, tiny_run: list[str]
+) -> None:
+    """GPT-2 calls its positions by another name."""
+    folder = tmp_path / "gpt"
+    shutil.copytree(MICRO_MODEL, folder)
+    (folder / "config.json").write_text('{"model_type": "gpt2", "n_positions": 80}')
+    line = refused(*tiny_run, f"model.path={folder}")
+    assert "task.copy: prompt + answer may take 96 tokens, the model has 80 positions" in line
+    assert line.endswith("; use task.copy.max_prompt_tokens=48 (likewise: count)")
+    line = refused(*tiny_run, f"model.path={folder}", "eval.max_answer_tokens=200")
+    assert "may take 264 tokens, the model has 80 positions; lower eval.max_answer_tokens" in line
+
+
+def test_a_store_of_a_later_version(tmp_path: Path, tiny_run: list[str]) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "format.json").write_text('{"key_scheme": 99, "version_0.1": []}')
+    line = refused(*tiny_run)
+    assert "a later version of the harness writes here (key scheme 99, this one has" in line
 
 
 def test_unknown_verb() -> None:

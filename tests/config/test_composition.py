@@ -10,12 +10,12 @@ from harness.config import HarnessConfig, from_plain
 from harness.config.compose.compose import load
 from harness.config.compose.settings import settings_of
 from harness.config.compose.sweep import expand
-from harness.config.places import conf_dir
+from harness.config.places import conf_dir, config_groups
 from harness.config.plain import plain
 from harness.config.sequence import column_names, task_order
 from harness.errors import ConfigError
 
-GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+GROUPS = config_groups()
 
 
 def options(group: str) -> list[str]:
@@ -33,6 +33,8 @@ def test_every_option_composes(group: str, option: str, monkeypatch: pytest.Monk
     given = ["data.root=anywhere"]
     if option == "foreign":
         given.append("method.checkpoints=[a,b]")
+    if option in ("own", "own_small"):
+        given.append("model.path=org/name")
     assert isinstance(load([f"{group}={value}", *given]), HarnessConfig)
 
 

@@ -1,4 +1,5 @@
-"""Every experiment of TRACE's tables composes, validates and can be planned without its model."""
+"""Every experiment of TRACE's tables and leagues composes, validates and is planned without its
+model."""
 
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from support.command import harness, refused
 from support.places import REPOSITORY
 from support.raw_files import write_rows
 
+from harness.config import Precision
 from harness.config.compose.compose import load
 from harness.config.compose.sweep import expand
 from harness.plan.checks.run import validate
@@ -15,14 +17,17 @@ from harness.store.keys import FileHashes
 
 # Jobs of each sweep, counted in the paper: models x methods, data x epochs, and so on.
 JOBS = {
-    "table1": 5 * 4,
-    "table2": 5 * 3,
+    "table1": 4 * 4,
+    "table2": 4 * 3,
     "table3": 2 * 6,
     "table5": 2 * 3,
-    "table6": 5,
+    "table6": 4,
     "figure4": 2,
     "order2": 3,
     "volume": 3 * 4,
+    "league_5000": 6,
+    "league_reasoning": 5,
+    "league_500": 5,
 }
 SIZES = ("500", "1000", "5000", "reasoning")
 
@@ -48,6 +53,15 @@ def test_every_experiment_is_listed() -> None:
     assert found == set(JOBS)
 
 
+def test_the_reasoning_league_has_a_second_order_with_epochs_of_its_own() -> None:
+    first = load(["experiment=trace/league_reasoning", "data.root=x"])
+    order = ["sequence=trace_rcl_order2", "protocol=seekr_order2", "data.root=x"]
+    second = load(["experiment=trace/league_reasoning", *order])
+    assert [first.train.task_epochs[name] for name in first.task] == [5, 5, 5, 5, 5, 5, 10, 5]
+    assert [second.train.task_epochs[name] for name in second.task] == [10, 10, 10, 5, 5, 5, 5, 5]
+    assert first.protocol == second.protocol == "seekr"
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_it_composes_and_plans(
     name: str, archive: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -62,6 +76,7 @@ def test_it_composes_and_plans(
         validate(config)
         plan = make_plan(config, FileHashes())
         assert config.experiment == f"trace/{name}"
+        assert (config.engine.zero_stage, config.engine.precision) == (2, Precision.bf16)
         assert plan.nodes
         runs.add(plan.run["run"])
     assert len(runs) == len(jobs)

@@ -26,3 +26,29 @@ def test_a_round_of_two_methods(tmp_path: Path) -> None:
     rows = list(csv.DictReader(out.open()))
     assert [row["method"] for row in rows] == ["lora_seqft", "o_lora"]
     assert all(float(row["step_ms"]) > 0 and float(row["memory_mb"]) > 0 for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+@pytest.mark.parametrize("zero", [2, 3])
+def test_loading_and_export_take_little_beside_the_engine(zero: int) -> None:
+    """At most 15% of a bf16 copy, 0.3 bytes a weight, and nothing stays from stage to stage."""
+    words = ["--weights=100", "--stages=3", f"--zero={zero}"]
+    done = subprocess.run(
+        [sys.executable, "scripts/bench_memory.py", *words],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [line.split() for line in done.stdout.splitlines() if line[:5].strip().isdigit()]
+    assert len(lines) == 6
+    peaks: dict[str, list[float]] = {}
+    for _, rank, alive, _, peak, load, export in lines:
+        assert int(alive) == 0
+        assert float(load) <= 0.3
+        assert float(export) <= 0.3
+        peaks.setdefault(rank, []).append(float(peak))
+    assert all(abs(last / second - 1) <= 0.03 for _, second, last in peaks.values())

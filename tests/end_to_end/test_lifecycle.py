@@ -105,11 +105,11 @@ def test_two_ranks_deal_cells_and_score_the_same(base: tuple, tmp_path: Path) ->
     assert all(here[name] == there[name] for name in shared)
 
 
-def test_zero3_trains_one_stage_a_worker(base: tuple, tmp_path: Path) -> None:
+def test_zero3_trains_all_stages_in_one_launch(base: tuple, tmp_path: Path) -> None:
     common, folder, _ = base
     outcome = run(common, *_store(tmp_path), "engine=zero3", "eval.past=ends")
     assert outcome.trained == 2
-    assert len(list((tmp_path / "store" / "logs").iterdir())) == 2
+    assert len(list((tmp_path / "store" / "logs").iterdir())) == 1
     # the ZeRO stage is not part of what a node is
     assert set(files(tmp_path / "store", "train", ".safetensors")) == set(
         files(folder / "store", "train", ".safetensors")
@@ -197,7 +197,14 @@ def test_killed_parent_leaves_no_rank_and_the_next_run_does_the_rest(
     assert not list(store.glob("*/.*"))  # no half-written folder stays
 
 
-def test_an_interrupted_run_says_that_it_goes_on(base: tuple, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM")],
+)
+def test_an_ended_run_says_that_it_goes_on(
+    base: tuple, tmp_path: Path, number: signal.Signals, code: int, said: str
+) -> None:
+    """And leaves no lease, for whose silence another machine would wait."""
     common, _, _ = base
     parent = subprocess.Popen(
         [sys.executable, "-m", "harness", *common, *_store(tmp_path)],
@@ -214,10 +221,11 @@ def test_an_interrupted_run_says_that_it_goes_on(base: tuple, tmp_path: Path) ->
         assert time.monotonic() < deadline
         assert parent.poll() is None
         time.sleep(0.02)
-    parent.send_signal(signal.SIGINT)
+    parent.send_signal(number)
     told = parent.communicate(timeout=60)[1]
-    assert parent.returncode == 130
-    assert "interrupted; the same command goes on where it stopped" in told
+    assert parent.returncode == code
+    assert f"{said}; the same command goes on where it stopped" in told
+    assert not list((tmp_path / "store" / "leases").iterdir())
     assert "Traceback" not in told
 
 

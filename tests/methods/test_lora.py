@@ -1,17 +1,21 @@
 """LoRA: identity at the start, exact merging, one adapter through the sequence, its bad input."""
 
 import json
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from support.command import refused
 
-from harness.config import AdapterConfig, ModelConfig
+from harness.config import AdapterConfig, ModelConfig, Quantization
 from harness.config.compose.compose import load
+from harness.errors import ConfigError
 from harness.models.adapters.lora import load_adapter, new_adapter
 from harness.models.adapters.stages import load_stage
 from harness.models.loading import load_model
+from harness.plan.checks import weights
 from harness.plan.checks.run import validate
 from harness.run.parent import Outcome, execute
 
@@ -130,3 +134,40 @@ def test_stacked_and_merged_adapters_are_one_function(
     assert (config["r"], config["lora_alpha"]) == (4, 64.0)
     assert (found["lora_merge"][1] / "model.safetensors").is_file()
     assert not (found["lora_merge"][1] / "adapter_config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["method=lora_merge"], "nothing is merged into it; use method.adapter.between_tasks=keep"),
+        (["method=lora_seqft", "engine=zero3"], "ZeRO 3 cuts no 4-bit weights; use engine=zero2"),
+        (["method=lora_seqft"], "needs the package bitsandbytes: pip install"),
+    ],
+)
+def test_what_a_quantized_model_is_not_for(
+    overrides: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "find_spec", lambda package: None)
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        validate(load([*overrides, "model.quantization=nf4"]))
+
+
+def test_offload_of_weights_that_are_whole() -> None:
+    with pytest.raises(ConfigError, match=r"engine\.offload=all needs ZeRO 3"):
+        validate(load(["engine=zero2", "engine.offload=all"]))
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs bitsandbytes")
+@pytest.mark.distributed
+def test_an_adapter_is_trained_on_a_quantized_model(
+    tiny_run: list[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    nf4 = ["model.quantization=nf4", "method.adapter.dropout=0", "eval.past=ends", "eval.limit=1"]
+    outcome = execute(load([*tiny_run, "method=lora_seqft", *nf4]))
+    last = [node for node in outcome.plan.nodes if node.kind == "train"][-1]
+    model = ModelConfig(name="tiny", path=str(tiny_model), quantization=Quantization.nf4)
+    base = logits(load_model(model, tiny_model, "fp32"))
+    whole = logits(load_model(settings(tiny_model), tiny_model, "fp32"))
+    trained = logits(load_stage(model, tmp_path / "store" / "train" / last.key, "fp32"))
+    assert 0 < float((base - whole).abs().max()) < float(whole.std())
+    assert float((trained - base).abs().max()) > 1e-3

@@ -20,8 +20,9 @@ def score(value, **changes):
     return {**row, "stderr": None, "n": 4, "higher_is_better": True, "floor": None, **changes}
 
 
-def node(store, kind, key, model=None, **files):
+def node(store, kind, key, model=None, versions=None, **files):
     about = {"label": key, "model": model or {"kind": "folder", "key": "m"}}
+    about |= {"versions": versions} if versions else {}
     with store.writing(kind, key, about) as folder:
         for name, content in files.items():
             (folder / {"s": SCORES, "d": DETAILS, "t": TRAINING}[name]).write_text(
@@ -70,6 +71,20 @@ def table(store, tmp_path):
 def test_two_good_runs(store, tmp_path):
     assert table(store, tmp_path) == ({"r1": 0.5, "r2": 0.25}, [])
     assert store.done("eval", "bad")
+
+
+def test_a_row_tells_the_versions_that_made_its_node(store, tmp_path):
+    made = {"python": "3.11", "torch": "2.13.0", "transformers": "5.23", "lm_eval": "0.4.13"}
+    node(store, "eval", "new", versions=made, s=[score(0.75)])
+    node(store, "train", "t1", versions=made, t={"cost": {"optimizer_steps": 3}})
+    record(store, "r3", cell("new"), training=[{"stage": 1, "key": "t1"}])
+    rows = read_scores(rebuild_table(store, tmp_path / "scores.csv").path).rows
+    told = {(row["run"], row["suite"]): row["versions"] for row in rows}
+    del made["python"]
+    assert told == {
+        ("r1", "target"): None, ("r2", "target"): None,
+        ("r3", "target"): made, ("r3", "cost"): made,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

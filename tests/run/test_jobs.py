@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from harness.cli import run
+from harness.cli import run, unfinished
 from harness.cli.main import main
 from harness.config.compose import compose as composing
 from harness.config.places import parse
 from harness.data import rows
-from harness.errors import Mistakes, StageFailed
+from harness.errors import ConfigError, Mistakes, StageFailed
 from harness.run import job as jobs
 from harness.run.job import make_jobs
+from harness.run.parent import require_ready
 
 
 class Counter:
@@ -49,7 +50,7 @@ def test_a_sweep_composes_checks_and_plans_each_job_once(
     counter.watch(composing, "compose")
     counter.watch(jobs, "mistakes")
     counter.watch(jobs, "make_plan")
-    counter.watch(run, "rebuild_table")
+    counter.watch(unfinished, "rebuild_table")
     assert main(["-m", *tiny_run, "seed=0,1", "method=seqft,replay"]) == 1
     assert counter.calls == {"compose": 4, "mistakes": 4, "make_plan": 4, "rebuild_table": 1}
     assert [(job.config.seed, job.config.method.name) for job in done] == [
@@ -58,6 +59,7 @@ def test_a_sweep_composes_checks_and_plans_each_job_once(
     printed = capsys.readouterr()
     assert "0 of 4 jobs complete" in printed.out
     assert printed.err.count("error: stage 1: it is a test") == 4
+    assert printed.out.count("first: score copy; failed: stage 1: it is a test") == 4
 
 
 def test_a_file_of_rows_is_parsed_once_per_state(
@@ -116,3 +118,73 @@ def test_nothing_is_written_where_one_of_several_jobs_is_wrong(
         "seed=-1: it must be 0 or more", "train.epochs=0: it must be at least 1",
     ]  # fmt: skip
     assert not (tmp_path / "store").exists()
+
+
+SKIP = "sweep.skip_invalid=true"
+
+
+def test_a_refused_job_of_a_sweep_is_left_out_where_that_is_asked_for(
+    tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    done = []
+    monkeypatch.setattr(run, "finish", lambda job, watcher: done.append(job.config))
+    monkeypatch.setattr("harness.cli.show.show_outcome", lambda outcome: None)
+    rates = "train.batch_size=4,0,two", "method=seqft,hft"
+    assert main(["-m", *tiny_run, SKIP, *rates]) == 1
+    assert [config.train.batch_size for config in done] == [4, 4]
+    printed = capsys.readouterr()
+    lines = [line for line in printed.out.splitlines() if ": skipped: " in line]
+    assert lines[0] == (
+        "train.batch_size=0 method=seqft: skipped: train.batch_size=0: it must be at least 1"
+    )
+    assert len(lines) == 4
+    assert all("train.batch_size: Value 'two'" in line for line in lines[2:])
+    assert "Traceback" not in printed.err
+    assert "0 of 6 jobs complete" in printed.out  # nothing was really done
+
+
+def test_a_sweep_without_a_job_that_can_run_is_refused(tiny_run: list[str], tmp_path: Path) -> None:
+    wrong = [[*tiny_run, SKIP, "seed=-1"], [*tiny_run, SKIP, "train.epochs=0"]]
+    with pytest.raises(Mistakes):
+        jobs.make_sweep(wrong)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_launcher_of_hydras_is_given_nothing_that_it_cannot_compose(
+    tiny_run: list[str],
+) -> None:
+    wrong = ["-m", *tiny_run, SKIP, "hydra/launcher=joblib", "train.batch_size=4,two"]
+    with pytest.raises(ConfigError, match=r"train\.batch_size: Value 'two'"):
+        main(wrong)
+
+
+def test_what_a_job_reads_and_cannot_have_leaves_it_out_too(
+    tiny_run: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    lists = [[*tiny_run, SKIP], [*tiny_run, SKIP, "model.path=nobody/nothing"]]
+    sweep = jobs.make_sweep(lists, require_ready)
+    assert [job.config.model.name for job in sweep.jobs] == ["model"]
+    (refused,) = sweep.refused
+    assert refused.name == "model.path=nobody/nothing"
+    assert "model.path: nobody/nothing is not in the cache" in refused.lines[0]
+
+
+def test_any_error_of_a_job_leaves_the_others_of_a_sweep_running(
+    tiny_run: list[str], monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def fail(job: jobs.Job, watcher: object) -> None:
+        raise ConfigError(f"seed {job.config.seed}: it is a test")
+
+    monkeypatch.setattr(run, "finish", fail)
+    assert main(["-m", *tiny_run, "seed=0,1"]) == 1
+    assert "seqft seed=1 on micro8: 7 nodes missing, first: score copy; failed: seed 1: it is" in (
+        capsys.readouterr().out
+    )
+    with pytest.raises(ConfigError, match="seed 0: it is a test"):
+        main(tiny_run)
+
+
+def test_the_key_of_sweeps_makes_no_other_run(tiny_run: list[str]) -> None:
+    first, second = make_jobs([tiny_run, [*tiny_run, SKIP]])
+    assert first.plan.run == second.plan.run

@@ -17,11 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from harness.config import HarnessConfig
-from harness.config.compose.messages import explain, group_names, one_line
+from harness.config.compose.messages import explain, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
+from harness.config.compose.own_model import named_after, with_own_model
 from harness.config.compose.schema import Composed
 from harness.config.compose.search_path import refuse_chosen_clashes
-from harness.config.places import conf_dir, option_files, package_file, parse
+from harness.config.places import conf_dir, config_groups, option_files, package_file, parse
 from harness.errors import ConfigError, first_line, suggest
 
 _BASIC = (
@@ -31,11 +32,19 @@ _BASIC = (
 ConfigStore.instance().store(name="schema", node=Composed)
 
 OmegaConf.register_new_resolver("package", package_file, replace=True)
+OmegaConf.register_new_resolver("named_after", named_after, replace=True)
 
 
 def compose_job(overrides: list[str]) -> DictConfig:
     """Compose one job. Raises ConfigError, in one line, for anything that Hydra refuses."""
     return _compose(overrides)[0]
+
+
+def implied(overrides: list[str]) -> list[str]:
+    """The overrides as Hydra has to be given them: with the options that they imply."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        return with_own_model(overrides)
 
 
 def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
@@ -46,7 +55,8 @@ def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         try:
             refuse_chosen_clashes(overrides)
-            composed = compose("config", overrides=overrides, return_hydra_config=True)
+            whole = with_own_model(overrides)
+            composed = compose("config", overrides=whole, return_hydra_config=True)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             check_stack(overrides)
             asks = _asks_hydra(composed.hydra, overrides)
@@ -72,7 +82,7 @@ def _refuse_odd_choices(overrides: list[str]) -> None:
     """The option of a group is a name, or a list of names."""
     for item in parse(overrides):
         value = item.value()
-        if item.key_or_group not in group_names() or item.is_delete():
+        if item.key_or_group not in config_groups() or item.is_delete():
             continue
         names = value if isinstance(value, list) else [value]
         if not all(isinstance(name, str | int | float) and str(name).strip() for name in names):
@@ -100,7 +110,7 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
         items = [str(item) for item in value] if isinstance(value, list | ListConfig) else []
         repeated = next((item for item in items if items.count(item) > 1), None)
         group = str(name).split()[-1].lstrip("/")
-        if repeated is not None and group in group_names():
+        if repeated is not None and group in config_groups():
             hint = "; to revisit a task use sequence.tasks with sequence.recurrence=true"
             more = hint if group == "task" else ""
             raise ConfigError(f"{group}: '{repeated}' is listed twice{more}")

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from harness import config as sections
 from harness.config.compose.schema import Composed
 from harness.config.parts import Kind, load_part
-from harness.config.places import conf_dir, option_names, parse
+from harness.config.places import conf_dir, config_groups, option_names, parse
 from harness.config.plugins import broken
 from harness.errors import first_line, suggest
 
@@ -24,6 +24,8 @@ def explain(error: Exception, overrides: list[str]) -> str:
         cause = cause.__cause__
     if isinstance(cause, MissingConfigException) and cause.missing_cfg_file:
         group, _, name = str(cause.missing_cfg_file).rpartition("/")
+        if group == "hydra/launcher" and name.startswith("submitit"):
+            return f"hydra/launcher={name} needs a package: pip install 'trace-harness[slurm]'"
         options = option_names(group, overrides)
         below = [option for option in options if option.rpartition("/")[2] == name]
         close = f"; did you mean '{below[0]}'?" if below else suggest(name, options)
@@ -31,7 +33,7 @@ def explain(error: Exception, overrides: list[str]) -> str:
     text = one_line(error)
     group = re.search(r"Could not override '([^']+)'. No match in the defaults list", text)
     if group:
-        return f"unknown config group '{group[1]}'" + suggest(group[1], group_names())
+        return f"unknown config group '{group[1]}'" + suggest(group[1], config_groups())
     unknown = re.search(r"Could not override '([^']+)'", text)
     adapted = "method.adapter.rank" in known_keys(overrides) if unknown else False
     if unknown and unknown[1].startswith("method.adapter") and not adapted:
@@ -96,8 +98,8 @@ def _close_parameter(name: str, keys: list[str]) -> str:
 def known_keys(overrides: list[str]) -> list[str]:
     """Every dotted key of a composition with the groups chosen as in the overrides, and the
     parameters of its strategies and edits."""
-    groups = {*group_names(), "hydra.searchpath"}
-    chosen = [str(i.input_line) for i in parse(overrides) if str(i.key_or_group) in groups]
+    known = {*config_groups(), "hydra.searchpath"}
+    chosen = [str(i.input_line) for i in parse(overrides) if str(i.key_or_group) in known]
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         composed = compose("config", overrides=chosen)
@@ -124,7 +126,3 @@ def _dotted(node: Any, prefix: str) -> list[str]:
         if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
             found += _dotted(child, f"{path}.")
     return found
-
-
-def group_names() -> list[str]:
-    return sorted(entry.name for entry in conf_dir().iterdir() if entry.is_dir())

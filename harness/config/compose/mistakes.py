@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 from harness.config import HarnessConfig
 from harness.config.compose.compose import compose_job, load_job
-from harness.config.compose.messages import group_names
-from harness.config.places import parse
+from harness.config.places import config_groups, parse
 from harness.errors import ConfigError, HarnessError
 
 Compose = Callable[[list[str]], object]
@@ -41,13 +40,13 @@ def attempt(overrides: list[str], known: Container[str] = ()) -> Attempt:
         try:
             found.config, found.asks_hydra = load_job(left)
         except ConfigError as error:
+            found.lines.append(str(error))
             if str(error) in known:
                 break
-            found.lines.append(str(error))
             culprit = _culprit(left, str(error), load_job)
             if culprit is None or _key(culprit).startswith("hydra"):
                 break
-            if _key(culprit) in group_names():
+            if _key(culprit) in config_groups():
                 found.lines += _wrong_choices([word for word in left if word != culprit])
                 break
             found.left_out.append(_key(culprit))
@@ -57,7 +56,7 @@ def attempt(overrides: list[str], known: Container[str] = ()) -> Attempt:
 
 def _wrong_choices(overrides: list[str]) -> list[str]:
     """Of an option that is wrong all keys hang, so only the other groups are looked at."""
-    groups = {*group_names(), "hydra.searchpath"}
+    groups = {*config_groups(), "hydra.searchpath"}
     left, lines = [word for word in overrides if _key(word) in groups], list[str]()
     while True:
         try:

@@ -8,7 +8,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 
-from harness.config.places import conf_dir, refuse_clashes
+from harness.config.places import config_groups, refuse_clashes
 from harness.config.plugins import conf_folders, leave_out, owner
 from harness.errors import suggest
 
@@ -30,20 +30,20 @@ def register() -> None:
 def refuse_chosen_clashes(overrides: list[str]) -> None:
     """Raise ConfigError where overrides choose an option that a plug-in and another folder have.
     Hydra, which would take the first, must have been initialised."""
-    refuse_clashes(_chosen(overrides), overrides)
+    refuse_clashes(chosen_options(overrides), overrides)
 
 
-def _chosen(overrides: list[str]) -> Iterator[str]:
-    """Every file that a composition reads, as "group/option"."""
+def chosen_options(overrides: list[str]) -> Iterator[str]:
+    """Every file that a composition reads, as "group/option". Hydra must have been initialised."""
     loader = GlobalHydra.instance().config_loader()
     for item in loader.compute_defaults_list("config", overrides, RunMode.RUN).defaults:
         yield str(item.config_path)
 
 
 def _tell_unread_folders() -> None:
-    groups = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+    known = config_groups()
     for folder in conf_folders():
         for path in folder.iterdir():
-            if path.is_dir() and path.name not in (*groups, "hydra"):
-                close = suggest(path.name, groups)
+            if path.is_dir() and path.name not in (*known, "hydra"):
+                close = suggest(path.name, known)
                 leave_out(f"{owner(path)}: conf/{path.name} is no config group{close}")

@@ -35,7 +35,7 @@ def settings_of(overrides: list[str]) -> dict[str, Any]:
         ("~" if item.is_delete() else "") + _key(item): _json(item.value())
         for item in parse(overrides)
         if item.key_or_group not in _NO_SETTING
-        and not str(item.key_or_group).startswith(("engine.", "hydra"))
+        and not str(item.key_or_group).startswith(("engine.", "hydra", "sweep."))
     }
 
 

@@ -68,6 +68,15 @@ class AdaptedCheckpoint:
         return delta
 
 
+def adapted_checkpoint(base: Checkpoint, folder: Path) -> AdaptedCheckpoint | None:
+    """None for an adapter that cannot be read tensor by tensor: peft merges more kinds of them, and
+    says what is wrong with those that nobody can."""
+    try:
+        return AdaptedCheckpoint(base, folder)
+    except DataError:
+        return None
+
+
 def _require_plain_lora(folder: Path, adapter: dict[str, Any]) -> None:
     kind = adapter.get("peft_type")
     if kind != "LORA":

@@ -7,28 +7,55 @@ arXiv 2310.14152), while `merge` adds each update to the weights and writes whol
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.config import AdapterConfig, BetweenTasks, ModelConfig
+from harness.config import AdapterConfig, BetweenTasks, ModelConfig, Quantization
 from harness.models.adapters.lora import combine, load_adapter, merged, new_adapter
 from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter
-from harness.models.loading import load_model
+from harness.models.loading import load_model, stored_folder
+
+if TYPE_CHECKING:
+    from harness.models.adapters.merged import AdaptedCheckpoint
+    from harness.models.weights.stored import StoredWeights
 
 
 def start_model(
-    model: ModelConfig, adapter: AdapterConfig | None, parent: Path | str, stage: int
-) -> Any:
-    """The fp32 module that a stage trains: the stage before, with the adapter that it needs."""
+    model: ModelConfig,
+    adapter: AdapterConfig | None,
+    parent: Path | str,
+    stage: int,
+    precision: str = "fp32",
+    device: str = "cpu",
+) -> "tuple[Any, StoredWeights | None]":
+    """The module that a stage trains: the stage before, with the adapter that it needs.
+
+    In bf16 its weights are rounded, but for an adapter's; what a full model's were is in its files,
+    which come second. None where the module holds all there is to know of what is trained.
+    """
     if adapter is None:
-        return load_model(model, parent, "fp32")
+        return _full_model(model, parent, precision, device)
     if adapter.between_tasks is BetweenTasks.merge:
-        return new_adapter(load_model(model, parent, "fp32"), adapter)
-    base = load_model(model, model.path, "fp32")
+        return new_adapter(load_model(model, parent, precision, device), adapter), None
+    if stage > 1 and adapter.between_tasks is BetweenTasks.stack:
+        return new_adapter(load_stage(model, parent, precision, device), adapter), None
+    base = load_model(model, model.path, precision, device)
     if stage == 1:
-        return new_adapter(base, adapter)
-    if adapter.between_tasks is BetweenTasks.stack:
-        return new_adapter(_undisturbed(base, parent), adapter)
-    return load_adapter(base, parent, trainable=True)
+        return new_adapter(base, adapter), None
+    return load_adapter(base, parent, trainable=True), None
+
+
+def _full_model(
+    model: ModelConfig, parent: Path | str, precision: str, device: str
+) -> "tuple[Any, StoredWeights | None]":
+    from harness.models.weights.stored import stored_weights
+
+    loaded = load_model(model, parent, precision, device)
+    if precision == "fp32":
+        return loaded, None
+    stored = stored_weights(loaded, stored_folder(model, parent))
+    if stored is None:  # the module itself has to bring the exact values
+        return load_model(model, parent, "fp32"), None
+    return loaded, stored
 
 
 def finish_stage(
@@ -41,11 +68,24 @@ def finish_stage(
     if adapter is None or adapter.between_tasks is BetweenTasks.keep:
         return
     if adapter.between_tasks is BetweenTasks.merge:
-        _undisturbed(load_model(model, parent, "fp32"), folder).save_pretrained(folder)
+        _write_merged(model, parent, folder)
         for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             (folder / name).unlink()
     elif stage > 1:
         combine(Path(parent), folder)
+
+
+def _write_merged(model: ModelConfig, parent: Path | str, folder: Path) -> None:
+    """The model of `parent` with the adapter in `folder` added, as a model in `folder`."""
+    from harness.models.weights.saving import saved_buffers, saved_specs, write_model
+
+    plain = load_model(model, parent, "fp32", "meta")
+    adapted = _adapted(plain, model, parent, folder)
+    if adapted is None or saved_buffers(plain):
+        _undisturbed(load_model(model, parent, "fp32"), folder).save_pretrained(folder)
+        return
+    shapes = {name: tuple(p.shape) for name, p in plain.named_parameters()}
+    write_model(plain, folder, saved_specs(shapes, plain), adapted.read)
 
 
 def _undisturbed(base: Any, source: Path | str) -> Any:
@@ -56,11 +96,41 @@ def _undisturbed(base: Any, source: Path | str) -> Any:
         return merged(base, source)
 
 
-def load_stage(model: ModelConfig, source: Path | str, precision: str) -> Any:
+def load_stage(model: ModelConfig, source: Path | str, precision: str, device: str = "cpu") -> Any:
     """A stage as one plain model: an adapter is merged into the initial model in fp32, and only
-    the sum is rounded (merging in bf16 would lose most of a small update)."""
-    if not is_adapter(source):
-        return load_model(model, source, precision)
+    the sum is rounded (merging in bf16 would lose most of a small update). On a quantized model it
+    stays beside the weights that it was trained on."""
+    import torch
+
     from harness.models.dtypes import model_dtype
 
-    return merged(load_model(model, model.path, "fp32"), source).to(model_dtype(precision))
+    if not is_adapter(source):
+        return load_model(model, source, precision, device)
+    loaded = load_model(model, model.path, precision, device)
+    if model.quantization is not Quantization.none:
+        return load_adapter(loaded, source, trainable=False)
+    adapted = _adapted(loaded, model, model.path, Path(source))
+    if adapted is None:
+        whole = _undisturbed(load_model(model, model.path, "fp32"), source)
+        return whole.to(model_dtype(precision)).to(device)
+    with torch.no_grad():
+        for name in adapted.parts:
+            loaded.get_parameter(name).copy_(adapted.read(name))
+    return loaded
+
+
+def _adapted(
+    loaded: Any, model: ModelConfig, base: Path | str, folder: Path
+) -> "AdaptedCheckpoint | None":
+    """The weights of `loaded`, which is `base`, with the adapter of `folder`, tensor by tensor;
+    None where the base's files do not tell them, so that peft has to merge whole models."""
+    from harness.models.adapters.merged import adapted_checkpoint
+    from harness.models.weights.reading import Checkpoint
+    from harness.models.weights.stored import stored_weights
+
+    files = stored_folder(model, base)
+    if stored_weights(loaded, files) is None:
+        return None
+    adapted = adapted_checkpoint(Checkpoint(files), folder)
+    names = {name for name, _ in loaded.named_parameters()}  # a head that is tied has no own one
+    return adapted if adapted is not None and names.issuperset(adapted.parts) else None

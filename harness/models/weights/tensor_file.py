@@ -4,7 +4,7 @@ The safetensors library writes a file from tensors that are all in memory. Types
 known beforehand here, so the header is written first and each tensor's bytes follow as it comes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +29,16 @@ TORCH_TYPES = {
     "BOOL": torch.bool,
 }
 TYPE_NAMES = {kind: name for name, kind in TORCH_TYPES.items()}
+PIECE = 2**22  # elements of a large tensor that are handled at a time: 16 MiB in fp32
+
+# What gives a tensor by its name: whole, or as flat pieces in order.
+Source = Callable[[str], Tensor | Iterable[Tensor]]
+
+
+def spans(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """[start, stop) in consecutive parts of at most PIECE elements."""
+    for first in range(start, stop, PIECE):
+        yield first, min(first + PIECE, stop)
 
 
 def spec_of(tensor: Tensor) -> TensorSpec:
@@ -59,9 +69,7 @@ def write_order(specs: dict[str, TensorSpec]) -> list[str]:
     return sorted(specs, key=lambda name: -ELEMENT_BYTES[specs[name].dtype])
 
 
-def write_tensors(
-    path: Path, specs: dict[str, TensorSpec], tensors: Callable[[str], Tensor]
-) -> None:
+def write_tensors(path: Path, specs: dict[str, TensorSpec], tensors: Source) -> None:
     """Write `tensors(name)` for every name of `specs`, in its type. Each tensor is asked for once
     and dropped after it is written. Raises DataError where the file cannot be written."""
     ordered = {name: specs[name] for name in write_order(specs)}
@@ -74,8 +82,17 @@ def write_tensors(
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-def _write(stream: IO[bytes], name: str, spec: TensorSpec, tensor: Tensor) -> None:
-    if tuple(tensor.shape) != spec.shape:
-        raise ValueError(f"{name}: shape {tuple(tensor.shape)} instead of {spec.shape}")
-    flat = tensor.detach().to("cpu", TORCH_TYPES[spec.dtype]).contiguous().reshape(-1)
-    stream.write(flat.view(torch.uint8).numpy())
+def _write(
+    stream: IO[bytes], name: str, spec: TensorSpec, tensor: Tensor | Iterable[Tensor]
+) -> None:
+    if isinstance(tensor, Tensor):
+        if tuple(tensor.shape) != spec.shape:
+            raise ValueError(f"{name}: shape {tuple(tensor.shape)} instead of {spec.shape}")
+        tensor = [tensor]
+    written = 0
+    for piece in tensor:
+        flat = piece.detach().to("cpu", TORCH_TYPES[spec.dtype]).contiguous().reshape(-1)
+        stream.write(flat.view(torch.uint8).numpy())
+        written += flat.numel()
+    if written != spec.size:
+        raise ValueError(f"{name}: {written} elements instead of {spec.size}")

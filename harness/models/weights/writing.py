@@ -1,15 +1,12 @@
 """Write a model folder: weights tensor by tensor, in shards, and what lies beside them."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-
-from torch import Tensor
 
 from harness.errors import ConfigError
 from harness.models.weights.headers import TensorSpec
 from harness.models.weights.reading import CONFIG, INDEX, WEIGHTS, read_json
-from harness.models.weights.tensor_file import TORCH_TYPES, write_tensors
+from harness.models.weights.tensor_file import TORCH_TYPES, Source, write_order, write_tensors
 from harness.store.files import write_json
 
 _GIVEN_BY_CONFIG = (CONFIG, "generation_config.json", "*.py")
@@ -25,14 +22,11 @@ _GIVEN_BY_TOKENIZER = (
 
 
 def write_weights(
-    folder: Path,
-    specs: dict[str, TensorSpec],
-    tensors: Callable[[str], Tensor],
-    shard_bytes: int,
+    folder: Path, specs: dict[str, TensorSpec], tensors: Source, shard_bytes: int
 ) -> int:
     """Write `tensors(name)` for every name of `specs`, in its type; returns the number of files.
 
-    Each tensor is asked for once and dropped after it is written.
+    Each tensor is asked for once, in the order of `asked_order`, and dropped after it is written.
     """
     shards = _shards(specs, shard_bytes)
     weight_map: dict[str, str] = {}
@@ -41,11 +35,22 @@ def write_weights(
         if len(shards) > 1:
             file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         weight_map |= dict.fromkeys(names, file)
-        write_tensors(folder / file, {name: specs[name] for name in names}, tensors)
+        write_tensors(folder / file, _in_file(specs, names), tensors)
     if len(shards) > 1:
         total = sum(spec.bytes for spec in specs.values())
         write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
     return len(shards)
+
+
+def asked_order(specs: dict[str, TensorSpec], shard_bytes: int) -> list[str]:
+    """The order in which `write_weights` asks for tensors."""
+    shards = _shards(specs, shard_bytes)
+    return [name for names in shards for name in write_order(_in_file(specs, names))]
+
+
+def _in_file(specs: dict[str, TensorSpec], names: list[str]) -> dict[str, TensorSpec]:
+    """By name, as the safetensors library orders them."""
+    return {name: specs[name] for name in sorted(names)}
 
 
 def copy_companions(sources: list[Path], folder: Path, dtype: str) -> None:

@@ -13,8 +13,18 @@ from harness.evaluation.prefetch.benchmarks import (
     require_benchmarks,
     require_nltk,
 )
-from harness.models.hub import is_hub, require_model
+from harness.models.hub import cached_description, fetch_description, is_hub, require_model
+from harness.plan.checks.model import model_mistakes
 from harness.store.work import EvalWork, JudgeWork, Work
+
+
+def ready_mistakes(config: HarnessConfig, nodes: list[Work]) -> list[str]:
+    """`input_mistakes`, and where there are none what the description of a hub model that was not
+    cached, which is fetched for it, says against the run."""
+    found, model = input_mistakes(config, nodes), config.model
+    if found or not nodes or not is_hub(model) or cached_description(model) is not None:
+        return found
+    return mistakes_of(lambda: fetch_description(model)) or model_mistakes(config)
 
 
 def input_mistakes(config: HarnessConfig, nodes: list[Work]) -> list[str]:

@@ -4,8 +4,8 @@ All mistakes are told at once, one line each: what is wrong, where, what would b
 that raises tells the first of its own.
 """
 
+import json
 import math
-import re
 from collections.abc import Iterator
 from functools import partial
 from importlib.util import find_spec
@@ -19,10 +19,10 @@ from harness.config import (
     HarnessConfig,
     Precision,
     Split,
-    TaskConfig,
 )
-from harness.config.machine import cpu_cores, gpu_count
+from harness.config.machine import gpu_count, rank_mistakes
 from harness.config.parts import Kind, load_part
+from harness.config.places import package_file, sequence_tasks
 from harness.config.sequence import task_order
 from harness.data.rows import read_rows, split_path
 from harness.errors import (
@@ -38,18 +38,24 @@ from harness.evaluation.amounts import measure
 from harness.evaluation.item_scores import wrong_item
 from harness.evaluation.judge.settings import judging_mistakes, require_cache
 from harness.evaluation.material import rows_file, source_folder
-from harness.models.folders import folder_description, require_causal, require_known_code
-from harness.models.hub import cached_description
 from harness.plan.checks.keep import keep_mistakes
-from harness.plan.checks.method import check_strategies_fit, method_mistakes
+from harness.plan.checks.likewise import once
+from harness.plan.checks.method import method_mistakes
+from harness.plan.checks.model import model_mistakes
 from harness.plan.checks.selection import check_validation
+from harness.plan.checks.weights import weight_mistakes
+from harness.plan.memory.machine import declared
+from harness.plan.memory.model import shape_mistakes
 from harness.store.folders import require_writable
+from harness.store.keys import KEY_SCHEME
+from harness.store.layout import FORMAT
 from harness.store.scores import COST, SCORE_UNIT, TARGET
 
 FLASH_PACKAGES = {
     Attention.flash_attention_2: "flash_attn",
     Attention.flash_attention_3: "flash_attn_interface",
 }
+EMBEDDED = "data/micro/data"  # inside the package
 LARGEST = 1e6  # no value in minutes, TFLOP/s, TB/s or billions is meant to be above it
 
 
@@ -58,19 +64,23 @@ def validate(config: HarnessConfig) -> None:
     refuse(mistakes(config))
 
 
-def mistakes(config: HarnessConfig) -> list[str]:
-    """What is wrong with a configuration, one line each; writes nothing."""
+def mistakes(config: HarnessConfig, planned: bool = False) -> list[str]:
+    """What is wrong with a configuration, one line each; writes nothing. planned: it is not to run
+    here, so that devices that are declared need not be here."""
     tasks, order = [], list[str]()
     lines = mistakes_of(lambda: order.extend(task_order(config)))
-    for name in dict.fromkeys(order):
+    lines += _lacking_trace(config, order)
+    for name in [] if lines else dict.fromkeys(order):
         tasks.append((name, mistakes_of(lambda name=name: _check_task(config, name))))
     found = [
         *_numbers(config),
-        *_engine(config),
+        *_engine(config, planned),
+        *shape_mistakes(config.model),
         *method_mistakes(config),
-        *_model(config),
+        *model_mistakes(config),
+        *weight_mistakes(config),
         *lines,
-        *_once(
+        *once(
             [(f"{name}|{config.task[name].folder}", told) for name, told in tasks],
             config.data.root,
         ),
@@ -79,6 +89,17 @@ def mistakes(config: HarnessConfig) -> list[str]:
         *_suites(config),
     ]
     return list(dict.fromkeys(found))
+
+
+def _lacking_trace(config: HarnessConfig, order: list[str]) -> list[str]:
+    """TRACE's tasks with the embedded data, which has others: which data to choose."""
+    foreign = [name for name in order if name in sequence_tasks("trace")]
+    if not foreign or config.data.root != package_file(EMBEDDED):
+        return []
+    return [
+        f"data=micro has no rows of {foreign[0]}: TRACE's tasks need data=trace_500 (or "
+        f"trace_1000, trace_5000), or data.root=<the folder with {foreign[0]}>"
+    ]
 
 
 def _suites(config: HarnessConfig) -> list[str]:
@@ -92,7 +113,7 @@ def _suites(config: HarnessConfig) -> list[str]:
             where = f"suite.{suite}.benchmarks.{name}"
             lines = mistakes_of(partial(_check_benchmark, config, where, benchmark))
             told.append((f"{name}|{suite}|{benchmark.folder or name}", lines))
-    return [*found, *_once(told, config.data.suite_root)]
+    return [*found, *once(told, config.data.suite_root)]
 
 
 def output_mistakes(config: HarnessConfig) -> list[str]:
@@ -105,28 +126,22 @@ def output_mistakes(config: HarnessConfig) -> list[str]:
         return lines
     for key, path in places.items():
         lines += mistakes_of(partial(require_writable, Path(path), key))
+    lines += mistakes_of(partial(_require_own_keys, Path(config.store.root)))
     return lines or mistakes_of(lambda: require_cache(config))
 
 
-def _once(told: list[tuple[str, list[str]]], root: str | None = None) -> list[str]:
-    """One line for what is said of several tasks or benchmarks in the same words, with their names
-    behind it.
-
-    told: (the words that one has for itself, its name first, parted by |; its lines). root: the
-    folder that they share, whose path may hold such words too.
-    """
-    alike: dict[str, tuple[str, list[str]]] = {}
-    for own, lines in told:
-        for line in lines:
-            said = line.replace(root, "") if root else line
-            for word in sorted(own.split("|"), key=len, reverse=True):
-                said = said.replace(word, "")
-            _, others = alike.setdefault(re.sub(r"\d+", "", said), (line, []))
-            others.append(own.partition("|")[0])
-    return [
-        f"{line} (likewise: {', '.join(names[1:])})" if len(names) > 1 else line
-        for line, names in alike.values()
-    ]
+def _require_own_keys(root: Path) -> None:
+    """Raise ConfigError for a store that a later version has written to: its nodes and its records
+    are not ours to read."""
+    try:
+        scheme = json.loads((root / FORMAT).read_text())["key_scheme"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return  # new, or written anew when it is opened
+    if isinstance(scheme, int) and scheme > KEY_SCHEME:
+        raise ConfigError(
+            f"store.root={root}: a later version of the harness writes here (key scheme {scheme}, "
+            f"this one has {KEY_SCHEME}); use that version, or another store.root"
+        )
 
 
 def _numbers(config: HarnessConfig) -> Iterator[str]:
@@ -138,6 +153,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         "train.epochs": train.epochs,
         "train.max_steps": train.max_steps,
         "eval.batch_size": evaluation.batch_size,
+        "eval.batch_tokens": evaluation.batch_tokens,
         "eval.limit": evaluation.limit,
         "eval.max_answer_tokens": evaluation.max_answer_tokens,
         "engine.ranks": config.engine.ranks,
@@ -177,7 +193,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         yield f"eval.backend={evaluation.backend}: only 'hf' is there"
 
 
-def _engine(config: HarnessConfig) -> Iterator[str]:
+def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:
     engine = config.engine
     if engine.zero_stage not in (0, 1, 2, 3):
         yield f"engine.zero_stage={engine.zero_stage}: use 0 to 3"
@@ -185,22 +201,25 @@ def _engine(config: HarnessConfig) -> Iterator[str]:
         "engine.timeout_minutes": engine.timeout_minutes,
         "engine.tflops": engine.tflops,
         "engine.bandwidth": engine.bandwidth,
+        "engine.device_memory": engine.device_memory,
         "model.parameters": config.model.parameters,
     }
     for name, value in positive.items():
         if value is not None and not 0 < value <= LARGEST:
             yield f"{name}={value}: it must be a positive number"
     if engine.precision is Precision.bf16 and engine.zero_stage == 0:
-        yield "engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1"
+        yield (
+            "engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1, or "
+            "engine.precision=fp32"
+        )
+    if planned and declared(engine):
+        return
     gpus = gpu_count()
     if engine.device is Device.cuda and gpus == 0:
         yield "engine.device=cuda, but there is no GPU here; use engine.device=cpu"
         return
     on_cpu = engine.device is Device.cpu or gpus == 0
-    limit = cpu_cores() if on_cpu else gpus
-    if engine.ranks is not None and engine.ranks > limit:
-        what = "CPU cores" if on_cpu else "GPUs"
-        yield f"engine.ranks={engine.ranks}, but there are {limit} {what}; use {limit} at most"
+    yield from mistakes_of(lambda: refuse(rank_mistakes(engine, gpus)))
     yield from mistakes_of(lambda: _check_attention(config, on_cpu))
 
 
@@ -216,55 +235,6 @@ def _check_attention(config: HarnessConfig, on_cpu: bool) -> None:
     require(fast, f"{place} needs a GPU and engine.precision=bf16; use model.attention=sdpa")
     there = find_spec(package) is not None
     require(there, f"{place} needs the package {package}; install it or use model.attention=sdpa")
-
-
-def _model(config: HarnessConfig) -> list[str]:
-    """The model's config.json, as far as it is known before the model is fetched."""
-    model, details = config.model, dict[str, Any]()
-    if model.kind != "causal":
-        return [f"model.kind={model.kind}: only 'causal' is there"]
-
-    def describe() -> None:
-        details.update(
-            folder_description(model.path, "model.path") or cached_description(model) or {}
-        )
-        require_causal(details, "model.path")
-        require_known_code(details, model)
-
-    lines = mistakes_of(describe)
-    return lines or [
-        *mistakes_of(lambda: check_strategies_fit(config, details)),
-        *_lengths(config, details.get("max_position_embeddings")),
-    ]
-
-
-def _lengths(config: HarnessConfig, positions: int | None) -> list[str]:
-    """Prompts and answers fit the model's positions, as far as these are known."""
-    parts: list[tuple[str, str, TaskConfig | BenchmarkConfig]] = []
-    parts += [(name, f"task.{name}", task) for name, task in config.task.items()]
-    for suite, group in config.suite.items():
-        for name, benchmark in group.benchmarks.items():
-            parts.append((f"{suite}|{name}", f"suite.{suite}.benchmarks.{name}", benchmark))
-    told = []
-    for own, where, part in parts:
-        check = partial(_check_lengths, config, where, part, positions)
-        told.append((own, mistakes_of(check)))
-    return _once(told)
-
-
-def _check_lengths(
-    config: HarnessConfig, where: str, part: TaskConfig | BenchmarkConfig, positions: int | None
-) -> None:
-    for name in ("max_prompt_tokens", "max_answer_tokens"):
-        value = getattr(part, name)
-        require(value is None or value >= 1, f"{where}.{name}: it must be at least 1")
-    total = (part.max_prompt_tokens or 1) + part.max_answer_tokens
-    if isinstance(part, TaskConfig) and config.eval.max_answer_tokens is not None:
-        total = max(total, part.max_prompt_tokens + config.eval.max_answer_tokens)
-    if positions is not None and total > positions:
-        raise ConfigError(
-            f"{where}: prompt + answer may take {total} tokens, the model has {positions} positions"
-        )
 
 
 def _check_task(config: HarnessConfig, name: str) -> None:

@@ -12,6 +12,7 @@ from harness.results.measures.matrix import ScoreMatrix
 from harness.results.paper.ours import Found, Ours
 from harness.results.paper.published import Number, Published, matrix
 from harness.results.report.printing import Entry, Heading, Points, Table
+from harness.results.versions import mixed_versions
 
 
 class Layout(TypedDict):
@@ -59,7 +60,7 @@ def _flat(name: str, layout: Layout, numbers: list[Number], ours: Ours, digest: 
         mine = [n for n in numbers if tuple(getattr(n, label) for label in labels) == key]
         cells = {row.column: row for row in mine}
         rows += [(*key, *line) for line in _three([cells.get(column) for column in columns], ours)]
-    notes = _marks(numbers)
+    notes = (*_marks(numbers), *mixed_versions(ours.comparable))
     return Table(layout["title"], headings, tuple(rows), _caption(ours), name, digest, notes)
 
 
@@ -83,7 +84,8 @@ def _stages(name: str, numbers: list[Number], ours: Ours, digest: str) -> Table:
         rows += [(str(stage), *line) for line in _three(wanted, ours, blank=True)]
     first = numbers[0]
     title = f"Table {_number(name)}: {first.method} on {first.model}, {first.sequence}"
-    return Table(title, headings, tuple(rows), _caption(ours), name, digest, _marks(numbers))
+    notes = (*_marks(numbers), *mixed_versions(ours.comparable))
+    return Table(title, headings, tuple(rows), _caption(ours), name, digest, notes)
 
 
 def _three(

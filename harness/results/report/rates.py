@@ -13,6 +13,7 @@ from harness.results.report.printing import DASH, Entry, Heading, Points, Table
 from harness.results.report.tables import estimate_over_seeds
 from harness.results.runs import Run
 from harness.results.settings import differences, in_words
+from harness.results.versions import mixed_versions
 
 _RATE = "train.learning_rate"
 _SPLIT = "eval.split"
@@ -56,6 +57,7 @@ def rates_table(runs: Sequence[Run], digest: str) -> Table | None:
     )
     rows = tuple((*names, *_row(splits)) for names, splits in found.items())
     notes = (_LEAK,) if any(row[4] == "test" for row in rows) else ()
+    notes = (*notes, *mixed_versions(runs))
     return Table("Learning rates", headings, rows, _CAPTION, "rates", digest, notes)
 
 

@@ -7,8 +7,10 @@ from functools import partial
 
 from harness.results.groups import Group
 from harness.results.measures.continual import MEASURES, Estimate
+from harness.results.measures.leagues import LEAGUE_BWT, LEAGUE_TITLES, league_bwt
 from harness.results.report.printing import DASH, Entry, Heading, Points, Table
 from harness.results.runs import SUITES, Benchmark, Run, suites_in_order
+from harness.results.versions import mixed_versions
 from harness.store.scores import COSTS
 
 _MAIN = {"op": "OP", "learning_accuracy": "LA", "bwt": "BWT", "forgetting": "Forgetting"}
@@ -65,13 +67,25 @@ def _suite_columns(groups: Sequence[Group]) -> Iterator[_Column]:
         yield _column(f"Net win {suite}", f"net_win_{suite}", partial(Run.net_win, suite=suite))
 
 
+def _league_columns(groups: Sequence[Group]) -> Iterator[_Column]:
+    """One for every BWT that the protocols of these runs have in place of the usual one."""
+    for name in dict.fromkeys(LEAGUE_BWT.get(group.protocol or "") for group in groups):
+        if name is not None:
+            yield _column(LEAGUE_TITLES[name], name, partial(_of_league, name))
+
+
+def _of_league(name: str, run: Run) -> Estimate:
+    return league_bwt(name, run.protocol, run.matrix)
+
+
 def _column(title: str, name: str, of: Callable[[Run], Estimate]) -> _Column:
     return _Column(Heading(title, name, True, True), of)
 
 
 def main_table(groups: Sequence[Group], digest: str) -> Table:
     """Return one row per run-group: OP, LA, BWT, forgetting and suite deltas, with spreads."""
-    columns = list(_suite_columns(groups))
+    leagues = list(_league_columns(groups))
+    columns = [*leagues, *_suite_columns(groups)]
     headings = (
         *_group_headings(),
         *(Heading(title, name, True, True) for name, title in _MAIN.items()),
@@ -80,7 +94,8 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
         *(Heading(cost.title, name, numeric=True) for name, cost in BUDGET.items()),
     )
     rows = [_main_row(group, columns) for group in groups if group.runs]
-    formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in _MAIN.items())
+    shown = _MAIN | {column.heading.name: column.heading.title for column in leagues}
+    formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in shown.items())
     titles = {column.heading.title for column in columns}
     sided = _SIDED if titles & set(_SIDES.values()) else ""
     judged = _JUDGED if any(title.startswith("Net win") for title in titles) else ""
@@ -97,7 +112,12 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
 
 def _main_notes(groups: Sequence[Group]) -> tuple[str, ...]:
     """What is not complete, and the item errors that the spread over seeds stands in for."""
-    return (*_incomplete_notes(groups), *(_item_errors(g) for g in groups if len(g.runs) > 1))
+    errors = (_item_errors(group) for group in groups if len(group.runs) > 1)
+    return (*_incomplete_notes(groups), *errors, *_version_notes(groups))
+
+
+def _version_notes(groups: Sequence[Group]) -> tuple[str, ...]:
+    return mixed_versions(run for group in groups for run in group.runs)
 
 
 def _item_errors(group: Group) -> str:
@@ -137,7 +157,8 @@ def matrix_table(group: Group, digest: str, label: str) -> Table:
         f"R[t,i], the score after t tasks (rows; 0 = initial model) on task or benchmark i "
         f"(columns), times 100; {seeds}. Model {group.model}, sequence {group.sequence}."
     )
-    return Table(f"Scores by stage: {group.method}", headings, rows, caption, label, digest)
+    title = f"Scores by stage: {group.method}"
+    return Table(title, headings, rows, caption, label, digest, _version_notes([group]))
 
 
 def suites_table(groups: Sequence[Group], digest: str) -> Table:
@@ -162,9 +183,8 @@ def suites_table(groups: Sequence[Group], digest: str) -> Table:
         "by one answer to every item (majority class, empty text); Δ corrected for it = "
         f"Δ / (1 - floor). {_SPREAD}"
     )
-    table = Table(
-        "Suites by benchmark", headings, rows, caption, "suites", digest, _incomplete_notes(groups)
-    )
+    notes = (*_incomplete_notes(groups), *_version_notes(groups))
+    table = Table("Suites by benchmark", headings, rows, caption, "suites", digest, notes)
     return _without_empty_protocol(table)
 
 

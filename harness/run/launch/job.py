@@ -1,6 +1,7 @@
 """What a group of ranks is given: the job file."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.store.records import Json
 
@@ -11,7 +12,8 @@ class RankJob:
 
     lease: of the parent, which all that the ranks write carries until it is done. works: as
     `Work.to_json` tells them. config: the configuration, as `plain` tells it. folder: where logs
-    and events go. rendezvous: a path that no group has used before.
+    and events go. rendezvous: where the ranks find each other, a path that no group has used
+    before or tcp://<address>:<port>; whoever starts them fills it in.
     """
 
     store: str
@@ -21,5 +23,22 @@ class RankJob:
     device: str
     threads: int
     folder: str
-    parent_pid: int
-    rendezvous: str
+    rendezvous: str = ""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A rank among all, and among those of its machine."""
+
+    rank: int
+    local_rank: int
+
+
+def job_file(folder: str | Path) -> Path:
+    """The file of a job in its folder."""
+    return Path(folder) / "job.json"
+
+
+def log_file(folder: str | Path, rank: int) -> Path:
+    """What a rank prints."""
+    return Path(folder) / f"rank{rank}.log"

@@ -2,47 +2,61 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.config import EngineConfig, Precision, TrainConfig
-from harness.models.adapters.lora import is_adapted, is_exported
+from harness.train.engine.export import export
+from harness.train.engine.gathering import gathered_pieces
 from harness.train.engine.layout import layout_of
+from harness.train.engine.masters import ExactWeights
+from harness.train.engine.optimizer import adamw, forget_moments
 from harness.train.engine.ranks import Rank
 from harness.train.engine.settings import deepspeed_settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from harness.models.weights.stored import StoredWeights
 
 
 class Engine:
     """One model under DeepSpeed for the length of one task.
 
-    `model` is a whole fp32 module on the CPU; under bf16 the fp32 masters keep its exact values,
-    and weights that are not trained are exported as they came.
+    `model` is a whole module. Under bf16 the fp32 masters have its exact values, and weights that
+    are not trained are exported as they came: these are the module's own, or, of a module that was
+    loaded in bf16, those of `stored`, its files.
     Call `destroy()` when done: a second engine in a process that skips it leaks the first.
     """
 
-    def __init__(self, model: Any, engine: EngineConfig, train: TrainConfig, rank: Rank) -> None:
+    def __init__(
+        self,
+        model: Any,
+        engine: EngineConfig,
+        train: TrainConfig,
+        rank: Rank,
+        stored: "StoredWeights | None" = None,
+    ) -> None:
         import deepspeed
 
         self.rank = rank
         self.zero_stage = engine.zero_stage
         if engine.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        originals, self._frozen = None, dict[str, Any]()
-        if engine.precision is Precision.bf16:
-            originals = {name: p.detach().clone() for name, p in _trainable(model)}
-            self._frozen = _frozen_exports(model, keep=rank.first)
+        bf16 = engine.precision is Precision.bf16
+        self._exact = ExactWeights(model, stored, keep=rank.first) if bf16 else None
         parameters = sum(p.numel() for p in model.parameters())
         self.deepspeed, _, _, _ = deepspeed.initialize(
             model=model,
-            optimizer=_adamw(model, train),
-            config=deepspeed_settings(engine, train, parameters),
+            optimizer=adamw(model, train, engine, rank.device),
+            config=deepspeed_settings(engine, train, parameters, rank.device),
             dist_init_required=False,
         )
         self.module = self.deepspeed.module
-        self.layout = layout_of(self.deepspeed, engine.zero_stage)
+        self.layout = layout_of(self.deepspeed, engine)
         self._stale = False
         self._norm: Any = None
-        if originals is not None:
-            self._restore_masters(originals)
+        if self._exact is not None:
+            self._exact.fill(self.module, self.layout)
 
     def forward(self, **inputs: Any) -> Any:
         """The model's output for one micro-batch (a dict of tensors on the rank's device)."""
@@ -77,40 +91,27 @@ class Engine:
 
     def reset_moments(self) -> None:
         """Set Adam's moments and step count to zero."""
-        optimizer = getattr(self.deepspeed.optimizer, "optimizer", self.deepspeed.optimizer)
-        for state in optimizer.state.values():
-            for value in state.values():
-                value.zero_()
+        forget_moments(getattr(self.deepspeed.optimizer, "optimizer", self.deepspeed.optimizer))
 
-    def master_weights(self) -> Iterator[tuple[str, Any]]:
-        """(name, whole fp32 tensor on the CPU) of every parameter that is exported: of a model with
-        an adapter the adapter's, trained or not. All ranks must iterate; weights that are frozen
-        under bf16 are yielded on the first rank only."""
-        from deepspeed.utils import safe_get_full_fp32_param
+    def master_pieces(self, name: str, parameter: Any) -> "Iterator[Tensor]":
+        """The exact values of a parameter in flat fp32 pieces, in order. All ranks must iterate;
+        of weights that are frozen under bf16 only the first rank gets any."""
+        if self._exact is not None and name in self._exact.frozen:
+            yield from self._exact.pieces(name) if self.rank.first else ()
+        elif parameter.requires_grad:
+            count = self.shape(parameter).numel()
+            yield from gathered_pieces(self.layout, parameter, count, self.rank.device)
+        else:
+            yield self._whole(parameter).detach().float().reshape(-1)
 
-        for name, parameter in self.module.named_parameters():
-            if not is_exported(self.module, name, parameter):
-                continue
-            if name in self._frozen:
-                if self._frozen[name] is not None:
-                    yield name, self._frozen[name]
-                continue
-            if self.zero_stage == 0:
-                value = parameter.detach()
-            elif parameter.requires_grad:
-                value = safe_get_full_fp32_param(parameter)
-            else:
-                value = self._whole(parameter)
-            yield name, value.detach().float().cpu().clone()
+    def shape(self, parameter: Any) -> Any:
+        """The shape of the whole parameter; ZeRO 3 empties the tensor itself."""
+        return getattr(parameter, "ds_shape", parameter.shape)
 
     def export(self, folder: Path) -> None:
         """Write the fp32 masters as a Hugging Face model folder, or the adapter alone as a PEFT
         folder (rank 0 writes, all take part)."""
-        weights = dict(self.master_weights())
-        if self.rank.first:
-            buffers = {} if is_adapted(self.module) else dict(_saved_buffers(self.module))
-            self.module.save_pretrained(folder, state_dict=weights | buffers)
-        self.rank.barrier()
+        export(self, folder)
 
     def save_optimizer(self, folder: Path) -> None:
         """Write DeepSpeed's checkpoint, for the next task to carry the moments over."""
@@ -124,15 +125,15 @@ class Engine:
             raise FileNotFoundError(f"no optimizer state in {folder}")
 
     def destroy(self) -> None:
-        """Give back what DeepSpeed holds."""
+        """Give back what DeepSpeed holds, and let go of it. The engine, the module and the
+        optimizer refer to each other: memory is free after the next `release_memory`."""
         self.deepspeed.destroy()
+        if self.zero_stage == 3:
+            from deepspeed.runtime.zero import parameter_offload
 
-    def _restore_masters(self, originals: dict[str, Any]) -> None:
-        """DeepSpeed makes its fp32 masters from the rounded weights; put the exact ones back."""
-        from deepspeed.utils import safe_set_full_fp32_param
-
-        for name, parameter in _trainable(self.module):
-            safe_set_full_fp32_param(parameter, originals[name].to(parameter.device))
+            parameter_offload.FWD_MODULE_STACK.clear()  # the module would stay in it for good
+        del self.deepspeed, self.module, self.layout
+        self._exact = None
 
     def _whole_norm(self) -> float:
         """DeepSpeed does not report it at ZeRO 0."""
@@ -157,35 +158,3 @@ class Engine:
 
 def _trainable(model: Any) -> list[tuple[str, Any]]:
     return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-
-
-def _frozen_exports(model: Any, keep: bool) -> dict[str, Any]:
-    """Copies of what is exported but not trained, which the engine will round to bf16; names
-    alone on ranks that write no file."""
-    return {
-        name: p.detach().clone() if keep else None
-        for name, p in model.named_parameters()
-        if not p.requires_grad and is_exported(model, name, p)
-    }
-
-
-def _saved_buffers(model: Any) -> list[tuple[str, Any]]:
-    names = set(model.state_dict())
-    return [(name, buffer.cpu()) for name, buffer in model.named_buffers() if name in names]
-
-
-def _adamw(model: Any, train: TrainConfig) -> Any:
-    """AdamW with weight decay on matrices only (norms and biases are vectors)."""
-    import torch
-
-    parameters = [p for _, p in _trainable(model)]
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": train.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=train.learning_rate,
-        betas=(train.betas[0], train.betas[1]),
-        eps=train.eps,
-    )

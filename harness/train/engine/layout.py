@@ -9,6 +9,8 @@ parameter.
 
 from typing import Any, Protocol
 
+from harness.config import EngineConfig, Offload
+
 
 class Layout(Protocol):
     """One ZeRO stage. Pieces are flat; a parameter is always one that is trained."""
@@ -19,7 +21,8 @@ class Layout(Protocol):
         """[start, stop) of this rank's piece in the flattened parameter; None where it has none."""
 
     def weight(self, parameter: Any) -> Any:
-        """The piece's fp32 master, [stop - start]: DeepSpeed's own memory, writable."""
+        """The piece's fp32 master, [stop - start]: DeepSpeed's own memory, writable. It may lie in
+        host memory."""
 
     def gradient(self, parameter: Any) -> Any:
         """The piece's reduced, unclipped gradient, [stop - start]; between backward and step."""
@@ -34,11 +37,13 @@ class Layout(Protocol):
         """Forget what backward accumulated."""
 
 
-def layout_of(deepspeed: Any, zero_stage: int) -> Layout:
+def layout_of(deepspeed: Any, engine: EngineConfig) -> Layout:
     """The layout of a running DeepSpeed engine."""
-    if zero_stage == 0:
+    if engine.zero_stage == 0:
         return WholeLayout(deepspeed)
-    return FlatLayout(deepspeed) if zero_stage < 3 else PartitionLayout(deepspeed)
+    if engine.zero_stage == 3:
+        return PartitionLayout(deepspeed)
+    return FlatLayout(deepspeed) if engine.offload is Offload.none else HostLayout(deepspeed)
 
 
 class WholeLayout:
@@ -91,7 +96,6 @@ class FlatLayout:
         return self._fragment(parameter).reshape(-1)
 
     def set_gradient(self, parameter: Any, value: Any) -> None:
-        self._widen(parameter._hp_mapping.param_group_index)
         fragment = self._fragment(parameter)
         fragment.copy_(value.view(fragment.shape))
 
@@ -107,19 +111,6 @@ class FlatLayout:
             self._optimizer.averaged_gradients[group] = None
             self._optimizer.all_grad_tensors[group] = None
 
-    def _widen(self, group: int) -> None:
-        """ZeRO 1 holds bf16 gradients until the step makes fp32 of them. What is edited is fp32
-        from here on: what is small beside the gradient would be rounded away."""
-        import torch
-
-        held = self._optimizer.averaged_gradients[group]
-        if held[0].dtype is torch.float32:
-            return
-        wide = [tensor.float() for tensor in held]
-        for old, new in zip(held, wide, strict=True):
-            new._zero_padding = getattr(old, "_zero_padding", False)
-        self._optimizer.averaged_gradients[group] = wide
-
     @staticmethod
     def _fragment(parameter: Any) -> Any:
         mapping = parameter._hp_mapping
@@ -127,6 +118,27 @@ class FlatLayout:
         if fragment.numel() != mapping.lp_fragment_address.numel:
             raise RuntimeError("DeepSpeed's gradient fragment does not match its master's")
         return fragment.data
+
+
+class HostLayout(FlatLayout):
+    """ZeRO 1 and 2 with masters, moments and reduced gradients in host memory.
+
+    DeepSpeed measures a gradient when it copies it to the host, before it can be edited.
+    """
+
+    def set_gradient(self, parameter: Any, value: Any) -> None:
+        super().set_gradient(parameter, value)
+        number = self._optimizer.get_param_id(parameter)
+        self._optimizer.norm_for_param_grads[number] = self._fragment(parameter).double().norm()
+
+    def clear_gradients(self) -> None:
+        """The host's buffers keep what no later gradient overwrites, and backward passes add to
+        what earlier ones of the step left."""
+        super().clear_gradients()
+        self._optimizer.micro_step_id = -1
+        self._optimizer.norm_for_param_grads.clear()
+        for masters in self._optimizer.single_partition_of_fp32_groups:
+            masters.grad.zero_()
 
 
 class PartitionLayout:
@@ -146,7 +158,9 @@ class PartitionLayout:
         return (start, stop) if start < stop else None
 
     def weight(self, parameter: Any) -> Any:
-        return self._optimizer.get_local_fp32_param(parameter).data[: self._length(parameter)]
+        # Of `get_local_fp32_param` one gets a copy where masters lie in host memory.
+        partition, _ = self._optimizer._get_fp32_opt_state_partition(parameter, True)
+        return partition.data[: self._length(parameter)]
 
     def gradient(self, parameter: Any) -> Any:
         return self._partition(parameter)[: self._length(parameter)]

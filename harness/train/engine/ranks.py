@@ -2,10 +2,16 @@
 
 import atexit
 import os
+import socket
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from harness.errors import StageFailed
+
+REACH_SECONDS = 50.0
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,12 @@ class Rank:
 def start(
     index: int, world: int, device: str, rendezvous: str, minutes: float, threads: int
 ) -> Rank:
-    """Join the process group over a file and fix what would make two runs differ.
+    """Join the process group and fix what would make two runs differ.
 
-    `device` is 'cpu' or 'cuda'; `rendezvous` is a path that no earlier group has used; `minutes`
-    bounds every collective. Call once a process, before any other use of torch.
+    `device` is 'cpu' or 'cuda'; `rendezvous` is a path that no earlier group has used, or
+    tcp://<address>:<port> where rank 0 listens (at the socket that HARNESS_LISTENER numbers);
+    `minutes` bounds every collective. Call once a process, before any other use of torch. Raises
+    StageFailed where rank 0 is out of reach or this rank has no GPU.
     """
     if device == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
@@ -45,18 +53,52 @@ def start(
     torch.use_deterministic_algorithms(True, warn_only=True)
     backend = "gloo"
     if device == "cuda":
-        local = int(os.environ.get("LOCAL_RANK", index))
+        local = device_index(int(os.environ.get("LOCAL_RANK", index)), torch.cuda.device_count())
+        os.environ["LOCAL_RANK"] = str(local)  # DeepSpeed takes it for the device
         torch.cuda.set_device(local)
         device, backend = f"cuda:{local}", "nccl"
-    dist.init_process_group(
-        backend,
-        init_method=f"file://{rendezvous}",
-        rank=index,
-        world_size=world,
-        timeout=timedelta(minutes=minutes),
-    )
+    timeout = timedelta(minutes=minutes)
+    meeting = _meeting(rendezvous, index, world, timeout)
+    dist.init_process_group(backend, rank=index, world_size=world, timeout=timeout, **meeting)
     _start_deepspeed(device)
     return Rank(index, world, device)
+
+
+def device_index(local_rank: int, visible: int) -> int:
+    """Which of the GPUs that this process sees is its own: with one (a launcher gave it), that one.
+    Raises StageFailed where there are too few."""
+    if visible == 1 or local_rank < visible:
+        return 0 if visible == 1 else local_rank
+    raise StageFailed(
+        f"LOCAL_RANK={local_rank}, but this process sees {visible} GPUs on {socket.gethostname()}; "
+        "start one process per GPU"
+    )
+
+
+def _meeting(rendezvous: str, index: int, world: int, timeout: timedelta) -> dict[str, Any]:
+    """How `init_process_group` finds the other ranks."""
+    parts = urlsplit(rendezvous)
+    if parts.scheme != "tcp":
+        return {"init_method": f"file://{rendezvous}"}
+    from torch.distributed import TCPStore
+
+    address, port = str(parts.hostname), int(parts.port or 0)
+    listener = {"master_listen_fd": int(os.environ["HARNESS_LISTENER"])} if index == 0 else {}
+    if index:
+        _require_reachable(address, port)
+    store = TCPStore(address, port, world, index == 0, timeout, wait_for_workers=False, **listener)
+    return {"store": store}
+
+
+def _require_reachable(address: str, port: int) -> None:
+    """torch would try for as long as a collective may take."""
+    try:
+        socket.create_connection((address, port), REACH_SECONDS).close()
+    except OSError as error:
+        raise StageFailed(
+            f"{socket.gethostname()} cannot reach rank 0 at {address}, port {port} "
+            f"({error.strerror or error}); the machines of a job must reach each other at any port"
+        ) from None
 
 
 def _start_deepspeed(device: str) -> None:

@@ -67,6 +67,7 @@ class SavedState:
 
     def sharded(self, name: str, view: View) -> Sharded | None:
         """This rank's pieces of a sharded quantity, on its device; None where it was not saved."""
+        from harness.models.weights.stored import flat_piece
         from harness.models.weights.tensor_file import opened
 
         names = read_specs(self._path) if self._path is not None else ()
@@ -74,13 +75,8 @@ class SavedState:
             return None
         with opened(self._path) as file:
             return {
-                shard.name: _piece(file, f"{name}/{shard.name}", shard).to(view.device)
+                shard.name: flat_piece(
+                    file, f"{name}/{shard.name}", tuple(shard.shape), shard.start, shard.stop
+                ).to(view.device)
                 for shard in view.shards()
             }
-
-
-def _piece(file: Any, key: str, shard: Any) -> Any:
-    """Read no more than the rows that the shard touches."""
-    rows = file.get_slice(key)[shard.rows.start : shard.rows.stop].reshape(-1)
-    offset = shard.rows.start * (shard.shape.numel() // shard.shape[0])
-    return rows[shard.start - offset : shard.stop - offset].clone()

@@ -33,12 +33,15 @@ class Shard(protocols.Shard):
 
     @property
     def weight(self) -> "Tensor":
-        return self._view.layout.weight(self._parameter).clone()
+        return self._view.layout.weight(self._parameter).to(self._view.device, copy=True)
 
     @property
     def grad(self) -> "Tensor":
         self._view.require_gradients()
-        return self._view.layout.gradient(self._parameter).float().clone()
+        import torch
+
+        gradient = self._view.layout.gradient(self._parameter)
+        return gradient.to(self._view.device, torch.float32, copy=True)
 
     @property
     def rows(self) -> range:
@@ -82,7 +85,7 @@ class View(protocols.View):
         self._engine, self._backward, self._observe = engine, backward, observe
         self._editing, self._final = False, False
         trained = [(name, p) for name, p in engine.module.named_parameters() if p.requires_grad]
-        self.shapes = {name: _whole_shape(p) for name, p in trained}
+        self.shapes = {name: engine.shape(p) for name, p in trained}
         spans = [(name, p, self.layout.span(p)) for name, p in trained]
         self._shards = [Shard(self, name, p, *span) for name, p, span in spans if span is not None]
         held = self.sum_over_shards(sum(len(shard) for shard in self._shards))
@@ -223,7 +226,3 @@ def _fitting(value: "Tensor", shard: Shard) -> "Tensor":
         found = list(value.shape)
         raise ValueError(f"{shard.name}: a piece of {len(shard)} elements was given {found}")
     return value
-
-
-def _whole_shape(parameter: Any) -> Any:
-    return getattr(parameter, "ds_shape", parameter.shape)  # ZeRO 3 empties the tensor itself

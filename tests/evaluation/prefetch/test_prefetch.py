@@ -195,6 +195,22 @@ def test_what_the_hub_refuses(
     assert "org/micro is gated; accept its terms on the hub and set HF_TOKEN" in line
 
 
+def test_a_models_context_is_checked_before_its_weights_are_fetched(
+    hub: Hub, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(MICRO_MODEL, tmp_path / "short"))
+    about = json.loads((folder / "config.json").read_text()) | {"max_position_embeddings": 80}
+    (folder / "config.json").write_text(json.dumps(about))
+    hub.repos["models", "org/short"] = folder
+    _environment(monkeypatch, tmp_path / "hf", hub.url)
+    hub.bodies.clear()
+    line = refused(*tiny_run, "model.path=org/short")
+    assert "the model has 80 positions; use task.copy.max_prompt_tokens=48" in line
+    assert "config.json" in hub.bodies
+    assert "model.safetensors" not in hub.bodies
+    assert not (tmp_path / "store" / "train").exists()
+
+
 def test_the_cached_description_is_checked(
     prefetched: Path, tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,50 @@
+"""What a bare `model.path` implies: an option of the `model` group, or another name."""
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from harness.config.compose.search_path import chosen_options
+from harness.config.places import option_files, parse
+
+DEFAULT = "micro"  # chosen by nobody, or by name
+SMALL_BYTES = 100e6  # of weights; what has less is trained like the embedded model
+
+
+def with_own_model(overrides: list[str]) -> list[str]:
+    """The overrides; where they name a model's place without a preset for it, with the option for a
+    model of the user's, and where they set another hub id than the preset's, with the id's name:
+    the base model of a chat model is not called by the latter's. Hydra must have been initialised.
+    """
+    given = {str(item.key_or_group): item for item in parse(overrides)}
+    path = given["model.path"].value() if "model.path" in given else None
+    if not isinstance(path, str):
+        return overrides
+    chosen = next((c for c in chosen_options(overrides) if c.startswith("model/")), "")
+    if chosen == f"model/{DEFAULT}":
+        written = str(given["model"].input_line) if "model" in given else None
+        option = "own_small" if _is_small(Path(path)) else "own"
+        return [*(word for word in overrides if word != written), f"model={option}"]
+    if "model.name" in given or Path(path).is_dir() or path == _place(chosen, overrides):
+        return overrides
+    return [*overrides, f"model.name={named_after(path)}"]
+
+
+def named_after(path: str) -> str:
+    """The last part of a folder's path or of a hub id; of a folder in the hub's cache the id's."""
+    place = Path(path).absolute()
+    if place.parent.name == "snapshots":
+        return place.parents[1].name.rpartition("--")[2]
+    return place.name or path
+
+
+def _place(chosen: str, overrides: list[str]) -> str | None:
+    """The path that a preset's file gives."""
+    file = option_files("model", overrides).get(chosen.removeprefix("model/"))
+    found = OmegaConf.create() if file is None else OmegaConf.load(file)
+    return OmegaConf.select(found, "path") or OmegaConf.select(found, "model.path")
+
+
+def _is_small(folder: Path) -> bool:
+    files = [path for kind in ("safetensors", "bin") for path in folder.glob(f"*.{kind}")]
+    return folder.is_dir() and sum(path.stat().st_size for path in files) < SMALL_BYTES

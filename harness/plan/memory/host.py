@@ -1,0 +1,17 @@
+"""Main memory that all ranks of a run take together."""
+
+from harness.plan.memory.machine import Machine
+from harness.plan.memory.model import Model
+from harness.plan.memory.training import TrainingMemory
+
+# Of an interpreter with its libraries, per rank; the first is what was measured on a CPU.
+PROCESS, CUDA_PROCESS = 0.7e9, 2.0e9
+LOADING = 0.3  # bytes a weight that a rank holds for a moment while it loads or writes a model
+
+
+def host_bytes(model: Model, state: TrainingMemory | None, machine: Machine) -> float:
+    """Bytes in main memory at most: on GPUs what loading and offloading take, on a CPU all."""
+    process = CUDA_PROCESS if machine.cuda else PROCESS
+    offloaded = state.offloaded if state else 0.0
+    working = 0.0 if machine.cuda or state is None else state.peak
+    return machine.ranks * (process + LOADING * model.weights + offloaded + working)

@@ -1,0 +1,162 @@
+"""How large a model is, and how much of it a method trains."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.config import AdapterConfig, HarnessConfig, ModelConfig, Quantization
+from harness.config.plain import plain
+from harness.models.hub import cached_description
+from harness.plan.estimates import weight_count
+
+ALL_LINEAR = ["all-linear"]
+# Of an adapter where the shapes that it adapts are not known.
+ADAPTER_SHARE = 0.01
+PACKED_BYTES = 0.52  # 4 bits, and the scales of blocks of 64 weights, which are packed themselves
+# The words of config.json for each size: of most models, then of GPT-2 and its kin.
+_WORDS = {
+    "hidden": ("hidden_size", "n_embd", "d_model"),
+    "layers": ("num_hidden_layers", "n_layer"),
+    "heads": ("num_attention_heads", "n_head"),
+    "kv_heads": ("num_key_value_heads",),
+    "head_dim": ("head_dim",),
+    "intermediate": ("intermediate_size", "n_inner", "ffn_dim"),
+    "vocab": ("vocab_size",),
+}
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The sizes of a decoder. context: most tokens that it takes; None where nothing says it."""
+
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    intermediate: int
+    vocab: int
+    tied: bool
+    context: int | None = None
+
+    @property
+    def queries(self) -> int:
+        """Width of all heads of queries together."""
+        return self.heads * self.head_dim
+
+    @property
+    def keys(self) -> int:
+        """Width of all heads of keys together."""
+        return self.kv_heads * self.head_dim
+
+    def linear_layers(self) -> dict[str, tuple[int, int]]:
+        """(inputs, outputs) of a block's matrices by their usual names."""
+        hidden, inner = self.hidden, self.intermediate
+        return {
+            "q_proj": (hidden, self.queries),
+            "k_proj": (hidden, self.keys),
+            "v_proj": (hidden, self.keys),
+            "o_proj": (self.queries, hidden),
+            "gate_proj": (hidden, inner),
+            "up_proj": (hidden, inner),
+            "down_proj": (inner, hidden),
+        }
+
+    def weights(self) -> float:
+        """All matrices of a Llama of these sizes."""
+        block = sum(inputs * outputs for inputs, outputs in self.linear_layers().values())
+        return float(self.vocab * self.hidden * (1 if self.tied else 2) + self.layers * block)
+
+
+@dataclass(frozen=True)
+class Model:
+    """weights: all of them; trained: those with a gradient; packed: those that are held in 4 bits.
+    Of a model without shapes only what hangs on the number of its weights is known."""
+
+    weights: float
+    trained: float
+    shapes: Shapes | None
+    packed: float = 0.0
+
+    @property
+    def largest(self) -> float:
+        """Weights of the largest matrix."""
+        return 0.0 if self.shapes is None else float(self.shapes.vocab * self.shapes.hidden)
+
+    def held(self, width: int) -> float:
+        """Bytes of all weights, `width` bytes each where they are not packed."""
+        return width * (self.weights - self.packed) + PACKED_BYTES * self.packed
+
+    def in_4_bits(self) -> "Model":
+        """The same with the matrices of its blocks packed; embeddings and head stay."""
+        outside = self.largest * (1 if self.shapes and self.shapes.tied else 2)
+        return replace(self, packed=max(0.0, self.weights - outside))
+
+
+def model_of(config: HarnessConfig) -> Model | None:
+    """The model of a run as its method trains it; None where nothing says how large it is."""
+    shapes = shapes_of(config.model)
+    weights = weight_count(config.model) or (shapes.weights() if shapes else None)
+    if weights is None:
+        return None
+    adapter = config.method.adapter
+    trained = weights if adapter is None else _adapter_weights(adapter, shapes, weights)
+    model = Model(weights, trained, shapes)
+    return model if config.model.quantization is Quantization.none else model.in_4_bits()
+
+
+def shapes_of(model: ModelConfig) -> Shapes | None:
+    """From the config.json of the folder or of the hub's cache, else from `model.shape`."""
+    path = Path(model.path) / "config.json"
+    told = json.loads(path.read_text()) if path.is_file() else cached_description(model)
+    if told is None and model.shape is not None:
+        told = plain(model.shape)
+    return None if told is None else read_shapes(told)
+
+
+def read_shapes(description: Mapping[str, Any]) -> Shapes | None:
+    """The sizes that a config.json tells; None where it lacks one that nothing follows from."""
+    told = description.get("text_config") or description
+    found = {name: _first(told, words) for name, words in _WORDS.items()}
+    hidden, layers, heads, vocab = (found[n] for n in ("hidden", "layers", "heads", "vocab"))
+    if not (hidden and layers and heads and vocab):
+        return None
+    return Shapes(
+        hidden=hidden,
+        layers=layers,
+        heads=heads,
+        kv_heads=found["kv_heads"] or heads,
+        head_dim=found["head_dim"] or hidden // heads,
+        intermediate=found["intermediate"] or 4 * hidden,
+        vocab=vocab,
+        tied=bool(told.get("tie_word_embeddings", False)),
+        context=_first(told, ("max_position_embeddings", "n_positions")),
+    )
+
+
+def shape_mistakes(model: ModelConfig) -> list[str]:
+    """A line for each size in `model.shape` that is none."""
+    given = {} if model.shape is None else plain(model.shape)
+    return [
+        f"model.shape.{name}={value}: it must be at least 1"
+        for name, value in given.items()
+        if value is not None and not isinstance(value, bool) and value < 1
+    ]
+
+
+def _first(told: Mapping[str, Any], words: tuple[str, ...]) -> int | None:
+    return next((int(told[word]) for word in words if told.get(word)), None)
+
+
+def _adapter_weights(adapter: AdapterConfig, shapes: Shapes | None, weights: float) -> float:
+    """Weights of a low-rank adapter: rank * (inputs + outputs) of every layer that it adapts."""
+    if shapes is None:
+        return ADAPTER_SHARE * weights
+    layers = shapes.linear_layers()
+    targets = list(layers) if list(adapter.targets) == ALL_LINEAR else adapter.targets
+    # A layer with a name of its own (W_pack, c_attn) is one of queries, keys and values together.
+    fused = (shapes.hidden, shapes.queries + 2 * shapes.keys)
+    each = sum(sum(layers.get(target.rpartition(".")[2], fused)) for target in targets)
+    return float(adapter.rank * shapes.layers * each)

@@ -1,0 +1,88 @@
+"""Why a rank ended, and which of several that did is the cause."""
+
+import json
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config.plain import plain, typed
+from harness.errors import HarnessError, kind_and_line
+from harness.run.launch.job import log_file
+from harness.store.files import write_json
+
+# What a rank says whose peer is gone: it is not the cause.
+_OF_A_PEER = re.compile(
+    r"DistBackendError|DistNetworkError|DistStoreError|Connection closed by peer"
+    r"|[Cc]onnection reset|Broken pipe|gloo/transport|ncclRemoteError|Socket Timeout"
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """rank, and what it said in one line; at: seconds since 1970 on its machine, if it said when.
+    host: empty where nobody knows."""
+
+    rank: int
+    line: str
+    at: float = 0.0
+    host: str = ""
+
+    @property
+    def of_a_peer(self) -> bool:
+        """Did it end only because another one had?"""
+        return bool(_OF_A_PEER.search(self.line))
+
+
+def note_failure(folder: Path, rank: int, error: BaseException) -> None:
+    """Called by a rank that is about to end because of an error."""
+    line = str(error) if isinstance(error, HarnessError) else kind_and_line(error)
+    write_json(_file(folder, rank), plain(Failure(rank, line, time.time(), socket.gethostname())))
+
+
+def forget_failures(folder: Path) -> None:
+    """Remove what an earlier group of the same folder has noted."""
+    for path in folder.glob(f"{_PREFIX}*.json"):
+        path.unlink()
+
+
+def failure_of(folder: Path, rank: int, code: int) -> Failure:
+    """Why a rank of this machine ended with an exit code that is not 0: what it noted, else the
+    last telling line of its log."""
+    with suppress(OSError, ValueError):
+        return typed(Failure, json.loads(_file(folder, rank).read_text()))
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        memory = "; was there memory enough?" if -code == signal.SIGKILL else ""
+        return Failure(rank, f"rank {rank} was ended by {name}{memory}", host=socket.gethostname())
+    return Failure(rank, _told(log_file(folder, rank)), host=socket.gethostname())
+
+
+def cause(failures: Iterable[Failure]) -> Failure:
+    """The one that the others followed: not one that only missed a peer, and the earliest that
+    said when."""
+    return min(failures, key=lambda failure: (failure.of_a_peer, failure.at, failure.rank))
+
+
+_PREFIX = "failure."
+
+
+def _file(folder: Path, rank: int) -> Path:
+    return folder / f"{_PREFIX}{rank}.json"
+
+
+def _told(log: Path) -> str:
+    """The last telling line of a log."""
+    try:
+        said = log.read_text(errors="replace").splitlines()
+    except OSError:
+        said = []
+    lines = [line for line in said if not line.startswith("warning: ")]
+    errors = [line for line in lines if "Error" in line or "StageFailed" in line]
+    told = errors or [line for line in lines if line.strip()] or ["it wrote nothing"]
+    line = re.sub(r"^\[rank\d+\]:\s*", "", told[-1].strip())
+    return line.removeprefix("harness.errors.StageFailed: ")

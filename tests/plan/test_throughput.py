@@ -1,0 +1,108 @@
+"""Estimates at the pace of what the store has done, on devices of the same name alone."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.command import harness
+
+from harness.cli.display import Display
+from harness.config.compose.compose import load
+from harness.config.plain import plain
+from harness.plan import throughput
+from harness.plan.estimates import estimate, weight_count
+from harness.plan.planner import make_plan
+from harness.plan.throughput import measured
+from harness.run.events import Event, watched
+from harness.store.keys import FileHashes
+from harness.store.layout import DETAILS, TRAINING
+from harness.store.store import Store
+from harness.store.work import EvalWork, TrainWork
+
+TOKENS, HOURS, SECONDS = 1000, 0.5, 7.0
+
+
+@pytest.fixture
+def store_with(
+    tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Store]:
+    """A store in which the first task is trained, and stage 0 scored, on the devices named."""
+    monkeypatch.setattr(throughput, "device_name", lambda device: "Fast 1000")
+
+    def filled(machine: str = "Fast 1000", *overrides: str) -> Store:
+        config = load([*tiny_run, *overrides])
+        store = Store(tmp_path / "store")
+        nodes = make_plan(config, store.hashes).nodes
+        work = next(node for node in nodes if isinstance(node, TrainWork))
+        scored = next(node for node in nodes if isinstance(node, EvalWork))
+        about = {"machine": machine, "config": plain(config), "ranks": 2}
+        for node in (work, scored):
+            told = {**node.to_json(), "identity": node.content(), **about}
+            with store.writing(node.kind, node.key, told) as folder:
+                cost = {"trained_tokens": TOKENS, "device_hours": HOURS}
+                (folder / TRAINING).write_text(json.dumps({"cost": cost}))
+                (folder / DETAILS).write_text(json.dumps({"device_seconds": SECONDS}))
+        return store
+
+    return filled
+
+
+def test_hours_are_those_that_were_taken(store_with, tiny_run: list[str]) -> None:
+    store, config = store_with(), load(tiny_run)
+    found = measured(config, store)
+    weights = weight_count(config.model)
+    assert weights is not None
+    twice = estimate(weights, config.engine, 1, 2 * TOKENS, 0, 0, 1)
+    assert found.corrected(twice).training_hours == pytest.approx(2 * HOURS)
+    assert found.corrected(twice).disk_bytes == twice.disk_bytes
+    assert "as measured on Fast 1000 (1 stages, 1 evaluations" in found.told(config)
+
+
+def test_scoring_is_in_proportion_to_its_estimate(store_with, tiny_run: list[str]) -> None:
+    store, config = store_with(), load(tiny_run)
+    nodes = make_plan(config, store.hashes).nodes
+    work = next(node for node in nodes if isinstance(node, EvalWork))
+    generated = work.items * work.benchmark.max_answer_tokens
+    weights, batch = weight_count(config.model) or 0.0, config.eval.batch_size
+    cost = estimate(weights, config.engine, batch, 0, work.read_tokens, generated, 0)
+    found = measured(config, store).corrected(cost)
+    assert found.reading_hours + found.generation_hours == pytest.approx(SECONDS / 3600)
+
+
+def test_other_devices_sizes_and_adapters_do_not_count(store_with, tiny_run: list[str]) -> None:
+    store = store_with("Slow 1")
+    assert measured(load(tiny_run), store).seen == {}
+    store_with()
+    larger = [word for word in tiny_run if not word.startswith("model.path")]
+    assert measured(load([*larger, "model=llama2-7b-chat"]), store).seen == {}
+    assert set(measured(load([*tiny_run, "method=lora_seqft"]), store).seen) == {"eval"}
+    assert set(measured(load(tiny_run), store).seen) == {"train", "eval"}
+
+
+def test_a_damaged_node_is_passed_over(store_with, tiny_run: list[str]) -> None:
+    store = store_with()
+    for path in store.root.glob(f"*/*/{TRAINING}"):
+        path.write_text("{")
+    assert set(measured(load(tiny_run), store).seen) == {"eval"}
+
+
+def test_plan_tells_its_pace(store_with, tiny_run: list[str]) -> None:
+    before = harness("plan", *tiny_run).stdout
+    assert "estimate for" not in before  # of a model this small arithmetic tells no time
+    store_with()
+    assert "billion weights, as measured on Fast 1000" in harness("plan", *tiny_run).stdout
+
+
+def test_time_left_of_what_has_not_begun(
+    tiny_run: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two stages of 30 units of effort at 2 seconds each; the one evaluation is done."""
+    nodes = make_plan(load(tiny_run), FileHashes()).nodes
+    stages = [replace(node, effort=30.0) for node in nodes if isinstance(node, TrainWork)]
+    scored = next(node for node in nodes if isinstance(node, EvalWork))
+    display = Display({"train": 2.0})
+    with watched(display, [scored, *stages]):
+        display.follow(Event(scored.key, 1.0))
+    assert "left 2:00" in capsys.readouterr().err
