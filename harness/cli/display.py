@@ -66,7 +66,8 @@ class Display:
         self.spent[node.kind] += now - self.last
         self.last = now
         finished = event.done >= 1.0 > self.fractions[node.key]
-        self.fractions[node.key] = event.done
+        # Ranks that share a piece of work may be heard in another order than they spoke.
+        self.fractions[node.key] = max(event.done, self.fractions[node.key])
         self.current = f"stage {node.stage} · {node.label}"
         if self.live:
             self.bar.update(

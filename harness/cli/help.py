@@ -17,6 +17,7 @@ from harness.config import (
     ModelConfig,
     PromptingConfig,
     SequenceConfig,
+    ShapeConfig,
     StoreConfig,
     SweepConfig,
     TaskConfig,
@@ -42,6 +43,7 @@ examples
 _SECTIONS = (
     ("", HarnessConfig),
     ("model.", ModelConfig),
+    ("model.shape.", ShapeConfig),
     ("sequence.", SequenceConfig),
     ("task.<task>.", TaskConfig),
     ("method.", MethodConfig),

@@ -18,7 +18,12 @@ from harness.config.parts import Kind
 @dataclass
 class EvalConfig(Section):
     backend: str = key("what generates: 'hf' (transformers)", "hf", identity=EVAL)
-    batch_size: int = key("prompts generated at once", 32)
+    batch_size: int = key("most prompts that go through the model at once", 32)
+    batch_tokens: int = key(
+        "most tokens of a batch, answers included: rows times the longest; what is saved at a time "
+        "is a batch at least",
+        32768,
+    )
     split: Split = key("which split of the tasks is scored", Split.test, identity=EVAL)
     allow_eval_equals_test: bool = key(
         "score eval although its prompts are test prompts (a choice made there is made on test)",

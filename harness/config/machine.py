@@ -95,6 +95,10 @@ def rank_mistakes(engine: EngineConfig, devices: int) -> Iterator[str]:
         source = "the launcher started" if peers else f"{engine.hostfile} has"
         yield f"engine.ranks={engine.ranks}, but {source} {world}; leave engine.ranks out"
         return
+    if engine.oversubscribe:
+        if not on_cpu:
+            yield "engine.oversubscribe=true is for CPUs, a GPU serves one rank; leave it out"
+        return
     # A process of a launcher may be bound to its own cores, and to its own GPU.
     limit = None if peers else cpu_cores() if on_cpu else devices
     if limit is not None and here > limit and (engine.ranks or engine.hostfile):

@@ -25,6 +25,7 @@ class EngineConfig(Section):
         identity=BOTH,
     )
     ranks: int | None = key("processes; null = one per GPU, or one without a GPU", None)
+    oversubscribe: bool = key("more ranks than CPU cores, for trials without GPUs", False)
     hostfile: str | None = key(
         "file with a line 'host slots=N' per machine, reached by ssh; null = this machine", None
     )

@@ -1,32 +1,61 @@
-"""Score one model folder on benchmarks, each through lm-eval, each as one node of the store."""
+"""Score one model folder on benchmarks, each through lm-eval, each as one node of the store.
+
+A benchmark takes three steps: its requests are prepared, they are answered in chunks, by one
+process or by several, and the scores are made of all answers.
+"""
 
 import json
 import logging
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.config import HarnessConfig
 from harness.config.choices import Average
-from harness.data.demonstrations import put_before
-from harness.data.randomness import seed_everything
-from harness.data.rows import read_rows
+from harness.data.randomness import derive_seed
 from harness.evaluation.floors import floors
 from harness.evaluation.item_scores import checked_items
-from harness.evaluation.material import read_material, store_parts
+from harness.evaluation.language_model import Answered, Asked, Asker
+from harness.evaluation.loading import already_built, build_requests, load_tasks
 from harness.evaluation.scores import Prediction, collect, in_own_units, require_scores
-from harness.evaluation.task_yaml import write_material, write_task
+from harness.generation.batches import Limits
+from harness.generation.dealing import Chunk
+from harness.generation.requests import Requests, requests_of
 from harness.models.adapters.stages import load_stage
 from harness.models.loading import load_prompts
 from harness.store.files import write_atomically, write_json
-from harness.store.keys import digest
-from harness.store.layout import DETAILS, PREDICTIONS, SCORES, SUITES, cache_place
+from harness.store.layout import DETAILS, PREDICTIONS, SCORES
 from harness.store.listener import SILENT, Listener
-from harness.store.records import Benchmark, Demonstrations, Evaluation
+from harness.store.records import Evaluation
 from harness.store.scores import ScoreRow
+
+Done = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a backend gave for the requests of one chunk, in their order. seconds: how long that
+    took; halved: how often it had to halve a batch meanwhile, because memory ran out."""
+
+    given: list[Any]
+    seconds: float = 0.0
+    halved: int = 0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A benchmark whose requests are there. tasks: what lm-eval loaded; asked: by kind of request;
+    details: of the requests, for the node."""
+
+    benchmark: Evaluation
+    tasks: dict[str, Any]
+    asked: dict[str, Asked]
+    requests: Requests
+    details: dict[str, float]
 
 
 class Evaluator:
@@ -35,83 +64,114 @@ class Evaluator:
     def __init__(self, config: HarnessConfig, source: Path | str, device: str) -> None:
         from datasets import config as datasets_settings
 
-        from harness.evaluation.language_model import HarnessLM
         from harness.generation.hf import HuggingFaceBackend
 
         # Else every local file that is opened asks the network, for statistics, and waits for it.
         datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         self.config = config
-        model = load_stage(config.model, source, config.engine.precision.value)
-        prompts = load_prompts(config.model, source)
-        backend = HuggingFaceBackend(
-            model.to(device).eval(),
-            prompts.tokenizer,
-            prompts.eos_token_id,
-            config.eval.batch_size,
+        model = load_stage(config.model, source, config.engine.precision.value, device)
+        self.prompts = load_prompts(config.model, source)
+        self.backend = HuggingFaceBackend(
+            model.eval(),
+            self.prompts.tokenizer,
+            self.prompts.eos_token_id,
+            Limits(config.eval.batch_size, config.eval.batch_tokens),
         )
-        self.lm = HarnessLM(backend, prompts)
 
     def score(self, asked: Evaluation, folder: Path, listener: Listener = SILENT) -> None:
-        """Run a benchmark; writes its lm-eval task, scores and predictions. The listener hears of
-        requests, of which a choice of an item is one.
+        """Run a benchmark here and now; writes its lm-eval task, scores and predictions. The
+        listener hears of requests, of which a choice of an item is one.
+
+        Raises StageFailed, before anything is written, where a score is none.
+        """
+        prepared = self.prepare(asked, folder)
+        heard = Heard(listener, len(prepared.requests))
+        answers = [
+            self.answer(prepared.requests, chunk, asked.seed, heard)
+            for chunk in prepared.requests.chunks
+        ]
+        self.finish(prepared, answers, folder)
+
+    def prepare(self, asked: Evaluation, folder: Path) -> Prepared:
+        """Load a benchmark's tasks, writing those of our own into `folder`, and make its
+        requests."""
+        # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.
+        limit = None if asked.shown else asked.benchmark.max_prompt_tokens
+        asker = Asker(self.prompts, self.backend.context, limit)
+        with _undisturbed():
+            tasks = load_tasks(asked, folder, self.config.store.root, self.prompts)
+            _apply_sampling(tasks["tasks"], asked)
+            built = build_requests(tasks["tasks"], asked.limit)
+            asks = {kind: asker.ask(kind, requests) for kind, requests in built.items()}
+        calls = [call for one in asks.values() for call in one.calls]
+        requests = requests_of(calls, self.config.eval.batch_tokens)
+        return Prepared(asked, tasks, asks, requests, asker.counted())
+
+    def answer(self, requests: Requests, chunk: Chunk, seed: int | None, done: Done) -> Answers:
+        """Answer one chunk. What is drawn follows from the seed and the chunk alone; `done` hears
+        after every batch how many more requests are answered."""
+        call, before = requests.of(chunk), getattr(self.backend, "halved", 0)
+        started = time.monotonic()
+        with _undisturbed():
+            if call.how is None:
+                given: list[Any] = self.backend.likelihoods(call.rows, done)
+            else:
+                drawn = derive_seed(seed or 0, "chunk", chunk.call, *chunk.members)
+                how = replace(call.how, seed=drawn)
+                given = self.backend.generate(call.rows, how, done)
+        halved = getattr(self.backend, "halved", 0) - before
+        return Answers(given, time.monotonic() - started, halved)
+
+    def finish(self, prepared: Prepared, answers: Sequence[Answers], folder: Path) -> None:
+        """Score the answers to all chunks, given in their order, and write the node's files.
 
         Raises StageFailed, before anything is written, where a score is none.
         """
         from lm_eval.evaluator import evaluate
 
-        # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.
-        benchmark = asked.benchmark
-        self.lm.start_counting(None if asked.shown else benchmark.max_prompt_tokens, listener)
-        with _undisturbed():
-            tasks = self._load_tasks(asked, folder)
-            self._apply_sampling(tasks, asked.temperature, asked.seed)
-            with _looked_at(tasks, asked):
-                results = evaluate(
-                    self.lm, tasks, limit=asked.limit, bootstrap_iters=0, log_samples=True
-                )
+        asked, tasks = prepared.benchmark, prepared.tasks
+        gathered = iter(prepared.requests.gathered([one.given for one in answers]))
+        responses = {
+            kind: one.respond([next(gathered) for _ in one.calls])
+            for kind, one in prepared.asked.items()
+        }
+        with _undisturbed(), already_built(tasks["tasks"]), _looked_at(tasks, asked):
+            results = evaluate(
+                Answered(responses), tasks, limit=asked.limit, bootstrap_iters=0, log_samples=True
+            )
         rows, predictions = _rows(results, tasks, asked)
         write_json(folder / SCORES, rows)
-        write_json(folder / DETAILS, self.lm.counted())
+        write_json(folder / DETAILS, prepared.details | _spent(answers))
         lines = (json.dumps(item, ensure_ascii=False, sort_keys=True) for item in predictions)
         write_atomically(folder / PREDICTIONS, "".join(f"{line}\n" for line in lines))
 
-    def _apply_sampling(self, tasks: dict[str, Any], temperature: float, seed: int | None) -> None:
-        if temperature == 0 or seed is None:
-            return
-        seed_everything(seed)
-        for task in tasks["tasks"].values():
-            if task.OUTPUT_TYPE == "generate_until":
-                task.config.generation_kwargs |= {"do_sample": True, "temperature": temperature}
 
-    def _load_tasks(self, asked: Evaluation, folder: Path) -> dict[str, Any]:
-        from lm_eval.tasks import TaskManager
+def _spent(answers: Sequence[Answers]) -> dict[str, float]:
+    """Seconds that devices took for all answers, and the batches that were halved, if any were."""
+    halved = sum(one.halved for one in answers)
+    seconds = {"device_seconds": sum(one.seconds for one in answers)}
+    return seconds | ({"halved_batches": halved} if halved else {})
 
-        benchmark = asked.benchmark
-        if asked.data is None:
-            return _built_in(benchmark)
-        data = Path(asked.data.path)
-        if benchmark.source is not None:
-            material = read_material(benchmark.source.name, data, benchmark.shots)
-            parts = store_parts(material, self._shared())
-            write_material(folder, benchmark, material, parts)
-        else:
-            rows = self._with_demonstrations(data, asked.shown) if asked.shown else data
-            write_task(folder, benchmark, rows, asked.cut)
-        manager = TaskManager(include_path=str(folder), include_defaults=False)
-        return manager.load([benchmark.name])
 
-    def _shared(self) -> Path:
-        """Where the rows lie that nodes have in common."""
-        return cache_place(self.config.store.root, SUITES).absolute()
+class Heard:
+    """Counts answered requests for a listener; `before` of them were answered already."""
 
-    def _with_demonstrations(self, data: Path, shown: Demonstrations) -> Path:
-        """The rows of a TRACE-format file, solved rows put before every prompt."""
-        rows = [
-            {**row, "prompt": put_before(row["prompt"], shown, self.lm.prompts)}
-            for row in read_rows(data)
-        ]
-        return write_json(self._shared() / f"{digest(rows)}.json", rows)
+    def __init__(self, listener: Listener, total: int, before: int = 0) -> None:
+        self.listener, self.total, self.answered = listener, total, before
+
+    def __call__(self, count: int) -> None:
+        self.answered += count
+        self.listener.update(self.answered, self.total)
+
+
+def _apply_sampling(tasks: dict[str, Any], asked: Evaluation) -> None:
+    if asked.temperature == 0 or asked.seed is None:
+        return
+    for task in tasks.values():
+        if task.OUTPUT_TYPE == "generate_until":
+            sampled = {"do_sample": True, "temperature": asked.temperature}
+            task.config.generation_kwargs |= sampled
 
 
 def _looked_at(tasks: dict[str, Any], asked: Evaluation) -> AbstractContextManager[None]:
@@ -138,31 +198,18 @@ def _rows(
     return rows, predictions
 
 
-def _built_in(benchmark: Benchmark) -> dict[str, Any]:
-    tasks = _all_tasks().load([benchmark.lm_eval_task])
-    for task in tasks["tasks"].values():
-        task.set_config(key="num_fewshot", value=benchmark.shots)
-    return tasks
-
-
-@cache
-def _all_tasks() -> Any:
-    """The tasks that ship with lm-eval; reading their index takes ten seconds."""
-    from lm_eval.tasks import TaskManager
-
-    return TaskManager()
-
-
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Give back the random states that lm-eval reseeds, so that scoring changes nothing else."""
+    """Give back the random states that lm-eval or a chunk's seed sets, so that scoring changes
+    nothing else."""
     import numpy
     import torch
 
-    states = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        numpy.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+    states = random.getstate(), numpy.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            numpy.random.set_state(states[1])

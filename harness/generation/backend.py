@@ -15,13 +15,15 @@ class Sampling:
 
     max_tokens: most new tokens. temperature: 0 = the likeliest token at every step. stop: texts
     after which a row is no longer continued (they may stand in what is returned, with a few tokens
-    behind). options: further ones of the backend (top_p and the like).
+    behind). options: further ones of the backend (top_p and the like). seed: of what is drawn;
+    null = draws go on from where the process is.
     """
 
     max_tokens: int
     temperature: float = 0.0
     stop: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
 
 
 class Likelihood(NamedTuple):
@@ -33,7 +35,11 @@ class Likelihood(NamedTuple):
 
 
 class Backend(Protocol):
-    """A model that is ready to be asked. context: most tokens of a prompt and its answer."""
+    """A model that is ready to be asked. context: most tokens of a prompt and its answer.
+
+    One that divides its batches when memory runs out has an attribute `halved` as well: how often
+    it did.
+    """
 
     context: int
 

@@ -1,5 +1,6 @@
 """A causal model of transformers as a backend: batches of similar length, nothing cleverer."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,8 @@ from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from harness.generation.backend import Done, Likelihood, Sampling, TokenIds
-from harness.generation.batches import longest_first
+from harness.generation.batches import Limits, longest_first
+from harness.generation.memory import Batches
 
 CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx")
 DEFAULT_CONTEXT = 2048
@@ -18,22 +20,35 @@ class HuggingFaceBackend:
     """A loaded model on its device, in evaluation mode.
 
     tokenizer: turns tokens back into text where stop texts are looked for. eos: pads prompts under
-    the mask, and ends a continuation beside the model's own end-of-text ids. batch_size: rows that
-    go through the model together.
+    the mask, and ends a continuation beside the model's own end-of-text ids. limits: of what goes
+    through the model together; a batch that memory does not hold is halved.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, eos: int, batch_size: int) -> None:
-        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+    def __init__(self, model: Any, tokenizer: Any, eos: int, limits: Limits) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self._batches = Batches(limits)
         self.context = context_length(model.config)
         self.eos = eos
         own = model.generation_config.eos_token_id
         self.ends = {eos, *(own if isinstance(own, list) else [own])}
+        self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+
+    @property
+    def halved(self) -> int:
+        """How often a batch was halved because memory ran out."""
+        return self._batches.halved
 
     def generate(self, prompts: Sequence[TokenIds], how: Sampling, done: Done) -> list[list[int]]:
-        """See Backend. Sampling is reproducible where batches and the random state are."""
+        """See Backend. With a seed, what is drawn repeats where the batches do."""
+        if how.seed is not None:
+            torch.manual_seed(how.seed)
         made: list[list[int]] = [[] for _ in prompts]
-        for batch in longest_first(prompts, self.batch_size):
-            answers = self._continued([prompts[index] for index in batch], how)
+        sizes = [len(prompt) + how.max_tokens for prompt in prompts]
+
+        def work(batch: list[int]) -> list[list[int]]:
+            return self._continued([prompts[index] for index in batch], how)
+
+        for batch, answers in self._batches.run(longest_first(prompts), sizes, work):
             for index, answer in zip(batch, answers, strict=True):
                 made[index] = answer
             done(len(batch))
@@ -49,14 +64,42 @@ class HuggingFaceBackend:
             asked.setdefault(tuple(seen), []).append(index)
         rows = list(asked)
         found: dict[int, Likelihood] = {}
-        for batch in longest_first(rows, self.batch_size):
-            logits = self._logits([rows[number] for number in batch])
-            for number, row in zip(batch, logits, strict=True):
-                members = asked[rows[number]]
-                for index in members:
-                    found[index] = _likelihood(row[: len(rows[number])], pairs[index][1])
-                done(len(members))
+
+        def work(batch: list[int]) -> dict[int, Likelihood]:
+            answers = {
+                rows[number]: [(index, pairs[index][1]) for index in asked[rows[number]]]
+                for number in batch
+            }
+            return self._answered(answers)
+
+        for _, answers in self._batches.run(longest_first(rows), list(map(len, rows)), work):
+            found |= answers
+            done(len(answers))
         return [found[index] for index in range(len(pairs))]
+
+    @torch.no_grad()
+    def _answered(
+        self, asked: dict[tuple[int, ...], list[tuple[int, TokenIds]]]
+    ) -> dict[int, Likelihood]:
+        """Likelihoods of the continuations, by their numbers, that end one token behind each row.
+
+        Rows are padded behind their ends, where nothing looks, and logits are made only from the
+        first place on that answers for a continuation.
+        """
+        rows = list(asked)
+        width = max(map(len, rows))
+        ids = torch.zeros((len(rows), width), dtype=torch.long)
+        for row, tokens in enumerate(rows):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+        first = min(len(row) - len(text) for row, members in asked.items() for _, text in members)
+        kept = {"logits_to_keep": width - first} if self._keeps else {}
+        logits = self.model(ids.to(self.model.device), use_cache=False, **kept).logits
+        before = width - logits.shape[1]  # places without logits
+        return {
+            number: _likelihood(logits[row, : len(tokens) - before], text)
+            for row, tokens in enumerate(rows)
+            for number, text in asked[tokens]
+        }
 
     def _continued(self, prompts: Sequence[TokenIds], how: Sampling) -> list[list[int]]:
         ids, mask = self._padded_left(prompts)
@@ -89,14 +132,6 @@ class HuggingFaceBackend:
             mask[row, width - len(prompt) :] = 1
         return ids.to(self.model.device), mask.to(self.model.device)
 
-    @torch.no_grad()
-    def _logits(self, rows: Sequence[TokenIds]) -> Tensor:
-        """[rows, width, vocabulary]; rows are padded behind their ends, where nothing looks."""
-        ids = torch.zeros((len(rows), max(map(len, rows))), dtype=torch.long)
-        for row, tokens in enumerate(rows):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-        return self.model(ids.to(self.model.device)).logits
-
 
 class StopTexts(StoppingCriteria):
     """Ends a row as soon as one of the texts stands in it."""
@@ -126,7 +161,8 @@ def context_length(config: Any) -> int:
 
 
 def _likelihood(logits: Tensor, continuation: TokenIds) -> Likelihood:
-    """logits: [tokens of the row, vocabulary]; the last ones answer for the continuation."""
+    """logits: [tokens of the row, vocabulary]; the last ones answer for the continuation. All
+    logarithms and sums are in fp32, whatever the model's precision is."""
     chosen = logits[-len(continuation) :].float()
     targets = torch.tensor(continuation, device=logits.device)
     by_token = chosen.log_softmax(-1).gather(1, targets[:, None])

@@ -7,6 +7,7 @@ from harness.config import ModelConfig, Quantization
 from harness.data.encoding import PromptFormat, first_eos
 from harness.errors import ConfigError, StageFailed
 from harness.models.folders import TOKENIZER_FILES, is_adapter
+from harness.models.hub import cached_file
 from harness.models.quantized import keep_trainable, quantization_options
 
 
@@ -47,14 +48,10 @@ def load_model(model: ModelConfig, source: Path | str, precision: str, device: s
 
 
 def stored_folder(model: ModelConfig, source: Path | str) -> Path:
-    """Where the files lie that `load_model` reads: the folder itself, or the cache's of a model of
-    the hub."""
-    if Path(source).is_dir():
-        return Path(source)
-    from huggingface_hub import snapshot_download
-
-    found = snapshot_download(str(source), local_files_only=True, **_revision(model, source))
-    return Path(found)
+    """Where the files lie that `load_model` has read: the folder itself, or that in the cache of a
+    model of the hub, which need not hold all that the hub has."""
+    described = None if Path(source).is_dir() else cached_file(model, "config.json")
+    return Path(source) if described is None else described.parent
 
 
 def load_prompts(model: ModelConfig, source: Path | str) -> PromptFormat:

@@ -3,69 +3,15 @@
 A new kind of work is a dataclass in `store.work` and one class here. Importing this loads no torch.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from harness.config import HarnessConfig
 from harness.plan.tokens import TokenCounts, training_tokens
-from harness.store.layout import DATASETS, cache_place
-from harness.store.listener import Listener
-from harness.store.records import Hub, Made, ModelRef
+from harness.run.handler import Handler, Site, Size, source
+from harness.run.scoring import Scoring
+from harness.store.records import Hub, ModelRef
 from harness.store.store import Store
 from harness.store.work import EditWork, EvalWork, JudgeWork, TrainWork, Work
-
-if TYPE_CHECKING:
-    from harness.train.engine.ranks import Rank
-
-Kind = TypeVar("Kind", bound=Work)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much work there is: an amount of a unit (0 = not known before it starts), and what that
-    means in tokens to train on, to read and at most to generate, and in whole models to store."""
-
-    amount: int
-    unit: str
-    trained: int = 0
-    read: int = 0
-    generated: int = 0
-    models: int = 0
-
-
-class Site(Protocol):
-    """Where a rank works."""
-
-    config: HarnessConfig
-    store: Store
-    rank: "Rank"
-
-    def writing(self, work: Work) -> AbstractContextManager[tuple[Path, Listener]]:
-        """A folder that becomes the node when it is left without an error, and who hears how far
-        the work is."""
-
-    def reading(self, work: Work) -> Path:
-        """The folder of `writing` as a rank sees it that does not own it."""
-
-
-class Handler(ABC, Generic[Kind]):
-    """What the rest of the harness has to know of one kind of work."""
-
-    @abstractmethod
-    def size(self, work: Kind, counts: TokenCounts) -> Size:
-        """How much there is to do; `counts` are of the training files."""
-
-    def together(self, first: Kind, other: Kind) -> bool:
-        """May neighbours in a plan be run by one call, because they share what is loaded?"""
-        return False
-
-    @abstractmethod
-    def run(self, works: Sequence[Kind], site: Site) -> None:
-        """Do it; all ranks call this with the same works, which all go `together`."""
 
 
 class Training(Handler[TrainWork]):
@@ -101,33 +47,6 @@ class Training(Handler[TrainWork]):
 
 def _trains_all_weights(work: TrainWork) -> bool:
     return work.settings.method.adapter is None
-
-
-class Scoring(Handler[EvalWork]):
-    """Whole cells, dealt to the ranks in turn, so that no batch depends on their number."""
-
-    def size(self, work: EvalWork, counts: TokenCounts) -> Size:
-        if work.by_likelihood:
-            return Size(work.items, "likelihoods", read=work.read_tokens)
-        longest = work.items * work.benchmark.max_answer_tokens
-        return Size(work.items, "generations", read=work.read_tokens, generated=longest)
-
-    def together(self, first: EvalWork, other: EvalWork) -> bool:
-        return first.model == other.model
-
-    def run(self, works: Sequence[EvalWork], site: Site) -> None:
-        from harness.evaluation.datasets_cache import local_cache
-        from harness.evaluation.evaluator import Evaluator
-
-        mine = works[site.rank.index :: site.rank.world]
-        if not mine:
-            return
-        evaluator = Evaluator(site.config, source(mine[0].model, site.store), site.rank.device)
-        datasets = cache_place(site.store.root, DATASETS)
-        for work in mine:
-            cache = nullcontext() if work.data is None else local_cache(datasets)
-            with site.writing(work) as (folder, listener), cache:
-                evaluator.score(work, folder, listener)
 
 
 class Editing(Handler[EditWork]):
@@ -201,11 +120,6 @@ def grouped(works: Sequence[Work]) -> Iterator[list[Work]]:
         group = [work]
     if group:
         yield group
-
-
-def source(model: ModelRef, store: Store) -> Path | str:
-    """What loads a model: its folder, or its name on the hub."""
-    return store.path(model.kind, model.key) if isinstance(model, Made) else model.path
 
 
 def local_folder(model: ModelRef, store: Store) -> Path:

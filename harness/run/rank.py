@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -26,6 +26,8 @@ from harness.run.handlers import HANDLERS, grouped
 from harness.run.launch.failure import note_failure
 from harness.run.launch.job import RankJob
 from harness.run.launch.local import PARENT
+from harness.run.versions import versions
+from harness.store.claims import Claims
 from harness.store.listener import Listener
 from harness.store.store import Store
 from harness.store.work import Work, work_of
@@ -109,17 +111,18 @@ class Worker:
             yield folder, progress
         progress.finish()
 
+    def hearing(self, work: Work) -> Listener:
+        """Who hears how far a piece of work is that another rank writes."""
+        return Progress(self.events, work.key)
+
+    def claims(self, works: Sequence[Work]) -> Claims:
+        """What the ranks of this launch claim of some works, each under its own number."""
+        folder = self.store.claims_path(works[0].key, self.job.lease)
+        return Claims(folder, f"rank{self.index}")
+
     def reading(self, work: Work) -> Path:
         """The folder in which the first rank writes a piece of work."""
         return self.store.working_path(work.kind, work.key, self.job.lease)
-
-
-def versions() -> dict[str, str]:
-    """Versions of the libraries that numbers depend on."""
-    from importlib.metadata import version
-
-    names = ("torch", "transformers", "deepspeed", "lm_eval", "datasets", "tokenizers")
-    return {"python": sys.version.split()[0], **{name: version(name) for name in names}}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ RUNS_READ = "readers"  # which work of each run reads which
 LOGS = "logs"
 LEASES = "leases"  # which processes work
 LOCKS = "locks"  # on what
+PARTIAL = "partial"  # what is done of unfinished work: <kind>/<key>/; and who does which part of it
 CACHE = "cache"
 HASHES = "hashes.json"
 DATASETS = "datasets"  # what lm-eval made of local files

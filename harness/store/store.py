@@ -2,7 +2,8 @@
 
 `<root>/<kind>/<key>/` holds a node's files and `manifest.json` (sha256 of every file), which is
 written last; a node without it does not exist. Several machines may work on one store: `leases/`
-says which processes do, `locks/` on what. Imports no torch.
+says which processes do, `locks/` on what; `partial/` keeps what is done of unfinished nodes.
+Imports no torch.
 """
 
 import json
@@ -26,6 +27,7 @@ from harness.store.layout import (
     LEASES,
     LOCKS,
     MANIFEST,
+    PARTIAL,
     SCORES,
     TRANSIENT,
     cache_place,
@@ -99,6 +101,14 @@ class Store:
     def working_path(self, kind: str, key: str, token: str) -> Path:
         """Where the holder of a lease writes a node before it is complete."""
         return working_path(self.path(kind, key), token)
+
+    def partial_path(self, kind: str, key: str) -> Path:
+        """Where parts of a node's work are kept until it is done, for whoever goes on with it."""
+        return self.root / PARTIAL / kind / key
+
+    def claims_path(self, group: str, token: str) -> Path:
+        """Where the ranks that work for a lease claim parts of a group of work."""
+        return working_path(self.root / PARTIAL / group, token)
 
     def done(self, kind: str, key: str) -> bool:
         """True where the manifest is there, every file it lists has the listed hash, and every

@@ -131,8 +131,9 @@ def test_two_machines_share_a_store(common: list[str], tmp_path: Path, locks: bo
     assert [parent.returncode for parent in parents] == [0, 0], told
     trained = [int(text.split("trained ")[1].split()[0]) for text in told]
     assert sum(trained) == 2
-    assert not list((tmp_path / "store" / "leases").iterdir())
-    assert not list((tmp_path / "store" / "locks").iterdir())
+    root = (tmp_path if locks else tmp_path / "real") / "store"
+    assert not list((root / "leases").iterdir())
+    assert not list((root / "locks").iterdir())
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from harness.config.compose.compose import load
 from harness.config.parts import Kind, load_part
 from harness.config.places import conf_dir
 from harness.evaluation.evaluator import Evaluator
+from harness.evaluation.language_model import Asker
 from harness.evaluation.scores import collect
 from harness.evaluation.task_yaml import task_yaml
 
@@ -188,14 +189,15 @@ def test_likelihoods_see_the_whole_context_whatever_the_prompt_limit() -> None:
     from lm_eval.api.instance import Instance
 
     evaluator = Evaluator(CONFIG, MICRO_MODEL, "cpu")
-    evaluator.lm.prompt_limit = 5
+    prompts, backend = evaluator.prompts, evaluator.backend
     context, continuation = "The council met on Monday and talked about the", " park"
     request = Instance("loglikelihood", {}, (context, continuation), 0, ("t", 0, 1))
-    [(found, _)] = evaluator.lm.loglikelihood([request])
-    prompts = evaluator.lm.prompts
+    asked = Asker(prompts, backend.context, prompt_limit=5).ask("loglikelihood", [request])
+    [call] = asked.calls
+    [(found, _)] = asked.respond([backend.likelihoods(call.rows, lambda n: None)])
     before, whole = prompts.prompt_ids(context), prompts.prompt_ids(context + continuation)
     with torch.no_grad():
-        scores = evaluator.lm.backend_model.model(torch.tensor([whole])).logits[0].log_softmax(-1)
+        scores = backend.model(torch.tensor([whole])).logits[0].log_softmax(-1)
     places = range(len(before) - 1, len(whole) - 1)
     expected = sum(float(scores[place, whole[place + 1]]) for place in places)
     assert found == pytest.approx(expected, abs=1e-4)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from harness.errors import StageFailed
 from harness.generation.backend import Sampling
-from harness.generation.batches import longest_first
+from harness.generation.batches import Limits, longest_first
 from harness.generation.hf import HuggingFaceBackend
 
 PROMPTS = ["Add 3 and 4.", "a", "Who wrote the report on the harbour?\nAnswer:", "b c d e f", "a"]
@@ -31,7 +32,7 @@ def prompts(tokenizer: Any) -> list[list[int]]:
 
 
 def backend(model: Any, tokenizer: Any, size: int = 2) -> HuggingFaceBackend:
-    return HuggingFaceBackend(model, tokenizer, tokenizer.eos_token_id, size)
+    return HuggingFaceBackend(model, tokenizer, tokenizer.eos_token_id, Limits(size, 10**6))
 
 
 def greedy(model: Any, prompt: list[int], count: int, eos: int) -> list[int]:
@@ -67,7 +68,7 @@ def test_an_answer_ends_before_the_end_of_text(
     free = greedy(model, prompts[0], 12, eos=-1)
     end = free[5]
     first = free.index(end)
-    ends = HuggingFaceBackend(model, tokenizer, end, 4)
+    ends = HuggingFaceBackend(model, tokenizer, end, Limits(4, 10**6))
     model.generation_config.eos_token_id, before = end, model.generation_config.eos_token_id
     try:
         assert ends.generate(prompts[:1], Sampling(12), lambda n: None) == [free[:first]]
@@ -117,9 +118,96 @@ def test_what_does_not_fit_is_left_out_at_the_beginning(model: Any, tokenizer: A
     assert cut == whole
 
 
-def test_batches_are_of_similar_length_and_do_not_depend_on_the_order() -> None:
+def test_rows_go_longest_first_whatever_their_order_was() -> None:
     rows = [[1], [2, 2, 2], [3, 3], [4, 4, 4], [5]]
-    assert longest_first(rows, 2) == [[1, 3], [2, 0], [4]]
+    assert longest_first(rows) == [1, 3, 2, 0, 4]
     turned = rows[::-1]
-    batches = [[turned[i] for i in batch] for batch in longest_first(turned, 2)]
-    assert batches == [[rows[i] for i in batch] for batch in longest_first(rows, 2)]
+    assert [turned[i] for i in longest_first(turned)] == [rows[i] for i in longest_first(rows)]
+
+
+def test_a_batch_keeps_to_its_tokens(
+    model: Any, tokenizer: Any, prompts: list[list[int]], alone: list[list[int]]
+) -> None:
+    counts: list[int] = []
+    longest = max(map(len, prompts)) + 12
+    asked = HuggingFaceBackend(model, tokenizer, tokenizer.eos_token_id, Limits(8, 2 * longest - 1))
+    assert asked.generate(prompts, Sampling(12), counts.append) == alone
+    assert counts[0] == 1  # a second row as long would be a token too much
+    assert sum(counts) == len(prompts)
+
+
+def test_likelihoods_make_logits_only_where_they_answer(
+    model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes, forward = [], model.forward
+
+    def watched(*args: Any, **options: Any) -> Any:
+        made = forward(*args, **options)
+        shapes.append((made.logits.shape[1], made.past_key_values))
+        return made
+
+    asked = backend(model, tokenizer, 8)
+    monkeypatch.setattr(model, "forward", watched)
+    pairs = [([3, 4, 5, 6, 7, 8], [9, 10]), ([3, 4, 5, 6, 7, 8], [11])]
+    asked.likelihoods(pairs, lambda n: None)
+    assert shapes == [(2, None)]  # of 7 places
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved(
+    model: Any,
+    tokenizer: Any,
+    prompts: list[list[int]],
+    alone: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two rows fit and more do not, whatever the library calls it."""
+    errors = [MemoryError(), torch.OutOfMemoryError("CUDA out of memory.")]
+    generate, fitted = model.generate, []
+
+    def limited(**options: Any) -> Any:
+        rows = len(options["input_ids"])
+        if rows > 2:
+            raise errors.pop()
+        fitted.append(rows)
+        return generate(**options)
+
+    monkeypatch.setattr(model, "generate", limited)
+    asked, counts = backend(model, tokenizer, 8), []
+    assert asked.generate(prompts, Sampling(12), counts.append) == alone
+    assert counts == fitted
+    assert sum(counts) == len(prompts)
+    # five rows, and of the shorter ones again too many in as many tokens as two of the long had
+    assert asked.halved == 2
+
+
+def test_a_row_that_does_not_fit_alone_is_one_line(
+    model: Any, tokenizer: Any, prompts: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**options: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 TB")
+
+    monkeypatch.setattr(model, "generate", full)
+    with pytest.raises(StageFailed, match="do not fit into memory even alone; lower max_prompt"):
+        backend(model, tokenizer).generate(prompts, Sampling(12), lambda n: None)
+
+
+def test_another_error_is_not_taken_for_lack_of_memory(
+    model: Any, tokenizer: Any, prompts: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**options: Any) -> Any:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(model, "generate", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        backend(model, tokenizer).generate(prompts, Sampling(12), lambda n: None)
+
+
+def test_what_is_drawn_follows_from_the_seed(
+    model: Any, tokenizer: Any, prompts: list[list[int]]
+) -> None:
+    asked = backend(model, tokenizer, 8)
+
+    def drawn(seed: int) -> list[list[int]]:
+        return asked.generate(prompts, Sampling(12, temperature=1.0, seed=seed), lambda n: None)
+
+    assert drawn(1) == drawn(1) != drawn(2)

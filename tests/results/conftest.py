@@ -13,7 +13,7 @@ def make_row(**changes):
         "metric": "accuracy", "filter": None, "headline": True, "value": 0.5, "stderr": None,
         "n": 100, "split": "test", "shots": 0, "protocol": None, "unit": "score",
         "higher_is_better": True, "backend": "hf", "status": "done", "schema": 2,
-        "model_key": "m", "eval_key": "e", "harness_version": "0.1.0",
+        "model_key": "m", "eval_key": "e", "harness_version": "0.1.0", "versions": None,
     }  # fmt: skip
     return row | changes
 

@@ -95,6 +95,10 @@ class NoFlock(Operations):
     def readlink(self, path: str) -> str:
         return os.readlink(self._real(path))
 
+    def statfs(self, path: str) -> dict[str, int]:
+        found = os.statvfs(self._real(path))
+        return {name: getattr(found, name) for name in dir(found) if name.startswith("f_")}
+
     def utimens(self, path: str, times: tuple[int, int] | None = None) -> int:
         now = time.time_ns()
         given = [now if value == UTIME_NOW else value for value in times or (now, now)]

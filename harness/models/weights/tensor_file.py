@@ -29,7 +29,7 @@ TORCH_TYPES = {
     "BOOL": torch.bool,
 }
 TYPE_NAMES = {kind: name for name, kind in TORCH_TYPES.items()}
-PIECE = 2**22  # elements of a large tensor that are handled at a time: 16 MiB in fp32
+PIECE = 2**20  # elements of a large tensor that are handled at a time: 4 MiB in fp32
 
 # What gives a tensor by its name: whole, or as flat pieces in order.
 Source = Callable[[str], Tensor | Iterable[Tensor]]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.config import HarnessConfig, Precision
+from harness.generation.batches import Limits
 from harness.plan.memory.model import Model
 from harness.plan.memory.training import CUDA_CONTEXT
 from harness.store.work import EvalWork
@@ -34,9 +35,10 @@ def scoring_memory(
     """What scoring these takes where every row is as long as its benchmark allows. The cache is
     counted with one block's a second time, which growing it copies."""
     width = 2 if config.engine.precision is Precision.bf16 else 4
-    shapes, batch = model.shapes, config.eval.batch_size
+    shapes = model.shapes
     context = (shapes.context if shapes else None) or DEFAULT_CONTEXT
     longest = max((_longest(work, context) for work in works), default=0)
+    batch = Limits(config.eval.batch_size, config.eval.batch_tokens).fitting(longest)
     cache = logits = 0.0
     if shapes is not None:
         by_token = 2 * shapes.keys * width * (shapes.layers + 1)

@@ -161,9 +161,7 @@ def member_of(hello: dict[str, Any], line: Line, host: str) -> Member | None:
     if version is None:
         return None
     if version != __version__:
-        raise ConfigError(
-            f"{host} has version {version} of the harness, this machine {__version__}"
-        )
+        raise ConfigError(f"{host} has version {version} of the harness, here is {__version__}")
     seats = [Seat(rank, local) for rank, local in hello["seats"]]
     return Member(line, str(hello["host"]), seats, str(hello["seen"] or ""))
 

@@ -67,6 +67,7 @@ def connected(wanted: Mapping[str, list[Seat]], where: str, seconds: float) -> I
         for name, (remote, line) in remotes.items():
             hello = line.first(deadline - time.monotonic())
             if hello is None and line.open:
+                remote.process.kill()
                 raise ConfigError(f"{where}: {name} did not answer within {seconds:.0f} seconds")
             if hello is None:
                 remote.process.wait()

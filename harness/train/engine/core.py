@@ -8,6 +8,7 @@ from harness.config import EngineConfig, Precision, TrainConfig
 from harness.train.engine.export import export
 from harness.train.engine.gathering import gathered_pieces
 from harness.train.engine.layout import layout_of
+from harness.train.engine.letting_go import forget_partitioned_modules
 from harness.train.engine.masters import ExactWeights
 from harness.train.engine.optimizer import adamw, forget_moments
 from harness.train.engine.ranks import Rank
@@ -129,9 +130,7 @@ class Engine:
         optimizer refer to each other: memory is free after the next `release_memory`."""
         self.deepspeed.destroy()
         if self.zero_stage == 3:
-            from deepspeed.runtime.zero import parameter_offload
-
-            parameter_offload.FWD_MODULE_STACK.clear()  # the module would stay in it for good
+            forget_partitioned_modules()
         del self.deepspeed, self.module, self.layout
         self._exact = None
 

@@ -3,8 +3,10 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def test_ranks_of_this_machine(ranks_are: Callable[[str], None], job: RankJob) -
 
 def test_what_a_gpu_job_is_given(ranks_are: Callable[[str], None], job: RankJob) -> None:
     ranks_are("echo $PYTORCH_CUDA_ALLOC_CONF $CUDA_VISIBLE_DEVICES > told.$RANK")
-    job = RankJob(**(vars(job) | {"device": "cuda"}))
+    job = replace(job, device="cuda")
     assert run(job, here(1), CUDA_VISIBLE_DEVICES="5") is None
     assert (Path(job.folder) / "told.0").read_text() == "expandable_segments:True 5\n"
 
@@ -163,7 +165,11 @@ def test_strangers_are_turned_away(two_processes: Pair) -> None:
             stranger.recv(1)
 
     def come() -> None:
-        knock()
+        for _ in range(200):  # until the port is open
+            with suppress(ConnectionRefusedError):
+                knock()
+                break
+            time.sleep(0.05)
         serve(two_processes[1], 20.0)
 
     thread = threading.Thread(target=come)
@@ -232,7 +238,7 @@ def test_hosts_over_ssh(
         assert (crew.world, crew.address) == (3, "127.0.0.1")
         # The agent runs by now, with this interpreter; so do its ranks, whose job is none.
         ranks_are("exec sleep 600")
-        failure = run(job, crew)
+        failure = run(replace(job, config={"engine": None}), crew)
     assert failure is not None
     assert failure.rank in (1, 2)
     assert "Error" in failure.line

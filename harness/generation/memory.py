@@ -1,0 +1,78 @@
+"""Batches that become smaller when memory runs out, instead of ending the run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from harness.errors import StageFailed
+from harness.generation.batches import Limits
+
+Made = TypeVar("Made")
+TOLD = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+
+
+class Batches:
+    """Runs sorted rows in batches within limits, which fall to half of a batch that did not fit and
+    stay there: what did not fit once does not fit again.
+
+    halved: how often that was. Rows that go through together can change the last bits of their
+    answers, so that answers repeat exactly only where it is 0.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.halved = limits, 0
+
+    def run(
+        self, order: Sequence[int], sizes: Sequence[int], work: Callable[[list[int]], Made]
+    ) -> Iterator[tuple[list[int], Made]]:
+        """Every batch of the rows `order`, whose tokens are `sizes`, and what `work` made of it.
+
+        Raises StageFailed where a single row does not fit.
+        """
+        start = 0
+        while start < len(order):
+            count = self.limits.fitting(sizes[order[start]])
+            batch = list(order[start : start + count])
+            made = self._tried(batch, work)
+            if made is None:
+                self._halve(len(batch), sizes[batch[0]])
+                continue
+            yield batch, made[0]
+            start += len(batch)
+
+    def _tried(self, batch: list[int], work: Callable[[list[int]], Made]) -> tuple[Made] | None:
+        """What was made, or null where memory ran out; its tensors are let go with the error."""
+        try:
+            return (work(batch),)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+        _empty_cache()
+        return None
+
+    def _halve(self, rows: int, longest: int) -> None:
+        if rows == 1:
+            raise StageFailed(
+                f"a prompt and its answer, {longest} tokens, do not fit into memory even alone; "
+                "lower max_prompt_tokens or max_answer_tokens, or use a device with more memory"
+            )
+        half = rows // 2
+        self.limits = replace(self.limits, tokens=min(self.limits.tokens, half * longest))
+        if self.limits.fitting(longest) > half:
+            self.limits = replace(self.limits, rows=half)
+        self.halved += 1
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Does an error say that memory ran out, on a device or on the host?"""
+    if isinstance(error, MemoryError):
+        return True
+    said = str(error).lower()
+    return type(error).__name__ == "OutOfMemoryError" or any(words in said for words in TOLD)
+
+
+def _empty_cache() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
