@@ -23,7 +23,7 @@ from harness.plan.tokens import (
 )
 from harness.run.handlers import Size, size
 from harness.run.job import Job, make_sweep
-from harness.run.parent import pending_nodes
+from harness.run.pending import pending_nodes
 from harness.store.store import Store
 from harness.store.work import Plan, Work
 

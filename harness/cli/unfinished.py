@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.results.build import rebuild_table
 from harness.run.job import Job, Sweep
-from harness.run.parent import pending_nodes
+from harness.run.pending import pending_nodes
 from harness.store.files import write_atomically
 from harness.store.layout import LOGS, TABLE
 from harness.store.work import Work

@@ -1,6 +1,7 @@
 """What is given: the model, the tasks and their order, where data and results lie."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from harness.config.choices import (
     Attention,
@@ -107,3 +108,8 @@ class DataConfig(Section):
 class StoreConfig(Section):
     root: str = key("where checkpoints and scores live", "results/store")
     results: str = key("where scores.csv, tables/ and plots/ are written", "results")
+    keep: Any = key(
+        "which stages' weights stay when all that reads them is done: all | ends (the last) | none"
+        ", or stages as in [2,4]; scores and logs always stay",
+        "all",
+    )

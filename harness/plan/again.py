@@ -37,6 +37,10 @@ def _spoilt(work: Work, store: Store) -> str:
     """What is wrong with the very node, where it is in the store and is to do all the same."""
     if not (store.path(work.kind, work.key) / MANIFEST).is_file():
         return ""
+    if store.done(work.kind, work.key) and store.dropped(work.kind, work.key):
+        return (
+            f"{work.label} again: its weights were dropped (store.keep), and work to do needs them"
+        )
     if store.done(work.kind, work.key):
         return f"{work.label} again: its optimizer state is gone, and the next stage needs it"
     wrong = store.wrong(work.kind, work.key)

@@ -160,6 +160,11 @@ def _of_run(run: RunColumns) -> dict[str, object]:
     return {**columns, "data": run.get("data") or None, "tasks": "|".join(run["tasks"])}
 
 
+def _is_beside(name: str) -> bool:
+    """Does a file hold weights that stand beside a model's?"""
+    return name == ADAPTER_WEIGHTS or name.startswith("strategy_")
+
+
 def _of_stage(store: Store, run: RunColumns, trained: Trained) -> Iterator[TableRow]:
     """What a training stage cost. Extra parameters: values stored beside the model, those of an
     adapter and what the strategies hand on."""
@@ -168,8 +173,11 @@ def _of_stage(store: Store, run: RunColumns, trained: Trained) -> Iterator[Table
     if not (folder / MANIFEST).is_file():
         return
     cost = store.read("train", key, TRAINING).get("cost", {})
-    beside = [*folder.glob("strategy_*.safetensors"), *folder.glob(ADAPTER_WEIGHTS)]
-    cost = {**cost, "extra_parameters": sum(stored_weights(path) for path in beside)}
+    beside = [path for path in folder.glob("*.safetensors") if _is_beside(path.name)]
+    dropped = store.dropped("train", key)
+    gone = (dropped[name] for name in dropped if _is_beside(name))
+    extra = sum(stored_weights(path) for path in beside if path.name not in dropped) + sum(gone)
+    cost = {**cost, "extra_parameters": extra}
     about = {
         "stage": trained["stage"],
         "trained_task": run["tasks"][trained["stage"] - 1] if run["schedule"] != "joint" else None,

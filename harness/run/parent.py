@@ -11,23 +11,25 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from harness.config import Device, HarnessConfig, ResetOptimizer
+from harness.config import Device, HarnessConfig
 from harness.config.machine import machine
 from harness.config.plain import plain
-from harness.errors import ConfigError, StageFailed, mistakes_of, refuse
+from harness.errors import StageFailed, mistakes_of, refuse
 from harness.plan.checks.inputs import ready_mistakes
 from harness.plan.memory.fit import memory_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import rebuild_table
 from harness.results.records import record_run
-from harness.run.events import Nobody, Watcher, watched
+from harness.run.events import Event, Nobody, Watcher, watched
 from harness.run.job import Job, job_of
 from harness.run.launch.crew import Crew, crew_for
 from harness.run.launch.devices import leased
 from harness.run.launch.group import WorkerGroup
 from harness.run.launch.job import RankJob, log_file
+from harness.run.pending import pending_nodes
+from harness.run.retention import record_readers, tidy
 from harness.store.layout import LOGS, TABLE, TRAINING, TRANSIENT
-from harness.store.store import Store
+from harness.store.store import Held, Store
 from harness.store.work import EvalWork, Plan, TrainWork, Work
 
 WAIT_SECONDS = 1.0
@@ -50,7 +52,8 @@ class Outcome:
 
 
 def require_ready(jobs: list[Job]) -> None:
-    """See that what the jobs read is within reach. Raises ConfigError, Mistakes for several."""
+    """See that what the jobs read is within reach, and let the store know of it. Raises
+    ConfigError, Mistakes for several."""
     lines = []
     for job in jobs:
         pending = pending_nodes(job.config, job.store, job.plan)
@@ -59,6 +62,8 @@ def require_ready(jobs: list[Job]) -> None:
         lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
         job.store.hashes.save()
     refuse(lines)
+    for job in jobs:  # before the first starts, so that none drops what a later one reads
+        record_readers(job.store, job.plan)
 
 
 def execute(config: HarnessConfig, watcher: Watcher | None = None) -> Outcome:
@@ -94,39 +99,9 @@ def finish(job: Job, watcher: Watcher | None = None) -> Outcome:
 
 
 def _cut_shares(store: Store, plan: Plan) -> dict[str, dict[str, float]]:
-    reports = [store.read("train", n.key, TRAINING) for n in plan.of(TrainWork)]
+    trained = [node for node in plan.of(TrainWork) if store.done(node.kind, node.key)]
+    reports = [store.read(node.kind, node.key, TRAINING) for node in trained]
     return {report["task"]: report["truncated"] for report in reports}
-
-
-def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Work]:
-    """Nodes still to do, in plan order.
-
-    With carried-over moments a finished stage whose optimizer state is gone is done again when
-    the stage after it is still to train.
-    """
-    pending = {node.key: node for node in plan.nodes if not store.done(node.kind, node.key)}
-    if config.train.reset_optimizer is ResetOptimizer.never:
-        for before, after in reversed(list(pairwise(plan.of(TrainWork)))):
-            if after.model.key != before.key:
-                continue
-            if after.key in pending and before.key not in pending:
-                if not (store.path("train", before.key) / TRANSIENT).is_dir():
-                    pending[before.key] = before
-                else:
-                    _require_same_shape(config, store, before)
-    return [node for node in plan.nodes if node.key in pending]
-
-
-def _require_same_shape(config: HarnessConfig, store: Store, node: TrainWork) -> None:
-    """DeepSpeed's optimizer state can only be read by equally many ranks at the same stage."""
-    manifest = store.manifest("train", node.key)
-    written = manifest["ranks"], manifest["config"]["engine"]["zero_stage"]
-    here = machine(config.engine)[1], config.engine.zero_stage
-    if written != here:
-        raise ConfigError(
-            f"train.reset_optimizer=never: stage {node.stage} was trained with other ranks or "
-            f"another ZeRO stage; go on with engine.ranks={written[0]} engine=zero{written[1]}"
-        )
 
 
 class _Walk:
@@ -135,11 +110,17 @@ class _Walk:
     def __init__(self, config: HarnessConfig, store: Store, plan: Plan, watcher: Watcher) -> None:
         self.config, self.store, self.plan, self.watcher = config, store, plan, watcher
         self.finished: list[Work] = []
+        self.dropped: set[str] = set()
 
     def finish(self) -> list[Work]:
+        """Do it, and return what was done."""
         pending = pending_nodes(self.config, self.store, self.plan)
-        if not pending:
-            return []
+        if pending:
+            self._work(pending)
+        self._tidy([])
+        return self.finished
+
+    def _work(self, pending: list[Work]) -> None:
         with crew_for(self.config.engine) as crew, watched(self.watcher, pending):
             while pending:
                 wanted = [(node.kind, node.key) for node in pending]
@@ -148,20 +129,19 @@ class _Walk:
                     mine = [node for node in pending if (node.kind, node.key) in free]
                     ready = self._ready(mine)
                     if ready:
-                        self._launch(ready, held.token, crew)
+                        self._launch(ready, held, crew)
                 if not ready:
                     busy = pending[0]
                     self.watcher.wait_for(self.store.holder(busy.kind, busy.key))
                     time.sleep(WAIT_SECONDS)
                 pending = pending_nodes(self.config, self.store, self.plan)
-        return self.finished
 
     def _ready(self, nodes: list[Work]) -> list[Work]:
         """Nodes whose inputs are in the store or made by an earlier one of these."""
         chosen: list[Work] = []
         made: set[str] = set()
         for node in nodes:
-            if all(key in made or self.store.done(kind, key) for kind, key in node.needs()):
+            if all(key in made or self.store.whole(kind, key) for kind, key in node.needs()):
                 made.add(node.key)
                 chosen.append(node)
         return chosen
@@ -172,14 +152,26 @@ class _Walk:
             if self.store.done("train", after.key):
                 shutil.rmtree(self.store.path("train", before.key) / TRANSIENT, ignore_errors=True)
 
-    def _launch(self, nodes: list[Work], lease: str, crew: Crew) -> None:
+    def _tidy(self, held: list[tuple[str, str]]) -> None:
+        """Drop what is not to be kept and nobody needs any more."""
+        keep = self.config.store.keep
+        if keep != "all":
+            self.dropped |= set(tidy(self.store, self.plan, keep, held))
+
+    def _launch(self, nodes: list[Work], held: Held, crew: Crew) -> None:
+        def follow(event: Event) -> None:
+            self.watcher.follow(event)
+            if event.done == 1:
+                self._tidy(held.nodes)
+
+        self.dropped -= {node.key for node in nodes}
         device, _, threads = machine(self.config.engine)
         if self.config.engine.device is Device.cuda and device != "cuda":
             raise StageFailed(f"engine.device=cuda, but there is no GPU on {socket.gethostname()}")
         folder = self.store.root / LOGS / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
         job = RankJob(
             store=str(self.store.root),
-            lease=lease,
+            lease=held.token,
             config=plain(self.config),
             works=[node.to_json() for node in nodes],
             device=device,
@@ -189,7 +181,7 @@ class _Walk:
         own = len(crew.seats) if crew.leases and device == "cuda" else 0
         with leased(own, self.watcher.wait_for) as variables:
             group = WorkerGroup(job, crew, variables)
-            failure = group.wait(self.watcher.follow)
+            failure = group.wait(follow)
         done = self._written(nodes, SEEN_SECONDS if crew.members and not failure else 0.0)
         self.finished += done
         self._drop_optimizer_states()
@@ -205,9 +197,14 @@ class _Walk:
         file system some seconds to show."""
         deadline = time.monotonic() + seconds
         while True:
-            done = [node for node in nodes if self.store.done(node.kind, node.key)]
+            done = [node for node in nodes if self._is_written(node)]
             if len(done) == len(nodes) or time.monotonic() > deadline:
                 return done
             for kind in {node.kind for node in nodes}:
                 list((self.store.root / kind).glob("*"))  # has it look again
             time.sleep(WAIT_SECONDS)
+
+    def _is_written(self, node: Work) -> bool:
+        """Is it in the store, or was it and has been used up meanwhile?"""
+        done = self.store.done(node.kind, node.key)
+        return done and (node.key in self.dropped or self.store.whole(node.kind, node.key))

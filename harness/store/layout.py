@@ -9,10 +9,12 @@ TRANSIENT = "engine"  # optimizer state kept for the next stage only; not part o
 SCORES = "scores.json"  # of eval and judge nodes: a list of ScoreRow
 PREDICTIONS = "predictions.jsonl"  # of eval nodes one line per item, of judge nodes one per pair
 DETAILS = "details.json"  # of eval and judge nodes: what was cut, what was asked
+DROPPED = "dropped.json"  # of nodes without weights: their files -> how many values each held
 TRAINING = "training.json"  # of train nodes: the log of the steps, and the cost
 
 # Beside the nodes.
 RUNS = "runs"  # one record per run: its columns and cells
+RUNS_READ = "readers"  # which work of each run reads which
 LOGS = "logs"
 LEASES = "leases"  # which processes work
 LOCKS = "locks"  # on what

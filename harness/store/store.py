@@ -19,8 +19,9 @@ from harness import __version__
 from harness.store import locks
 from harness.store.files import write_json
 from harness.store.folders import filled, working_path
-from harness.store.keys import KEY_SCHEME, FileHashes
+from harness.store.keys import KEY_SCHEME, FileHashes, stamp
 from harness.store.layout import (
+    DROPPED,
     FORMAT,
     HASHES,
     LEASES,
@@ -111,14 +112,27 @@ class Store:
 
     def done(self, kind: str, key: str) -> bool:
         """True where the manifest is there, every file it lists has the listed hash, and every
-        score is one."""
+        score is one. Weights that were dropped on purpose may be gone: see `whole`."""
         folder = self.path(kind, key)
         try:
-            listed = self.manifest(kind, key)["files"]
+            manifest, gone = self.manifest(kind, key), self.dropped(kind, key)
+            listed = {n: sha for n, sha in manifest["files"].items() if n not in gone}
+            stamps = manifest.get("stamps", {})
+            for name in listed:
+                self.hashes.told(folder / name, listed[name], stamps.get(name))
             intact = all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
             return intact and self.wrong(kind, key) is None
         except _DAMAGED:
             return False
+
+    def dropped(self, kind: str, key: str) -> dict[str, int]:
+        """The files of a node that were let go to save space, and how many values each held."""
+        path = self.path(kind, key) / DROPPED
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def whole(self, kind: str, key: str) -> bool:
+        """True where a node is done and nothing of it was dropped."""
+        return self.done(kind, key) and not self.dropped(kind, key)
 
     def wrong(self, kind: str, key: str, unit: str | None = None) -> str | None:
         """What of a node's scores cannot be one, in words; null where nothing is, or where there
@@ -145,9 +159,10 @@ class Store:
     ) -> Iterator[Path]:
         """A folder to fill; on leaving without an error it becomes the node.
 
-        `about` goes into the manifest. `token`: of the lease for which this process works; by
-        default it takes one of its own. A folder that is there under the node's name without being
-        `done` (a damaged node) is replaced.
+        `about` goes into the manifest, and the size and time of every file with its hash, so that
+        other processes need not read it again to know the hash. `token`: of the lease for which
+        this process works; by default it takes one of its own. A folder that is there under the
+        node's name without being `done` (a damaged node) is replaced.
         """
         started = time.time()
         with ExitStack() as stack:
@@ -155,11 +170,13 @@ class Store:
             final = self.path(kind, key)
             working = stack.enter_context(filled(final, self.leases, token))
             yield working
+            files = _hashes(working)
             manifest = {
                 **about,
                 "kind": kind,
                 "key": key,
-                "files": _hashes(working),
+                "files": files,
+                "stamps": {name: stamp(working / name) for name in files},
                 "harness_version": __version__,
                 "started": started,
                 "finished": time.time(),

@@ -12,6 +12,7 @@ from harness.methods.needs import Needs, Outputs
 from harness.methods.stage import Phase, Stage
 from harness.methods.view import SavedState, State
 from harness.models.adapters.stages import start_model
+from harness.models.attention import attend_by_blocks
 from harness.store.layout import TRANSIENT
 from harness.train.budget import phase_steps
 from harness.train.engine.core import Engine
@@ -55,6 +56,7 @@ class Training:
         )
         for strategy in self.strategies:
             model = strategy.prepare_model(self.stage, model)
+        attend_by_blocks()
         with in_fp32(model):
             self.packed = _may_pack(config.train, needs) and packs_exactly(model)
         self.engine = Engine(model, config.engine, config.train, rank, stored)

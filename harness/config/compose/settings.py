@@ -17,6 +17,7 @@ _NO_SETTING = (
     "store",
     "data",
     "store.root",
+    "store.keep",
     "store.results",
     "data.root",
     "data.suite_root",

@@ -39,6 +39,7 @@ from harness.evaluation.item_scores import wrong_item
 from harness.evaluation.judge.settings import judging_mistakes, require_cache
 from harness.evaluation.material import rows_file, source_folder
 from harness.generation.vllm.environment import backend_mistakes
+from harness.plan.checks.keep import keep_mistakes
 from harness.plan.checks.likewise import once
 from harness.plan.checks.method import method_mistakes
 from harness.plan.checks.model import model_mistakes
@@ -86,6 +87,7 @@ def mistakes(config: HarnessConfig, planned: bool = False) -> list[str]:
             config.data.root,
         ),
         *judging_mistakes(config),
+        *keep_mistakes(config),
         *_suites(config),
     ]
     return list(dict.fromkeys(found))
