@@ -9,9 +9,11 @@ from support.places import MICRO_MODEL
 from support.raw_files import write_rows
 
 # Read when torch is first imported. Processes that test side by side share the cores, and a thread
-# that spins while it waits takes them from the others.
-_BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // _BESIDE)))
+# that spins while it waits takes them from the others. Set in these processes alone: what the one
+# that starts them sets, they would inherit.
+if _BESIDE := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    _SHARE = max(1, len(os.sched_getaffinity(0)) // int(_BESIDE))
+    os.environ.setdefault("OMP_NUM_THREADS", str(_SHARE))
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
