@@ -1,7 +1,7 @@
 """The documents' lines about TRACE run as they stand, on the real files cut to a few rows.
 
 What a line needs besides (a model of the paper's size, a paid endpoint) is not there: it has to say
-so in one line.
+so, in one line each.
 """
 
 import json
@@ -92,8 +92,10 @@ def test_every_command_that_needs_data(place: Path) -> None:
             expected = {part: text for part, text in REFUSED.items() if part in line}
             assert done.returncode == (2 if expected else 0), f"{line}\n{done.stderr[-2000:]}"
             for text in expected.values():
+                # A model of 7 B is too large for most test machines besides.
+                told = [text in line or "would fit: " in line for line in done.stderr.splitlines()]
                 assert text in done.stderr
-                assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+                assert all(told), done.stderr
             seen |= expected.keys()
             if "prepare_data" in line:
                 cut(place / "trace", {"train": 6, "eval": 3, "test": 3})
