@@ -24,8 +24,7 @@ from harness.config.plain import typed
 from harness.run.events import EventLog, Progress, event_path
 from harness.run.handlers import HANDLERS, grouped
 from harness.run.launch.failure import note_failure
-from harness.run.launch.job import RankJob
-from harness.run.launch.local import PARENT
+from harness.run.launch.job import PARENT, RankJob
 from harness.run.versions import versions
 from harness.store.claims import Claims
 from harness.store.listener import Listener
@@ -37,9 +36,9 @@ PR_SET_PDEATHSIG = 1
 
 def main(argv: list[str]) -> NoReturn:
     """Run a job as one rank; the exit code is 0 when all of it was written."""
-    job = typed(RankJob, json.loads(Path(argv[0]).read_text()))
     if PARENT in os.environ:
         die_with_parent(int(os.environ[PARENT]))
+    job = typed(RankJob, json.loads(Path(argv[0]).read_text()))
     index = int(os.environ["RANK"])
     try:
         Worker(job, index, int(os.environ["WORLD_SIZE"])).run()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -152,15 +153,13 @@ def _finished(store: Path, kind: str) -> list[Path]:
 
 
 def _ranks_of(folder: Path) -> list[int]:
-    """Processes whose command line names a job below `folder`."""
+    """Processes that write the log of a rank below `folder`."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes()
-        except OSError:
-            continue
-        if b"harness.run.rank" in command and str(folder).encode() in command:
-            found.append(int(path.parent.name))
+    for path in Path("/proc").glob("[0-9]*/fd/1"):
+        with suppress(OSError):
+            log = path.readlink()
+            if log.is_relative_to(folder) and log.match("rank*.log"):
+                found.append(int(path.parts[2]))
     return found
 
 

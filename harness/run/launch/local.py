@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.run.launch.failure import Failure, failure_of
-from harness.run.launch.job import RankJob, Seat, job_file, log_file
+from harness.run.launch.forked import Forked, fork_server
+from harness.run.launch.job import PARENT, RankJob, Seat, job_file, log_file
 from harness.run.launch.network import interface_towards, tcp_address
 from harness.store.helper import import_path
 
 GRACE_SECONDS = 5.0
-PARENT = "HARNESS_PARENT"  # number of the process with which a rank ends
 
 
 class LocalRanks:
@@ -41,17 +41,21 @@ class LocalRanks:
 
     def _spawn(
         self, job: RankJob, seat: Seat, common: Mapping[str, str], listener: int | None
-    ) -> subprocess.Popen[bytes]:
+    ) -> "subprocess.Popen[bytes] | Forked":
         own = {"RANK": str(seat.rank), "LOCAL_RANK": str(seat.local_rank)}
+        variables = os.environ | common | own
+        argv, log = [str(job_file(job.folder))], log_file(job.folder, seat.rank)
+        if is_forked(job, listener):
+            return fork_server(variables, self.folder).start(argv, variables, log)
         if listener is not None:
-            own["HARNESS_LISTENER"] = str(listener)
-        with log_file(job.folder, seat.rank).open("wb") as log:
+            variables["HARNESS_LISTENER"] = str(listener)
+        with log.open("wb") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "harness.run.rank", str(job_file(job.folder))],
+                [sys.executable, "-m", "harness.run.rank", *argv],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | common | own,
+                env=variables,
                 pass_fds=() if listener is None else (listener,),
                 start_new_session=True,
             )
@@ -74,8 +78,13 @@ class LocalRanks:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                process.send_signal(signal.SIGKILL)
+                process.wait(GRACE_SECONDS)
+
+
+def is_forked(job: RankJob, listener: int | None) -> bool:
+    """Can a fork server make the rank? A GPU's driver and a descriptor do not come along."""
+    return job.device == "cpu" and listener is None
 
 
 def _variables(job: RankJob, world: int) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.config.launched import Launched
+from harness.run.launch import local
 from harness.run.launch.job import RankJob
 
 
@@ -20,6 +21,7 @@ def ranks_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
         script.write_text(f'#!/bin/bash\ncd "$(dirname "$3")"\n{lines}\n')
         script.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(script))
+        monkeypatch.setattr(local, "is_forked", lambda job, listener: False)
 
     return replace
 

@@ -1,0 +1,116 @@
+"""Processes that a fork server makes: it is started once, and again where the variables differ."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.run.launch.network import Line
+
+LOG = "fork_server.log"
+# Read when a rank's work begins; all others count when its interpreter or a library is loaded.
+_OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+
+
+class Forked:
+    """A process of a fork server, to be used as a `subprocess.Popen`."""
+
+    def __init__(self, server: "ForkServer", number: int) -> None:
+        self.server, self.number = server, number
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        self.server.hear(0.0)
+        return self.server.codes.get(self.number)
+
+    def wait(self, timeout: float) -> int:
+        """The exit code. Raises subprocess.TimeoutExpired after so many seconds."""
+        deadline = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("rank", timeout)
+            self.server.hear(0.05)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        self.server.line.send({"signal": number, "to": self.number})
+
+
+class ForkServer:
+    """The server's process, seen from the one that started it.
+
+    log: the file for what it prints, which is what its imports print.
+    """
+
+    def __init__(self, variables: Mapping[str, str], log: Path) -> None:
+        self.started_by = os.getpid()
+        self.settings = _lasting(variables)
+        self.codes = dict[int, int | None]()
+        ours, theirs = socket.socketpair()
+        with theirs, log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "harness.run.launch.fork_server", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(variables),
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        self.line = Line(ours.fileno(), ours.fileno(), ours)
+
+    def serves(self, variables: Mapping[str, str]) -> bool:
+        """Is a process that it forks the one that these variables would make?"""
+        here = self.started_by == os.getpid() and self.line.open and self.process.poll() is None
+        return here and self.settings == _lasting(variables)
+
+    def start(self, argv: Sequence[str], variables: Mapping[str, str], log: Path) -> Forked:
+        """A new process, which runs a rank with these arguments and writes to this file."""
+        number = len(self.codes)
+        self.codes[number] = None
+        self.line.send(
+            {
+                "start": number,
+                "argv": list(argv),
+                "variables": dict(variables),
+                "folder": os.getcwd(),
+                "log": str(log.absolute()),
+            }
+        )
+        return Forked(self, number)
+
+    def hear(self, seconds: float) -> None:
+        """Take note of who has ended; all of them, where the server has."""
+        for told in self.line.new(seconds):
+            self.codes[told["ended"]] = told["code"]
+        if not self.line.open:
+            for number in [number for number, code in self.codes.items() if code is None]:
+                self.codes[number] = -signal.SIGKILL
+
+    def close(self) -> None:
+        """End it, unless what it has forked still runs or another process uses it."""
+        if self.started_by == os.getpid() and None not in self.codes.values():
+            self.line.close()
+            self.process.wait()
+
+
+_SERVERS = list[ForkServer]()
+
+
+def fork_server(variables: Mapping[str, str], folder: Path) -> ForkServer:
+    """The one for these variables, which takes the place of an earlier one; where it is new, what
+    it prints goes to this folder."""
+    if _SERVERS and not _SERVERS[0].serves(variables):
+        _SERVERS.pop().close()
+    if not _SERVERS:
+        _SERVERS.append(ForkServer(variables, folder / LOG))
+    return _SERVERS[0]
+
+
+def _lasting(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name not in _OF_A_RANK}
