@@ -8,6 +8,10 @@ import pytest
 from support.places import MICRO_MODEL
 from support.raw_files import write_rows
 
+from harness.run.launch.forked import PASSING
+
+PASSING.add("PYTEST_CURRENT_TEST")  # of another value in every test, and no rank looks at it
+
 # Read when torch is first imported. Processes that test side by side share the cores, and a thread
 # that spins while it waits takes them from the others. Set in these processes alone: what the one
 # that starts them sets, they would inherit.

@@ -96,7 +96,6 @@ def _own_state(argv: list[str], cwd: Path) -> Iterator[None]:
     before = sys.argv, os.getcwd(), dict(os.environ), list(sys.path), set(sys.modules)
     sys.argv = argv
     os.environ["PYTHONPATH"] = str(REPOSITORY)
-    os.environ.pop("PYTEST_CURRENT_TEST", None)  # else ranks would have other variables every time
     os.chdir(cwd)
     sys.path.insert(0, str(cwd))
     importlib.invalidate_caches()

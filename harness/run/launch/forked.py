@@ -13,7 +13,7 @@ from harness.run.launch.network import Line
 
 LOG = "fork_server.log"
 # Read when a rank's work begins; all others count when its interpreter or a library is loaded.
-_OF_A_RANK = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+PASSING = {"RANK", "LOCAL_RANK", "WORLD_SIZE"}
 
 
 class Forked:
@@ -113,4 +113,4 @@ def fork_server(variables: Mapping[str, str], folder: Path) -> ForkServer:
 
 
 def _lasting(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if name not in _OF_A_RANK}
+    return {name: value for name, value in variables.items() if name not in PASSING}
