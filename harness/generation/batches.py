@@ -1,6 +1,6 @@
 """Which requests go through a model together; pure functions, so that results repeat."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -12,14 +12,16 @@ class Limits:
     rows: int
     tokens: int
 
+    def of(self, sizes: Iterable[int]) -> int:
+        """How many of these rows, in their order, are the first batch."""
+        count = longest = 0
+        for size in sizes:
+            longest = max(longest, size)
+            if count >= self.fitting(longest):
+                break
+            count += 1
+        return count
+
     def fitting(self, longest: int) -> int:
         """How many rows go together when the longest has so many tokens."""
         return max(1, min(self.rows, self.tokens // max(1, longest)))
-
-
-def longest_first(rows: Sequence[Sequence[int]]) -> list[int]:
-    """Indices of rows, longest rows first, equally long ones by their ids.
-
-    Rows of similar length are padded least, and what does not fit into memory fails at once.
-    """
-    return sorted(range(len(rows)), key=lambda index: (-len(rows[index]), tuple(rows[index])))

@@ -3,6 +3,9 @@
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+
+from harness.generation.batches import Limits
 
 SHARE = 32  # a chunk is about such a part of its benchmark, where that is more than a batch
 GENERATED = 8  # a generated token takes about as long as so many that are read
@@ -24,11 +27,11 @@ def budget(total: int, batch: int) -> int:
 
 
 def cut(sizes: Sequence[int], size: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of the chunks of rows that are sorted, longest first: as many rows as stay
-    within `size` tokens when all are padded to the longest of them, one at least."""
-    start = 0
+    """(start, end) of the chunks of rows in their order: as many rows as stay within `size` tokens
+    when all are padded to the longest of them, one at least."""
+    limits, start = Limits(len(sizes), size), 0
     while start < len(sizes):
-        end = min(len(sizes), start + max(1, size // max(1, sizes[start])))
+        end = start + limits.of(islice(sizes, start, None))
         yield start, end
         start = end
 

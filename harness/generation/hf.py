@@ -1,4 +1,9 @@
-"""A causal model of transformers as a backend: batches of similar length, nothing cleverer."""
+"""A causal model of transformers as a backend.
+
+What rows share at their beginning goes through the model once, keys and values have one place from
+the start, and rows that have ended leave the batch. A model that does not allow for it, and what is
+drawn at random, goes through transformers' own `generate`.
+"""
 
 import inspect
 from collections.abc import Sequence
@@ -6,11 +11,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers import StoppingCriteriaList
 
 from harness.generation.backend import Done, Likelihood, Sampling, TokenIds
-from harness.generation.batches import Limits, longest_first
+from harness.generation.batches import Limits
+from harness.generation.greedy import continued
 from harness.generation.memory import Batches
+from harness.generation.passes import laid_out
+from harness.generation.prefixes import together
+from harness.generation.stopping import StopCriterion, StopTexts
+from harness.generation.suitable import own_passes, plainly_greedy
 
 CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx")
 DEFAULT_CONTEXT = 2048
@@ -32,6 +42,8 @@ class HuggingFaceBackend:
         own = model.generation_config.eos_token_id
         self.ends = {eos, *(own if isinstance(own, list) else [own])}
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self.passes = own_passes(model)
+        self._greedy = self.passes is not None and plainly_greedy(model)
 
     @property
     def halved(self) -> int:
@@ -48,7 +60,7 @@ class HuggingFaceBackend:
         def work(batch: list[int]) -> list[list[int]]:
             return self._continued([prompts[index] for index in batch], how)
 
-        for batch, answers in self._batches.run(longest_first(prompts), sizes, work):
+        for batch, answers in self._batches.run(together(prompts), sizes, work):
             for index, answer in zip(batch, answers, strict=True):
                 made[index] = answer
             done(len(batch))
@@ -72,7 +84,7 @@ class HuggingFaceBackend:
             }
             return self._answered(answers)
 
-        for _, answers in self._batches.run(longest_first(rows), list(map(len, rows)), work):
+        for _, answers in self._batches.run(together(rows), list(map(len, rows)), work):
             found |= answers
             done(len(answers))
         return [found[index] for index in range(len(pairs))]
@@ -81,11 +93,29 @@ class HuggingFaceBackend:
     def _answered(
         self, asked: dict[tuple[int, ...], list[tuple[int, TokenIds]]]
     ) -> dict[int, Likelihood]:
-        """Likelihoods of the continuations, by their numbers, that end one token behind each row.
+        """Likelihoods of the continuations, by their numbers, that end one token behind each
+        row."""
+        rows = list(asked)
+        asked_for = [max(len(text) for _, text in asked[row]) for row in rows]
+        layout = laid_out(rows, asked_for) if self.passes else None
+        if layout is not None and layout.places:
+            kept = max(asked_for)
+            logits, _, _ = self.passes.rests(layout, None, kept)
+            ends = [kept] * len(rows)
+        else:
+            logits, ends = self._padded_behind(asked)
+        return {
+            number: _likelihood(logits[row, : ends[row]], text)
+            for row, tokens in enumerate(rows)
+            for number, text in asked[tokens]
+        }
 
-        Rows are padded behind their ends, where nothing looks, and logits are made only from the
-        first place on that answers for a continuation.
-        """
+    def _padded_behind(
+        self, asked: dict[tuple[int, ...], list[tuple[int, TokenIds]]]
+    ) -> tuple[Tensor, list[int]]:
+        """Logits, and for each row where its own end. Rows are padded behind their ends, where
+        nothing looks, and logits are made only from the first place on that answers for a
+        continuation."""
         rows = list(asked)
         width = max(map(len, rows))
         ids = torch.zeros((len(rows), width), dtype=torch.long)
@@ -95,16 +125,15 @@ class HuggingFaceBackend:
         kept = {"logits_to_keep": width - first} if self._keeps else {}
         logits = self.model(ids.to(self.model.device), use_cache=False, **kept).logits
         before = width - logits.shape[1]  # places without logits
-        return {
-            number: _likelihood(logits[row, : len(tokens) - before], text)
-            for row, tokens in enumerate(rows)
-            for number, text in asked[tokens]
-        }
+        return logits, [len(tokens) - before for tokens in rows]
 
     def _continued(self, prompts: Sequence[TokenIds], how: Sampling) -> list[list[int]]:
+        stop = StopTexts(self.tokenizer, how.stop)
+        if self._greedy and how.temperature == 0 and not how.options:
+            return continued(self.passes, prompts, how.max_tokens, self.ends, stop)
         ids, mask = self._padded_left(prompts)
         sampled = {"temperature": how.temperature} if how.temperature > 0 else {}
-        stops = [StopTexts(self.tokenizer, how.stop)] if how.stop else []
+        stops = [StopCriterion(stop)] if how.stop else []
         made = self.model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -132,26 +161,6 @@ class HuggingFaceBackend:
             ids[row, width - len(prompt) :] = torch.tensor(prompt)
             mask[row, width - len(prompt) :] = 1
         return ids.to(self.model.device), mask.to(self.model.device)
-
-
-class StopTexts(StoppingCriteria):
-    """Ends a row as soon as one of the texts stands in it."""
-
-    def __init__(self, tokenizer: Any, texts: Sequence[str]) -> None:
-        self.tokenizer, self.texts = tokenizer, texts
-        # A token stands for a byte at least: a text that ends in a row's last token lies in these,
-        # with one before them, since a decoder may drop the space that leads what it is given.
-        self.width = max(len(text.encode()) for text in texts) + 1
-        self.prompt: int | None = None
-
-    def __call__(self, input_ids: Tensor, scores: Tensor, **options: Any) -> Tensor:
-        """Which rows end, [rows]."""
-        if self.prompt is None:
-            self.prompt = input_ids.shape[1] - 1  # asked for the first time after one new token
-        new = input_ids[:, max(self.prompt, input_ids.shape[1] - self.width) :]
-        texts = self.tokenizer.batch_decode(new)
-        ended = [any(stop in text for stop in self.texts) for text in texts]
-        return torch.tensor(ended, device=input_ids.device)
 
 
 def context_length(config: Any) -> int:

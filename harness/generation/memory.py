@@ -12,7 +12,7 @@ TOLD = ("out of memory", "can't allocate memory", "not enough memory", "alloc_fa
 
 
 class Batches:
-    """Runs sorted rows in batches within limits, which fall to half of a batch that did not fit and
+    """Runs rows in batches within limits, which fall to half of a batch that did not fit and
     stay there: what did not fit once does not fit again.
 
     halved: how often that was. Rows that go through together can change the last bits of their
@@ -31,11 +31,11 @@ class Batches:
         """
         start = 0
         while start < len(order):
-            count = self.limits.fitting(sizes[order[start]])
+            count = self.limits.of(sizes[index] for index in order[start:])
             batch = list(order[start : start + count])
             made = self._tried(batch, work)
             if made is None:
-                self._halve(len(batch), sizes[batch[0]])
+                self._halve(len(batch), max(sizes[index] for index in batch))
                 continue
             yield batch, made[0]
             start += len(batch)

@@ -17,6 +17,7 @@ import numpy as np
 from harness.config.plain import plain
 from harness.generation.backend import Sampling, TokenIds
 from harness.generation.dealing import GENERATED, Chunk, budget, cut
+from harness.generation.prefixes import together
 from harness.store.files import write_atomically
 
 TOKENS, ENDS, REQUESTS = "tokens.npy", "ends.npy", "requests.json"
@@ -138,8 +139,8 @@ class _Pass:
 
 
 def _passes(call: Call) -> list[_Pass]:
-    """The rows that go through the model, longest first, equal ones by their ids. Pairs that differ
-    in their last token alone are one row."""
+    """The rows that go through the model, those that begin alike together. Pairs that differ in
+    their last token alone are one row."""
     if call.how is None:
         asked: dict[bytes, list[int]] = {}
         for index, (context, continuation) in enumerate(call.rows):
@@ -152,7 +153,9 @@ def _passes(call: Call) -> list[_Pass]:
             _Pass(array("i", prompt).tobytes(), [index], len(prompt), new)
             for index, prompt in enumerate(call.rows)
         ]
-    return sorted(found, key=lambda one: (-one.size, one.seen, one.members))
+    found.sort(key=lambda one: one.members)  # equal ones in the order in which they are asked
+    order = together([array("i", one.seen).tolist() for one in found])
+    return [found[index] for index in order]
 
 
 def _chunks(index: int, passes: Sequence[_Pass], size: int) -> Iterator[Chunk]:

@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.errors import StageFailed
 from harness.generation.backend import Sampling
-from harness.generation.batches import Limits, longest_first
+from harness.generation.batches import Limits
 from harness.generation.hf import HuggingFaceBackend
+from harness.generation.prefixes import together
 
 PROMPTS = ["Add 3 and 4.", "a", "Who wrote the report on the harbour?\nAnswer:", "b c d e f", "a"]
 
@@ -120,9 +121,9 @@ def test_what_does_not_fit_is_left_out_at_the_beginning(model: Any, tokenizer: A
 
 def test_rows_go_longest_first_whatever_their_order_was() -> None:
     rows = [[1], [2, 2, 2], [3, 3], [4, 4, 4], [5]]
-    assert longest_first(rows) == [1, 3, 2, 0, 4]
+    assert together(rows) == [1, 3, 2, 0, 4]
     turned = rows[::-1]
-    assert [turned[i] for i in longest_first(turned)] == [rows[i] for i in longest_first(rows)]
+    assert [turned[i] for i in together(turned)] == [rows[i] for i in together(rows)]
 
 
 def test_a_batch_keeps_to_its_tokens(
@@ -162,17 +163,18 @@ def test_a_batch_that_memory_does_not_hold_is_halved(
 ) -> None:
     """Two rows fit and more do not, whatever the library calls it."""
     errors = [MemoryError(), torch.OutOfMemoryError("CUDA out of memory.")]
-    generate, fitted = model.generate, []
+    forward, fitted = model.forward, []
+    asked, counts = backend(model, tokenizer, 8), []
 
     def limited(**options: Any) -> Any:
-        rows = len(options["input_ids"])
+        rows, places = options["input_ids"].shape
         if rows > 2:
             raise errors.pop()
-        fitted.append(rows)
-        return generate(**options)
+        if places > 1 or not fitted:
+            fitted.append(rows)
+        return forward(**options)
 
-    monkeypatch.setattr(model, "generate", limited)
-    asked, counts = backend(model, tokenizer, 8), []
+    monkeypatch.setattr(model, "forward", limited)
     assert asked.generate(prompts, Sampling(12), counts.append) == alone
     assert counts == fitted
     assert sum(counts) == len(prompts)
@@ -186,9 +188,10 @@ def test_a_row_that_does_not_fit_alone_is_one_line(
     def full(**options: Any) -> Any:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 TB")
 
-    monkeypatch.setattr(model, "generate", full)
+    asked = backend(model, tokenizer)
+    monkeypatch.setattr(model, "forward", full)
     with pytest.raises(StageFailed, match="do not fit into memory even alone; lower max_prompt"):
-        backend(model, tokenizer).generate(prompts, Sampling(12), lambda n: None)
+        asked.generate(prompts, Sampling(12), lambda n: None)
 
 
 def test_another_error_is_not_taken_for_lack_of_memory(
@@ -197,9 +200,10 @@ def test_another_error_is_not_taken_for_lack_of_memory(
     def broken(**options: Any) -> Any:
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(model, "generate", broken)
+    asked = backend(model, tokenizer)
+    monkeypatch.setattr(model, "forward", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
-        backend(model, tokenizer).generate(prompts, Sampling(12), lambda n: None)
+        asked.generate(prompts, Sampling(12), lambda n: None)
 
 
 def test_what_is_drawn_follows_from_the_seed(

@@ -1,0 +1,145 @@
+"""Forward passes over rows whose shared beginnings go through the model once.
+
+Places of a row: [its beginning, padded behind][what follows, padded before], so that all rows end
+at one place. Masks are made here, [rows, 1, places that look, places that are seen].
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache
+
+from harness.generation.backend import TokenIds
+from harness.generation.cache import RoomyLayer, SharedLayer, roomy
+from harness.generation.prefixes import groups
+
+WORTH = 0.1  # of all tokens, to be saved
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows and what they share. beginnings: those that several rows share, and an empty one where
+    others share none; of: the beginning of each row; rests: what follows it."""
+
+    beginnings: list[TokenIds]
+    of: list[int]
+    rests: list[TokenIds]
+
+    @property
+    def places(self) -> int:
+        """The longest beginning."""
+        return max(map(len, self.beginnings))
+
+    @property
+    def width(self) -> int:
+        """The longest rest."""
+        return max(map(len, self.rests))
+
+
+def laid_out(rows: Sequence[TokenIds], outside: Sequence[int] | None = None) -> Layout:
+    """The layout that saves most tokens; one without beginnings where that is not worth the mask
+    that it needs. outside: as for `groups`."""
+    beginnings = dict[tuple[int, ...], int]()
+    of, rests = [0] * len(rows), list[TokenIds](rows)
+    found = groups(rows, outside)
+    if sum(group.saved for group in found) < WORTH * sum(map(len, rows)):
+        return Layout([()], of, rests)
+    for group in found:
+        beginning = tuple(rows[group.rows[0]][: group.shared])
+        number = beginnings.setdefault(beginning, len(beginnings))
+        for row in group.rows:
+            of[row], rests[row] = number, rows[row][group.shared :]
+    return Layout(list(beginnings), of, rests)
+
+
+class Passes:
+    """A loaded causal model. Its attention must be sdpa or eager, and see all places before."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.config = model.config.get_text_config()
+        self.device = model.device
+
+    def rests(self, layout: Layout, room: int | None, kept: int) -> tuple[Tensor, Cache, Tensor]:
+        """What follows the beginnings goes through the model.
+
+        room: places that a row may need behind; null = nothing comes behind, nothing is kept.
+        Returns logits of the last `kept` places, [rows, kept, vocabulary], the cache, and which
+        places of it are seen, [rows, places].
+        """
+        of = torch.tensor(layout.of, device=self.device)
+        cache = self._begun(layout, of, room)
+        ids, there = self._padded_before(layout.rests)
+        lengths = torch.tensor([len(one) for one in layout.beginnings], device=self.device)[of]
+        before = torch.arange(layout.places, device=self.device) < lengths[:, None]
+        seen = torch.cat([before, there], 1)
+        positions = (there.cumsum(1) - 1).clamp(min=0) + lengths[:, None]
+        mask = None if seen.all() and not layout.places else self._mask(seen, layout)
+        logits = self.forward(ids, mask, positions, cache, kept)
+        return logits, cache, seen
+
+    def forward(
+        self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Cache, kept: int
+    ) -> Tensor:
+        """Logits of the last `kept` places of ids, [rows, places]."""
+        return self.model(
+            input_ids=ids,
+            attention_mask=mask if mask is None else self._as_attention_wants(mask),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=kept,
+        ).logits[:, -kept:]
+
+    def _begun(self, layout: Layout, of: Tensor, room: int | None) -> Cache:
+        """A cache that holds every row's beginning."""
+        places, layers = layout.places, self.config.num_hidden_layers
+        shared = roomy(layers, places)
+        if places:
+            ids = torch.zeros((len(layout.beginnings), places), dtype=torch.long)
+            for row, tokens in enumerate(layout.beginnings):
+                ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+            positions = torch.arange(places, device=self.device).expand(ids.shape)
+            self.forward(ids.to(self.device), None, positions, shared, 1)
+        if room is None and places:
+            return Cache([SharedLayer(one.keys, one.values, of) for one in shared.layers])
+        own = roomy(layers, places + layout.width + (room or 0))
+        for layer, one in zip(own.layers, shared.layers, strict=True):
+            if places:
+                layer.update(one.keys[of], one.values[of])
+        return own
+
+    def _padded_before(self, rows: Sequence[TokenIds]) -> tuple[Tensor, Tensor]:
+        """Ids and which of them are there, each [rows, width]."""
+        width = max(map(len, rows))
+        ids = torch.zeros((len(rows), width), dtype=torch.long)
+        there = torch.zeros((len(rows), width), dtype=torch.bool)
+        for row, tokens in enumerate(rows):
+            ids[row, width - len(tokens) :] = torch.tensor(tokens)
+            there[row, width - len(tokens) :] = True
+        return ids.to(self.device), there.to(self.device)
+
+    def _mask(self, seen: Tensor, layout: Layout) -> Tensor:
+        """Each place sees those before it that are there, and itself: what sees nothing at all is
+        no number, and would spoil what others see."""
+        total = layout.places + layout.width
+        looking = torch.arange(layout.places, total, device=self.device)[:, None]
+        looked_at = torch.arange(total, device=self.device)
+        causal = (looked_at <= looking) & seen[:, None, None, :]
+        return causal | (looked_at == looking)
+
+    def _as_attention_wants(self, mask: Tensor) -> Tensor:
+        if self.config._attn_implementation != "eager":
+            return mask
+        types = torch.zeros((), dtype=self.model.dtype, device=mask.device)
+        return torch.where(mask, types, torch.finfo(self.model.dtype).min)
+
+
+def keep_rows(cache: Cache, rows: Tensor) -> None:
+    """Keep these rows of a cache alone."""
+    for layer in cache.layers:
+        assert isinstance(layer, RoomyLayer)
+        layer.keep(rows)
