@@ -19,6 +19,7 @@ from support.documents import (
     commands,
     rows_of,
     run,
+    run_here,
     section,
     table,
     without_data,
@@ -59,7 +60,7 @@ def test_every_command_that_needs_no_data(
     write_files(README, folder)
     for line in lines:
         if not line.startswith("make "):
-            done = run(line, folder, variables)
+            done = run_here(line, folder, variables)
             assert done.returncode == 0, f"{line}\n{done.stderr[-2000:]}"
     for exported in ("exported", "merged"):
         assert (folder / exported / "model.safetensors").is_file()

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.documents import on_data, run
+from support.documents import on_data, run, run_here
 from support.endpoint import Endpoint
 from support.places import MICRO_MODEL, REPOSITORY
 from support.raw_files import write_rows
@@ -88,8 +88,9 @@ def test_every_command_that_needs_data(place: Path) -> None:
             told = line.replace("/models/", f"{place}/models/")
             told = told.replace("http://localhost:8000/v1", endpoint.url)
             told += next((more for part, more in ADDED.items() if part in line), "")
-            done = run(told, place, variables)
             expected = {part: text for part, text in REFUSED.items() if part in line}
+            # What the hub's library reads when it is imported counts in a new process alone.
+            done = (run if expected else run_here)(told, place, variables)
             assert done.returncode == (2 if expected else 0), f"{line}\n{done.stderr[-2000:]}"
             for text in expected.values():
                 lines = done.stderr.strip().splitlines()

@@ -2,10 +2,14 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from support.command import harness
 from support.places import REPOSITORY
 
 NAMES = ("README.md", "CONTRIBUTING.md", "conf/README.md", "results/README.md")
@@ -71,6 +75,18 @@ def table(text: str, start: str) -> list[list[str]]:
     begin = text.index(start)
     head, _, *rows = rows_of(text[begin : text.index("\n\n", begin)])
     return [head, *rows]
+
+
+def run_here(line: str, cwd: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """As `run`, but a plain line of the harness is run in this process, which spares it the imports
+    of an interpreter and of ranks."""
+    words = shlex.split(line)
+    if words[:3] != ["python", "-m", "harness"] or set(line) & set("|;&<>`(*?~"):
+        return run(line, cwd, variables)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return harness(*(os.path.expandvars(word) for word in words[3:]), cwd=cwd)
 
 
 def run(
