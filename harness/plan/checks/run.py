@@ -156,6 +156,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         "train.max_steps": train.max_steps,
         "eval.batch_size": evaluation.batch_size,
         "eval.batch_tokens": evaluation.batch_tokens,
+        "eval.tokens_in_flight": evaluation.tokens_in_flight,
         "eval.limit": evaluation.limit,
         "eval.max_answer_tokens": evaluation.max_answer_tokens,
         "engine.ranks": config.engine.ranks,
