@@ -29,7 +29,7 @@ class EvalConfig(Section):
         32768,
     )
     tokens_in_flight: int = key(
-        "backend=paged, vllm: chunks are asked together up to so many tokens, answers included",
+        "backend=paged, vllm: tokens asked at once, answers included; what is saved at a time",
         262144,
     )
     split: Split = key("which split of the tasks is scored", Split.test, identity=EVAL)

@@ -22,6 +22,7 @@ from harness.evaluation.item_scores import checked_items
 from harness.evaluation.language_model import Answered, Asked, Asker
 from harness.evaluation.loading import already_built, build_requests, load_tasks
 from harness.evaluation.scores import Prediction, collect, in_own_units, require_scores
+from harness.generation.choice import backend_of, chunk_tokens
 from harness.generation.dealing import Chunk
 from harness.generation.requests import Requests, requests_of
 from harness.models.loading import load_prompts
@@ -62,8 +63,6 @@ class Evaluator:
     def __init__(self, config: HarnessConfig, source: Path | str, device: str) -> None:
         from datasets import config as datasets_settings
 
-        from harness.generation.choice import backend_of
-
         # Else every local file that is opened asks the network, for statistics, and waits for it.
         datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -97,7 +96,7 @@ class Evaluator:
             built = build_requests(tasks["tasks"], asked.limit)
             asks = {kind: asker.ask(kind, requests) for kind, requests in built.items()}
         calls = [call for one in asks.values() for call in one.calls]
-        requests = requests_of(calls, self.config.eval.batch_tokens)
+        requests = requests_of(calls, chunk_tokens(self.config.eval))
         return Prepared(asked, tasks, asks, requests, asker.counted())
 
     def answer(self, requests: Requests, chunk: Chunk, seed: int | None, done: Done) -> Answers:

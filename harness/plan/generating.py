@@ -2,6 +2,7 @@
 
 from harness.config import EvalBackend
 from harness.generation.batches import Limits
+from harness.generation.choice import chunk_tokens
 from harness.generation.dealing import budget, cut
 from harness.store.work import EvalWork
 
@@ -14,16 +15,15 @@ def most_generated(work: EvalWork) -> int:
 def generation_passes(work: EvalWork) -> int:
     """Passes of the model that generate them, every row being as long as the mean.
 
-    A batch takes as many as its longest answer has tokens. With `hf`, chunks and batches are cut as
-    scoring cuts them; the other backends always have as many rows in work as may be.
+    A batch takes as many as its longest answer has tokens. Chunks and batches are cut as scoring
+    cuts them; the backends with continuous batching have all rows of a chunk in work.
     """
     if not most_generated(work):
         return 0
     rules, new = work.settings.eval, work.benchmark.max_answer_tokens
     longest = round(work.read_tokens / work.items) + new
-    if rules.backend is not EvalBackend.hf:
-        rows = max(1, min(work.items, rules.tokens_in_flight // longest))
-        return -(-work.items * new // rows)
-    chunks = cut([longest] * work.items, budget(longest * work.items, rules.batch_tokens))
-    rows = Limits(rules.batch_size, rules.batch_tokens).fitting(longest)
+    rows = work.items
+    if rules.backend is EvalBackend.hf:
+        rows = Limits(rules.batch_size, rules.batch_tokens).fitting(longest)
+    chunks = cut([longest] * work.items, budget(longest * work.items, chunk_tokens(rules)))
     return new * sum(-(-(end - start) // rows) for start, end in chunks)

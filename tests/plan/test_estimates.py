@@ -43,6 +43,9 @@ def test_hand_computed() -> None:
     assert found.disk_bytes == 8 * 28e9
 
 
+VLLM = {"backend": EvalBackend.vllm, "batch_tokens": 40}
+
+
 @pytest.fixture
 def scored(tiny_run: list[str]) -> EvalWork:
     """An evaluation of 100 items of 30 tokens, 10 more of each answer at most."""
@@ -61,9 +64,10 @@ def scored(tiny_run: list[str]) -> EvalWork:
         ({"batch_tokens": 400, "batch_size": 4}, 300),
         # A chunk is all of it, two batches.
         ({"batch_tokens": 32768, "batch_size": 64}, 20),
-        # Whatever the batches are, 50 rows are always in work.
-        ({"backend": EvalBackend.vllm, "tokens_in_flight": 2000, "batch_size": 1}, 20),
-        ({"backend": EvalBackend.paged, "tokens_in_flight": 10**6, "batch_tokens": 40}, 10),
+        # Whatever the batches are, 50 rows of 40 tokens are in work, or all.
+        (VLLM | {"tokens_in_flight": 2000, "batch_size": 1}, 20),
+        (VLLM | {"tokens_in_flight": 10**6}, 10),
+        (VLLM | {"backend": EvalBackend.paged, "tokens_in_flight": 2000}, 20),
     ],
 )
 def test_passes_are_those_of_the_chunks(
