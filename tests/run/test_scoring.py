@@ -200,3 +200,43 @@ def test_a_killed_evaluation_gives_the_same_bytes(
     assert len(scored(tmp_path)) < len(scored(alone))
     score_here(overrides, tmp_path)
     assert scored(tmp_path) == scored(alone)
+
+
+def few(overrides: list[str]) -> list[str]:
+    """The two tasks alone, greedily."""
+    kept = [word for word in overrides if not word.startswith(("suite", "eval.temperature"))]
+    return [*kept, "suite=[]"]
+
+
+@pytest.mark.distributed
+def test_continuous_batching_gives_the_same_for_any_number_of_ranks(
+    overrides: list[str], tmp_path: Path
+) -> None:
+    """Greedily, and what batches of `hf` give; a chunk has as many tokens as are in work at once,
+    however small batches are."""
+    greedy = few(overrides)
+    paged = [*greedy, "eval.backend=paged", "eval.tokens_in_flight=400"]
+    folders = {name: tmp_path / name for name in ("hf", "one", "two")}
+    score_here(greedy, folders["hf"])
+    score_here(paged, folders["one"])
+    two = ["engine.ranks=2", "engine.oversubscribe=true"]
+    execute(load([*paged, *placed(folders["two"]), *two]))
+    assert scored(folders["two"]) == scored(folders["one"])
+    written = {name: sorted(scored(folder).values()) for name, folder in folders.items()}
+    assert written["hf"] == written["one"]
+    assert not set(scored(folders["hf"])) & set(scored(folders["one"]))  # keys tell them apart
+
+
+def test_chunks_are_as_large_as_the_backend_wants(
+    overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tokens of one chunk for `hf` are a batch's, else those in flight."""
+    sizes: dict[str, int] = {}
+    for backend in ("hf", "paged"):
+        with monkeypatch.context() as patch:
+            break_off(patch, 0)
+            with pytest.raises(KeyboardInterrupt):
+                score_here([*few(overrides), f"eval.backend={backend}"], tmp_path / backend)
+        [first, *_] = (tmp_path / backend / "store" / "partial").rglob("requests.json")
+        sizes[backend] = len(json.loads(first.read_text())["chunks"])
+    assert sizes["hf"] > 1 == sizes["paged"]
