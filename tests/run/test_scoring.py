@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support.places import REPOSITORY
+from transformers import LlamaForCausalLM
 
 from harness.config import HarnessConfig
 from harness.config.compose.compose import load
@@ -240,3 +242,39 @@ def test_chunks_are_as_large_as_the_backend_wants(
         [first, *_] = (tmp_path / backend / "store" / "partial").rglob("requests.json")
         sizes[backend] = len(json.loads(first.read_text())["chunks"])
     assert sizes["hf"] > 1 == sizes["paged"]
+
+
+def details(folder: Path) -> list[dict[str, float]]:
+    """Those of every node."""
+    return [json.loads(p.read_text()) for p in (folder / "store" / "eval").glob("*/details.json")]
+
+
+def test_memory_that_runs_out_is_recorded(
+    overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more than three rows fit: the scores are the same, and the details say what happened, also
+    where a benchmark only went through in the smaller batches that another one left."""
+    wide = [word for word in few(overrides) if not word.startswith("eval.batch_tokens")]
+    wide += ["suite=[micro_general]", "eval.batch_size=4"]
+    generate, raised = LlamaForCausalLM.generate, list[int]()
+
+    def limited(model: Any, **options: Any) -> Any:
+        rows = len(options["input_ids"])
+        if rows > 3:
+            raised.append(rows)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return generate(model, **options)
+
+    wide.remove("suite=[]")
+    score_here(wide, tmp_path / "enough")
+    with monkeypatch.context() as patch:
+        patch.setattr(LlamaForCausalLM, "generate", limited)
+        score_here(wide, tmp_path / "little")
+    assert raised
+    assert scored(tmp_path / "little") == scored(tmp_path / "enough")
+    told, before = details(tmp_path / "little"), details(tmp_path / "enough")
+    assert len(told) == 5
+    assert not any("halved_batches" in one for one in before)
+    assert sum(one["halved_batches"] for one in told) == len(raised)
+    assert all(one["chunks_in_smaller_batches"] == 1 for one in told)
+    assert min(one["halved_batches"] for one in told) == 0
