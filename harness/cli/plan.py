@@ -102,7 +102,7 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
     for node in plan.nodes:
         needed = size(node, tokens)
         if node.key in pending:
-            left[node.key] = _left(needed, config, pace)
+            left[node.key] = _left(node.label, needed, config, pace)
         state = "to do" if node.key in pending else "done"
         work = f"{needed.amount:,} {needed.unit}" if needed.amount else "lm-eval task"
         print(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
@@ -172,7 +172,7 @@ def _spent(left: Iterable[Left]) -> str:
     )
 
 
-def _left(needed: Size, config: HarnessConfig, pace: Throughput) -> Left:
+def _left(label: str, needed: Size, config: HarnessConfig, pace: Throughput) -> Left:
     """What a node asks for. Of a small model arithmetic tells no time, what was measured does."""
     generations = needed.amount if needed.generated else 0
     weights = weight_count(config.model)
@@ -181,10 +181,10 @@ def _left(needed: Size, config: HarnessConfig, pace: Throughput) -> Left:
     cost = estimate(
         weights,
         config.engine,
-        config.eval.batch_size,
         trained_tokens=needed.trained,
         read_tokens=needed.read,
         generated_tokens=needed.generated,
+        passes=needed.passes,
         stages=needed.models,
     )
-    return Left(needed.trained, generations, pace.corrected(cost))
+    return Left(needed.trained, generations, pace.corrected(cost, label))

@@ -27,6 +27,8 @@ from harness.run.job import Job, Refused, make_jobs, make_sweep
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import joined
 from harness.run.parent import finish, require_ready
+from harness.store.abandoned import sweep_abandoned
+from harness.store.layout import PARTIAL
 
 _DESCRIPTION = """\
 What the store holds is not done again: the same command goes on where it stopped, and prints the
@@ -62,6 +64,7 @@ def run(words: Words) -> int:
     refuse(line for job in sweep.refused if by_hydra and not job.composed for line in job.lines)
     print_of_before(jobs)
     print_of_wrong(jobs)
+    print_of_abandoned(jobs)
     for job in jobs:
         forget_reason(job)
     task = _Task(jobs, Jobs(len(jobs)) if several else None, tuple(sweep.refused))
@@ -86,6 +89,20 @@ def print_of_wrong(jobs: list[Job]) -> None:
     lines = [line for job in jobs for line in wrong_nodes(job.store, job.plan.run, job.plan.cells)]
     for line in dict.fromkeys(lines):
         print(line)
+
+
+def print_of_abandoned(jobs: list[Job]) -> None:
+    """Remove from these jobs' stores what nobody goes on with; print a line per store that had
+    any."""
+    for root, job in {job.store.root: job for job in jobs}.items():
+        days = job.config.store.partial_days
+        swept = sweep_abandoned(job.store, days)
+        if swept.works:
+            told = "" if days is None else f", or untouched for {days:g} days (store.partial_days)"
+            print(
+                f"store.root={root}: answers to {swept.works} evaluations removed from {PARTIAL}/, "
+                f"{swept.bytes / 1e6:.3g} MB: of finished work{told}"
+            )
 
 
 @dataclass(frozen=True)

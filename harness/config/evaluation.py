@@ -28,6 +28,10 @@ class EvalConfig(Section):
         "is a batch at least",
         32768,
     )
+    tokens_in_flight: int = key(
+        "backend=paged, vllm: tokens asked at once, answers included; what is saved at a time",
+        262144,
+    )
     split: Split = key("which split of the tasks is scored", Split.test, identity=EVAL)
     allow_eval_equals_test: bool = key(
         "score eval although its prompts are test prompts (a choice made there is made on test)",

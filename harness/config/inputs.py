@@ -113,3 +113,6 @@ class StoreConfig(Section):
         ", or stages as in [2,4]; scores and logs always stay",
         "all",
     )
+    partial_days: float | None = key(
+        "answers to unfinished scoring go when none was added for so many days; null = never", 30.0
+    )

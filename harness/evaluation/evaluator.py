@@ -22,6 +22,7 @@ from harness.evaluation.item_scores import checked_items
 from harness.evaluation.language_model import Answered, Asked, Asker
 from harness.evaluation.loading import already_built, build_requests, load_tasks
 from harness.evaluation.scores import Prediction, collect, in_own_units, require_scores
+from harness.generation.choice import backend_of, chunk_tokens
 from harness.generation.dealing import Chunk
 from harness.generation.requests import Requests, requests_of
 from harness.models.loading import load_prompts
@@ -37,11 +38,13 @@ Done = Callable[[int], None]
 @dataclass(frozen=True)
 class Answers:
     """What a backend gave for the requests of one chunk, in their order. seconds: how long that
-    took; halved: how often it had to halve a batch meanwhile, because memory ran out."""
+    took; halved: how often it had to halve a batch meanwhile, because memory ran out; smaller: were
+    batches smaller than asked for, also because that had happened before?"""
 
     given: list[Any]
     seconds: float = 0.0
     halved: int = 0
+    smaller: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,6 @@ class Evaluator:
 
     def __init__(self, config: HarnessConfig, source: Path | str, device: str) -> None:
         from datasets import config as datasets_settings
-
-        from harness.generation.choice import backend_of
 
         # Else every local file that is opened asks the network, for statistics, and waits for it.
         datasets_settings.HF_UPDATE_DOWNLOAD_COUNTS = False
@@ -97,7 +98,7 @@ class Evaluator:
             built = build_requests(tasks["tasks"], asked.limit)
             asks = {kind: asker.ask(kind, requests) for kind, requests in built.items()}
         calls = [call for one in asks.values() for call in one.calls]
-        requests = requests_of(calls, self.config.eval.batch_tokens)
+        requests = requests_of(calls, chunk_tokens(self.config.eval))
         return Prepared(asked, tasks, asks, requests, asker.counted())
 
     def answer(self, requests: Requests, chunk: Chunk, seed: int | None, done: Done) -> Answers:
@@ -112,8 +113,8 @@ class Evaluator:
                 drawn = derive_seed(seed or 0, "chunk", chunk.call, *chunk.members)
                 how = replace(call.how, seed=drawn)
                 given = self.backend.generate(call.rows, how, done)
-        halved = getattr(self.backend, "halved", 0) - before
-        return Answers(given, time.monotonic() - started, halved)
+        after = getattr(self.backend, "halved", 0)
+        return Answers(given, time.monotonic() - started, after - before, after > 0)
 
     def finish(self, prepared: Prepared, answers: Sequence[Answers], folder: Path) -> None:
         """Score the answers to all chunks, given in their order, and write the node's files.
@@ -140,10 +141,12 @@ class Evaluator:
 
 
 def _spent(answers: Sequence[Answers]) -> dict[str, float]:
-    """Seconds that devices took for all answers, and the batches that were halved, if any were."""
-    halved = sum(one.halved for one in answers)
+    """Seconds that devices took for all answers; where memory ran out, the batches that were halved
+    for that, and the chunks that went through in smaller batches since."""
     seconds = {"device_seconds": sum(one.seconds for one in answers)}
-    return seconds | ({"halved_batches": halved} if halved else {})
+    halved, smaller = (sum(getattr(one, n) for one in answers) for n in ("halved", "smaller"))
+    told = {"halved_batches": halved, "chunks_in_smaller_batches": smaller}
+    return seconds | (told if smaller else {})
 
 
 class Heard:

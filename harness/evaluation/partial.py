@@ -55,7 +55,8 @@ class Partial:
         """The answers to a chunk, as they were given: token ids or likelihoods."""
         told = json.loads(self._file(number).read_text(encoding="utf-8"))
         given = [_answer(one) for one in told["given"]]
-        return Answers(given, told["seconds"], told["halved"])
+        smaller = told.get("smaller", told["halved"] > 0)  # not told by earlier versions
+        return Answers(given, told["seconds"], told["halved"], smaller)
 
     def remove(self) -> None:
         """The work is done, or starts anew."""

@@ -1,11 +1,18 @@
-"""Which backend answers: `eval.backend`, made for one model."""
+"""Which backend answers: `eval.backend`, made for one model, and how much it is asked at once."""
 
 from pathlib import Path
 
-from harness.config import EvalBackend, HarnessConfig
+from harness.config import EvalBackend, EvalConfig, HarnessConfig
 from harness.data.encoding import PromptFormat
 from harness.generation.backend import Backend
 from harness.generation.batches import Limits
+
+
+def chunk_tokens(rules: EvalConfig) -> int:
+    """Tokens of the batches that chunks are made of. Continuous batching has all rows of a chunk in
+    work, and a chunk that is a batch of `hf` would leave most of a GPU idle."""
+    batches = rules.backend is EvalBackend.hf
+    return rules.batch_tokens if batches else max(rules.batch_tokens, rules.tokens_in_flight)
 
 
 def backend_of(

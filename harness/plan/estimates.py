@@ -32,22 +32,22 @@ def weight_count(model: ModelConfig) -> float | None:
 def estimate(
     weights: float,
     engine: EngineConfig,
-    batch_size: int,
-    trained_tokens: int,
-    read_tokens: int,
-    generated_tokens: int,
-    stages: int,
+    *,
+    trained_tokens: int = 0,
+    read_tokens: int = 0,
+    generated_tokens: int = 0,
+    passes: int = 0,
+    stages: int = 0,
 ) -> Estimate:
     """Training and reading are bound by arithmetic (6 and 2 operations a weight and token),
-    generation by reading every weight for each token of a batch. `generated_tokens` counts every
-    cap as reached.
+    generation by reading every weight in each of its `passes` (a token of every row of a batch).
+    `generated_tokens` counts every cap as reached.
     """
     second = engine.tflops * 1e12
     training = TRAINING_FLOPS * weights * trained_tokens / second
     reading = FORWARD_FLOPS * weights * read_tokens / second
     width = 2 if engine.precision is Precision.bf16 else 4
-    steps = generated_tokens / batch_size
-    moving = steps * width * weights / (engine.bandwidth * 1e12)
+    moving = passes * width * weights / (engine.bandwidth * 1e12)
     arithmetic = FORWARD_FLOPS * weights * generated_tokens / second
     return Estimate(
         training_hours=training / 3600,

@@ -1,23 +1,28 @@
 """How fast this kind of machine was at work that the store has done: the pace of a plan.
 
 Nodes count that were made on a device of the same name with a model of about the same size; of
-training those that have an adapter, or none, as the run at hand has.
+training those that have an adapter, or none, as the run at hand has; of scoring those of the same
+`eval.backend`. A benchmark goes by what it took itself where it was scored before, since how soon
+answers end is its own; else by others that are answered as it is, generated or by likelihood.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 
 from harness.config import HarnessConfig, ModelConfig
 from harness.config.devices import device_name
+from harness.config.plain import typed
 from harness.errors import DataError
 from harness.plan.again import newest_manifests
 from harness.plan.estimates import Estimate, estimate, weight_count
+from harness.plan.generating import generation_passes, most_generated
 from harness.plan.memory.machine import machine_of
 from harness.store.layout import DETAILS, TRAINING
 from harness.store.records import Json
 from harness.store.store import Store
+from harness.store.work import EvalWork
 
 KINDS = TRAIN, EVAL = ("train", "eval")
 MOST_SEEN = 40  # nodes of a kind, the newest first
@@ -30,8 +35,10 @@ Counted = Callable[[str, float | None], float | None]
 @dataclass(frozen=True)
 class Seen:
     """One finished node: the device hours that it took and those of the estimate; its seconds on
-    the clock for each unit of effort."""
+    the clock for each unit of effort. generates: of an evaluation."""
 
+    label: str
+    generates: bool
     hours: float
     estimated: float
     seconds: float
@@ -45,11 +52,13 @@ class Throughput:
     device: str
     seen: dict[str, list[Seen]] = field(default_factory=dict)
 
-    def factor(self, kind: str) -> float | None:
-        """Device hours that work takes for each hour of its estimate; None where none was seen."""
+    def factor(self, kind: str, label: str = "", generates: bool = False) -> float | None:
+        """Device hours that work takes for each hour of its estimate: by what is most like it of
+        what was seen; None where nothing was."""
         works = self.seen.get(kind, [])
-        estimated = sum(work.estimated for work in works)
-        return sum(work.hours for work in works) / estimated if estimated > 0 else None
+        same = [work for work in works if work.label == label]
+        alike = [work for work in works if work.generates == generates]
+        return next(filter(None, map(_slower, (same, alike, works))), None)
 
     def paces(self) -> dict[str, float]:
         """Kind of work -> seconds for each unit of its effort, for the time left."""
@@ -59,14 +68,15 @@ class Throughput:
             if (total := sum(work.effort for work in works)) > 0
         }
 
-    def corrected(self, cost: Estimate) -> Estimate:
-        """An estimate at the pace that was measured, where one was."""
-        training, scoring = self.factor(TRAIN), self.factor(EVAL)
+    def corrected(self, cost: Estimate, label: str = "") -> Estimate:
+        """The estimate of a node of that label at the pace that was measured, where one was."""
+        training = self.factor(TRAIN) or 1.0
+        scoring = self.factor(EVAL, label, cost.generation_hours > 0) or 1.0
         return replace(
             cost,
-            training_hours=cost.training_hours * (1.0 if training is None else training),
-            reading_hours=cost.reading_hours * (1.0 if scoring is None else scoring),
-            generation_hours=cost.generation_hours * (1.0 if scoring is None else scoring),
+            training_hours=cost.training_hours * training,
+            reading_hours=cost.reading_hours * scoring,
+            generation_hours=cost.generation_hours * scoring,
         )
 
     def told(self, config: HarnessConfig) -> str:
@@ -82,6 +92,12 @@ class Throughput:
         if scoring:
             return f"scoring {measured} ({scoring} evaluations in the store), training at {nominal}"
         return f"on devices of {nominal}"
+
+
+def _slower(works: Sequence[Seen]) -> float | None:
+    """How much more than their estimates these took; None where that says nothing."""
+    estimated = sum(work.estimated for work in works)
+    return sum(work.hours for work in works) / estimated if estimated > 0 else None
 
 
 def measured(config: HarnessConfig, store: Store) -> Throughput:
@@ -108,29 +124,34 @@ def _seen(
         size = counted(theirs["model"]["path"], theirs["model"]["parameters"])
         if not size or not 1 / ALIKE <= size / weights <= ALIKE:
             return
-        kind, key = manifest["kind"], manifest["key"]
-        seconds = manifest["finished"] - manifest["started"]
+        kind, key, label = manifest["kind"], manifest["key"], manifest["label"]
+        seconds, effort = manifest["finished"] - manifest["started"], manifest["effort"]
         if kind == TRAIN:
             if (theirs["method"]["adapter"] is None) != (config.method.adapter is None):
                 return
             cost = store.read(kind, key, TRAINING)["cost"]
-            found = estimate(size, config.engine, 1, cost["trained_tokens"], 0, 0, 0)
-            yield Seen(cost["device_hours"], found.training_hours, seconds, manifest["effort"])
-        else:
+            found = estimate(size, config.engine, trained_tokens=cost["trained_tokens"])
+            yield Seen(label, False, cost["device_hours"], found.training_hours, seconds, effort)
+        elif theirs["eval"]["backend"] == config.eval.backend.value:
             # Evaluations of a model run side by side.
-            details = store.read(kind, key, DETAILS)
-            device = details.get("device_seconds", seconds)
+            device = store.read(kind, key, DETAILS).get("device_seconds", seconds)
             found = _scoring(manifest, config, size)
             hours = found.reading_hours + found.generation_hours
-            yield Seen(device / 3600, hours, device / manifest["ranks"], manifest["effort"])
+            clock = device / manifest["ranks"]
+            yield Seen(label, not manifest["by_likelihood"], device / 3600, hours, clock, effort)
     except _UNREADABLE:
         return
 
 
 def _scoring(manifest: Json, config: HarnessConfig, size: float) -> Estimate:
-    answer = 0 if manifest["by_likelihood"] else manifest["benchmark"]["max_answer_tokens"]
-    generated, batch = manifest["items"] * answer, config.eval.batch_size
-    return estimate(size, config.engine, batch, 0, manifest["read_tokens"], generated, 0)
+    work = typed(EvalWork, manifest)
+    return estimate(
+        size,
+        config.engine,
+        read_tokens=work.read_tokens,
+        generated_tokens=most_generated(work),
+        passes=generation_passes(work),
+    )
 
 
 def _weights(path: str, parameters: float | None) -> float | None:

@@ -24,13 +24,15 @@ Kind = TypeVar("Kind", bound=Work)
 @dataclass(frozen=True)
 class Size:
     """How much work there is: an amount of a unit (0 = not known before it starts), and what that
-    means in tokens to train on, to read and at most to generate, and in whole models to store."""
+    means in tokens to train on, to read and at most to generate, in passes of the model that
+    generate, and in whole models to store."""
 
     amount: int
     unit: str
     trained: int = 0
     read: int = 0
     generated: int = 0
+    passes: int = 0
     models: int = 0
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.generation.dealing import GENERATED
+from harness.plan.generating import generation_passes, most_generated
 from harness.plan.tokens import TokenCounts
 from harness.run.handler import Handler, Site, Size, source
 from harness.run.versions import versions
@@ -36,7 +37,13 @@ class Scoring(Handler[EvalWork]):
     def size(self, work: EvalWork, counts: TokenCounts) -> Size:
         if work.by_likelihood:
             return Size(work.items, "likelihoods", read=work.read_tokens)
-        return Size(work.items, "generations", read=work.read_tokens, generated=_longest(work))
+        return Size(
+            work.items,
+            "generations",
+            read=work.read_tokens,
+            generated=most_generated(work),
+            passes=generation_passes(work),
+        )
 
     def together(self, first: EvalWork, other: EvalWork) -> bool:
         return first.model == other.model
@@ -52,9 +59,9 @@ class Scoring(Handler[EvalWork]):
             shutil.rmtree(desk.claims.folder, ignore_errors=True)
 
 
-def _longest(work: EvalWork) -> int:
-    """Tokens that are generated if every answer reaches its cap."""
-    return 0 if work.by_likelihood else work.items * work.benchmark.max_answer_tokens
+def _cost(work: EvalWork) -> int:
+    """How long a benchmark takes beside others, before its requests are there."""
+    return work.read_tokens + GENERATED * most_generated(work)
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,9 @@ class _Desk:
     def __init__(self, works: Sequence[EvalWork], site: Site, evaluator: "Evaluator") -> None:
         self.site, self.evaluator = site, evaluator
         self.claims = site.claims(works)
-        by_cost = sorted(works, key=lambda work: -work.read_tokens - GENERATED * _longest(work))
+        by_cost = sorted(
+            works, key=lambda work: -work.read_tokens - GENERATED * most_generated(work)
+        )
         self.works = {work.key: work for work in by_cost}
         self.own: dict[str, _Own] = {}
         self.ready: dict[str, _Ready] = {}

@@ -39,3 +39,14 @@ def file_sha256(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_clock(folder: Path, prefix: str = "") -> float:
+    """What time it is for the file system of a folder, as it dates files; a machine's own clock may
+    differ."""
+    probe = folder / f"{prefix}{secrets.token_hex(8)}.clock"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageFailed
-from harness.store.files import write_json
+from harness.store.files import file_clock, write_json
 from harness.store.processes import ended, machine, this_process
 
 SILENCE_SECONDS = 600.0
@@ -116,12 +116,7 @@ class Leases:
 
     def _silent_for(self, token: str) -> float:
         """Seconds since the last beat, on the file system's own clock."""
-        probe = self.folder / f"{self.prefix}{secrets.token_hex(8)}.clock"
-        try:
-            probe.touch()
-            return probe.stat().st_mtime - self._file(token).stat().st_mtime
-        finally:
-            probe.unlink(missing_ok=True)
+        return file_clock(self.folder, self.prefix) - self._file(token).stat().st_mtime
 
 
 def _beat(file: Path, over: threading.Event, seconds: float) -> None:

@@ -28,6 +28,30 @@ def test_a_round_of_two_methods(tmp_path: Path) -> None:
     assert all(float(row["step_ms"]) > 0 and float(row["memory_mb"]) > 0 for row in rows)
 
 
+@pytest.mark.distributed
+def test_a_round_of_the_schedule(tmp_path: Path) -> None:
+    """The shares of time are those of a schedule; one worker is always busy."""
+    out = tmp_path / "schedule.csv"
+    few = ["task=[micro_units,micro_sums]", "suite=[]", "eval.limit=6", "eval.batch_tokens=128"]
+    done = subprocess.run(
+        [sys.executable, "scripts/bench_schedule.py", "--rounds=1", f"--out={out}", *few],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    [row] = csv.DictReader(out.open())
+    assert int(row["chunks"]) > 4
+    shares = [float(row[f"model_busy_{width}"]) for width in (1, 2, 4, 8)]
+    assert shares[0] == 1.0
+    assert all(0 < share <= 1 for share in shares)
+    busy = [float(share) for share in row["busy"].split()]
+    assert len(busy) == 2
+    assert all(0 < share <= 1 for share in busy)
+
+
 @pytest.mark.slow
 @pytest.mark.distributed
 @pytest.mark.parametrize("zero", [2, 3])

@@ -9,6 +9,7 @@ from harness.generation.dealing import GENERATED, SHARE, budget, cut, dealt
 from harness.generation.requests import Call, Requests, requests_of
 
 BATCH = 32768  # the default of eval.batch_tokens
+IN_FLIGHT = 262144  # that of eval.tokens_in_flight
 # Benchmark -> items, mean tokens of a prompt, most new tokens (0 = by likelihood), the passes that
 # an item takes: the test files of TRACE-5000, and the six general benchmarks of the suite.
 LAST_STAGE = {
@@ -37,12 +38,12 @@ def lengths(name: str) -> list[int]:
     return sorted((min(1024, one) if mean == 1024 else one) + new for one in drawn)[::-1]
 
 
-def costs() -> dict[str, list[int]]:
+def costs(batch: int = BATCH) -> dict[str, list[int]]:
     """Benchmark -> the costs of its chunks."""
     found = {}
     for name, (_, _, new, _) in LAST_STAGE.items():
         sizes = lengths(name)
-        parts = cut(sizes, budget(sum(sizes), BATCH))
+        parts = cut(sizes, budget(sum(sizes), batch))
         more = (GENERATED - 1) * new
         found[name] = [sum(sizes[start:end]) + (end - start) * more for start, end in parts]
     return found
@@ -55,6 +56,15 @@ def test_the_last_stage_of_trace_keeps_eight_ranks_busy() -> None:
     for name, some in by_name.items():
         # the most that a kill loses: a few hundredths, or one batch of a small benchmark
         assert max(some) <= max(0.05 * sum(some), GENERATED * BATCH), name
+
+
+def test_chunks_for_continuous_batching_keep_them_busy_too() -> None:
+    by_name = costs(IN_FLIGHT)
+    assert dealt([cost for some in by_name.values() for cost in some], 8).utilisation >= 0.9
+    # hundreds of rows at once where a benchmark has them: MMLU's are read, BBH's generated
+    items, *_ = LAST_STAGE["BBH"]
+    assert items / len(by_name["BBH"]) > 150
+    assert max(map(max, by_name.values())) <= 0.03 * sum(map(sum, by_name.values()))
 
 
 def test_whole_benchmarks_in_turn_keep_them_idle() -> None:

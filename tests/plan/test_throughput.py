@@ -9,13 +9,15 @@ import pytest
 from support.command import harness
 
 from harness.cli.display import Display
+from harness.config import HarnessConfig
 from harness.config.compose.compose import load
 from harness.config.plain import plain
 from harness.plan import throughput
-from harness.plan.estimates import estimate, weight_count
+from harness.plan.estimates import Estimate, estimate, weight_count
 from harness.plan.planner import make_plan
-from harness.plan.throughput import measured
+from harness.plan.throughput import Seen, Throughput, measured
 from harness.run.events import Event, watched
+from harness.run.handlers import size
 from harness.store.keys import FileHashes
 from harness.store.layout import DETAILS, TRAINING
 from harness.store.store import Store
@@ -54,21 +56,55 @@ def test_hours_are_those_that_were_taken(store_with, tiny_run: list[str]) -> Non
     found = measured(config, store)
     weights = weight_count(config.model)
     assert weights is not None
-    twice = estimate(weights, config.engine, 1, 2 * TOKENS, 0, 0, 1)
+    twice = estimate(weights, config.engine, trained_tokens=2 * TOKENS, stages=1)
     assert found.corrected(twice).training_hours == pytest.approx(2 * HOURS)
     assert found.corrected(twice).disk_bytes == twice.disk_bytes
     assert "as measured on Fast 1000 (1 stages, 1 evaluations" in found.told(config)
+
+
+def cost_of(work: EvalWork, config: HarnessConfig) -> Estimate:
+    """The estimate of `plan`."""
+    needed = size(work, {})
+    return estimate(
+        weight_count(config.model) or 0.0,
+        config.engine,
+        read_tokens=needed.read,
+        generated_tokens=needed.generated,
+        passes=needed.passes,
+    )
 
 
 def test_scoring_is_in_proportion_to_its_estimate(store_with, tiny_run: list[str]) -> None:
     store, config = store_with(), load(tiny_run)
     nodes = make_plan(config, store.hashes).nodes
     work = next(node for node in nodes if isinstance(node, EvalWork))
-    generated = work.items * work.benchmark.max_answer_tokens
-    weights, batch = weight_count(config.model) or 0.0, config.eval.batch_size
-    cost = estimate(weights, config.engine, batch, 0, work.read_tokens, generated, 0)
-    found = measured(config, store).corrected(cost)
+    found = measured(config, store).corrected(cost_of(work, config), work.label)
     assert found.reading_hours + found.generation_hours == pytest.approx(SECONDS / 3600)
+
+
+def test_batches_of_then_and_of_now_count(store_with, tiny_run: list[str]) -> None:
+    """What was measured with small batches says what larger ones will take."""
+    single = ["eval.batch_size=1", "engine.tflops=1e9"]  # passes alone take time
+    store, config = store_with("Fast 1000", *single), load([*tiny_run, "engine.tflops=1e9"])
+    works = [n for n in make_plan(config, store.hashes).nodes if isinstance(n, EvalWork)]
+    found = measured(config, store).corrected(cost_of(works[0], config), works[0].label)
+    assert works[0].items == 8  # one batch
+    assert 3600 * found.generation_hours == pytest.approx(SECONDS / 8, rel=1e-3)
+
+
+def test_a_benchmark_goes_by_itself_then_by_its_like() -> None:
+    def seen(label: str, generates: bool, hours: float) -> Seen:
+        return Seen(label, generates, hours, estimated=1.0, seconds=1.0, effort=1.0)
+
+    works = [seen("a", True, 2.0), seen("a", True, 4.0), seen("b", True, 9.0), seen("c", False, 5)]
+    pace = Throughput("Fast 1000", {"eval": works})
+    assert pace.factor("eval", "a", generates=True) == 3.0
+    assert pace.factor("eval", "new", generates=True) == 5.0  # of a, a and b
+    assert pace.factor("eval", "new", generates=False) == 5.0
+    cost = Estimate(1.0, 1.0, 1.0, 1.0)
+    assert pace.corrected(cost, "b") == Estimate(1.0, 9.0, 9.0, 1.0)
+    assert pace.corrected(cost, "b").training_hours == 1.0  # nothing was trained
+    assert Throughput("Fast 1000").corrected(cost) == cost
 
 
 def test_other_devices_sizes_and_adapters_do_not_count(store_with, tiny_run: list[str]) -> None:
@@ -79,6 +115,7 @@ def test_other_devices_sizes_and_adapters_do_not_count(store_with, tiny_run: lis
     assert measured(load([*larger, "model=llama2-7b-chat"]), store).seen == {}
     assert set(measured(load([*tiny_run, "method=lora_seqft"]), store).seen) == {"eval"}
     assert set(measured(load(tiny_run), store).seen) == {"train", "eval"}
+    assert set(measured(load([*tiny_run, "eval.backend=paged"]), store).seen) == {"train"}
 
 
 def test_a_damaged_node_is_passed_over(store_with, tiny_run: list[str]) -> None:

@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from support.places import REPOSITORY
+from transformers import LlamaForCausalLM
 
 from harness.config import HarnessConfig
 from harness.config.compose.compose import load
@@ -26,10 +29,10 @@ from harness.store.listener import SILENT, Listener
 from harness.store.store import Store
 from harness.store.work import EvalWork, Work
 
-# Tasks drawn at random, a suite by likelihood and one generated greedily; one or two rows a chunk.
+# Tasks drawn at random, a suite by likelihood and one generated greedily; some rows a chunk.
 # Ranks have equally many threads, since how many share a sum can change its last bit.
 HOW = [
-    *("method=icl", "engine.threads=1", "eval.batch_tokens=70", "eval.temperature=0.8"),
+    *("method=icl", "engine.threads=1", "eval.batch_tokens=900", "eval.temperature=0.8"),
     *("suite=[micro_likelihood,micro_general]", "eval.limit=8"),
     "suite.diagnostic.benchmarks.micro_text.limit=8",
     "suite.diagnostic.benchmarks.micro_text.max_prompt_tokens=500",
@@ -101,10 +104,8 @@ def alone(overrides: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def partials(folder: Path) -> list[Path]:
-    """`os.walk` bears folders that vanish meanwhile, which a glob does not."""
-    tree = os.walk(folder / "store" / "partial")
-    found = [Path(at) / name for at, _, names in tree for name in names]
-    return sorted(path for path in found if path.match("answers-*.json"))
+    # Unlike Path.glob it does not mind that ranks remove folders meanwhile.
+    return sorted(map(Path, glob(f"{folder}/store/partial/*/*/answers-*.json")))
 
 
 def test_nothing_is_left_of_finished_work(alone: Path) -> None:
@@ -130,11 +131,11 @@ def test_broken_off_work_goes_on_at_the_next_chunk(
     overrides: list[str], alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        break_off(patch, 5)
+        break_off(patch, 3)
         with pytest.raises(KeyboardInterrupt):
             score_here(overrides, tmp_path)
     kept = partials(tmp_path)
-    assert len(kept) == 5
+    assert len(kept) == 3
     shutil.copytree(tmp_path, tmp_path / "copy")
     changed = partials(tmp_path / "copy")[0]
     told = json.loads(changed.read_text())
@@ -203,3 +204,79 @@ def test_a_killed_evaluation_gives_the_same_bytes(
     assert len(scored(tmp_path)) < len(scored(alone))
     score_here(overrides, tmp_path)
     assert scored(tmp_path) == scored(alone)
+
+
+def few(overrides: list[str]) -> list[str]:
+    """The two tasks alone, greedily."""
+    kept = [word for word in overrides if not word.startswith(("suite", "eval.temperature"))]
+    return [*kept, "suite=[]"]
+
+
+@pytest.mark.distributed
+def test_continuous_batching_gives_the_same_for_any_number_of_ranks(
+    overrides: list[str], tmp_path: Path
+) -> None:
+    """Greedily, and what batches of `hf` give; a chunk has as many tokens as are in work at once,
+    however small batches are."""
+    greedy = few(overrides)
+    paged = [*greedy, "eval.backend=paged", "eval.tokens_in_flight=400"]
+    folders = {name: tmp_path / name for name in ("hf", "one", "two")}
+    score_here(greedy, folders["hf"])
+    score_here(paged, folders["one"])
+    two = ["engine.ranks=2", "engine.oversubscribe=true"]
+    execute(load([*paged, *placed(folders["two"]), *two]))
+    assert scored(folders["two"]) == scored(folders["one"])
+    written = {name: sorted(scored(folder).values()) for name, folder in folders.items()}
+    assert written["hf"] == written["one"]
+    assert not set(scored(folders["hf"])) & set(scored(folders["one"]))  # keys tell them apart
+
+
+def test_chunks_are_as_large_as_the_backend_wants(
+    overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tokens of one chunk for `hf` are a batch's, else those in flight."""
+    sizes: dict[str, int] = {}
+    for backend in ("hf", "paged"):
+        with monkeypatch.context() as patch:
+            break_off(patch, 0)
+            with pytest.raises(KeyboardInterrupt):
+                score_here([*few(overrides), f"eval.backend={backend}"], tmp_path / backend)
+        [first, *_] = (tmp_path / backend / "store" / "partial").rglob("requests.json")
+        sizes[backend] = len(json.loads(first.read_text())["chunks"])
+    assert sizes["hf"] > 1 == sizes["paged"]
+
+
+def details(folder: Path) -> list[dict[str, float]]:
+    """Those of every node."""
+    return [json.loads(p.read_text()) for p in (folder / "store" / "eval").glob("*/details.json")]
+
+
+def test_memory_that_runs_out_is_recorded(
+    overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more than three rows fit: the scores are the same, and the details say what happened, also
+    where a benchmark only went through in the smaller batches that another one left."""
+    wide = [word for word in few(overrides) if not word.startswith("eval.batch_tokens")]
+    wide += ["suite=[micro_general]", "eval.batch_size=4"]
+    generate, raised = LlamaForCausalLM.generate, list[int]()
+
+    def limited(model: Any, **options: Any) -> Any:
+        rows = len(options["input_ids"])
+        if rows > 3:
+            raised.append(rows)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return generate(model, **options)
+
+    wide.remove("suite=[]")
+    score_here(wide, tmp_path / "enough")
+    with monkeypatch.context() as patch:
+        patch.setattr(LlamaForCausalLM, "generate", limited)
+        score_here(wide, tmp_path / "little")
+    assert raised
+    assert scored(tmp_path / "little") == scored(tmp_path / "enough")
+    told, before = details(tmp_path / "little"), details(tmp_path / "enough")
+    assert len(told) == 5
+    assert not any("halved_batches" in one for one in before)
+    assert sum(one["halved_batches"] for one in told) == len(raised)
+    assert all(one["chunks_in_smaller_batches"] == 1 for one in told)
+    assert min(one["halved_batches"] for one in told) == 0

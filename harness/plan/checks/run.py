@@ -156,6 +156,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         "train.max_steps": train.max_steps,
         "eval.batch_size": evaluation.batch_size,
         "eval.batch_tokens": evaluation.batch_tokens,
+        "eval.tokens_in_flight": evaluation.tokens_in_flight,
         "eval.limit": evaluation.limit,
         "eval.max_answer_tokens": evaluation.max_answer_tokens,
         "engine.ranks": config.engine.ranks,
@@ -186,6 +187,9 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
     }.items():
         if not (value >= 0 and math.isfinite(value)):
             yield f"{name}={value}: it must be 0 or more"
+    days = config.store.partial_days
+    if days is not None and not (days > 0 and math.isfinite(days)):
+        yield f"store.partial_days={days:g}: use a positive number of days, or null = never"
     if not 0 <= train.warmup_ratio <= 1:
         yield f"train.warmup_ratio={train.warmup_ratio}: use 0 to 1"
     betas = list(train.betas)

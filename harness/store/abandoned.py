@@ -1,0 +1,63 @@
+"""Parts of scoring that nobody goes on with: of runs that were changed or given up, or killed
+between the end of a piece of work and the clearing up. Imports no torch."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.store.files import file_clock
+from harness.store.layout import PARTIAL
+from harness.store.store import Store
+
+DAY = 86400.0  # seconds
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What was removed: pieces of work and the bytes of their files."""
+
+    works: int
+    bytes: int
+
+
+def sweep_abandoned(store: Store, days: float | None) -> Swept:
+    """Remove what is kept of unfinished work where nothing was added for so many days (null = it
+    stays), and of finished work whatever its age.
+
+    Only work whose lock nobody has, on any machine, is touched: whoever works on something has its
+    lock, and nobody gets it while it is removed. Ages are those of the store's own file system.
+    """
+    root = store.root / PARTIAL
+    places = {(p.parent.name, p.name): p for p in root.glob("[!.]*/[!.]*") if p.is_dir()}
+    if not places:
+        return Swept(0, 0)
+    now = file_clock(root)
+
+    def abandoned(name: tuple[str, str]) -> bool:
+        old = days is not None and now - _newest(places[name]) > days * DAY
+        return old or store.done(*name)
+
+    sizes = []
+    with store.locks([name for name in places if abandoned(name)]) as held:
+        # Once more, since whoever had the lock a moment ago may have added something.
+        for folder in [places[name] for name in held.nodes if abandoned(name)]:
+            sizes.append(sum(file.st_size for file in _files(folder)))
+            shutil.rmtree(folder, ignore_errors=True)
+    return Swept(len(sizes), sum(sizes))
+
+
+def _newest(folder: Path) -> float:
+    """When something was last added or removed; a folder that is gone counts as new."""
+    try:
+        return max([folder.stat().st_mtime, *(file.st_mtime for file in _files(folder))])
+    except FileNotFoundError:
+        return float("inf")
+
+
+def _files(folder: Path) -> Iterator[os.stat_result]:
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            yield path.stat()
