@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from harness.generation.backend import Done, Likelihood, Sampling, TokenIds
 from harness.generation.batches import Limits, longest_first
 from harness.generation.memory import Batches
+from harness.models.determinism import drawing
 
 CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx")
 DEFAULT_CONTEXT = 2048
@@ -105,17 +107,18 @@ class HuggingFaceBackend:
         ids, mask = self._padded_left(prompts)
         sampled = {"temperature": how.temperature} if how.temperature > 0 else {}
         stops = [StopTexts(self.tokenizer, how.stop)] if how.stop else []
-        made = self.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=how.max_tokens,
-            do_sample=how.temperature > 0,
-            stopping_criteria=StoppingCriteriaList(stops),
-            pad_token_id=self.eos,
-            use_cache=True,
-            **sampled,
-            **how.options,
-        )
+        with drawing() if sampled else nullcontext():
+            made = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=how.max_tokens,
+                do_sample=how.temperature > 0,
+                stopping_criteria=StoppingCriteriaList(stops),
+                pad_token_id=self.eos,
+                use_cache=True,
+                **sampled,
+                **how.options,
+            )
         return [self.until_end(row) for row in made[:, ids.shape[1] :].tolist()]
 
     def until_end(self, row: list[int]) -> list[int]:
