@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from harness.config import EngineConfig, Precision, TrainConfig
-from harness.run.check.model import EOS, examples, prompts, random_llama
+from harness.run.check.model import EOS, VOCABULARY, examples, prompts, random_llama
 from harness.run.check.report import Wrong, found
 from harness.train.engine.ranks import Rank, leave, start
 
@@ -74,10 +74,14 @@ def _bf16(rank: Rank) -> str:
 
 
 def _packing(rank: Rank) -> str:
-    from harness.train.engine.probe import packs_exactly
+    import torch
 
-    if not packs_exactly(random_llama().to(rank.device)):
-        raise Wrong("rows that share a sequence see each other; training pads them, and is slower")
+    from harness.train.engine.probe import packing_fault
+
+    for kind in (torch.float32, torch.bfloat16):
+        fault = packing_fault(random_llama().to(rank.device, kind), VOCABULARY, rank.device)
+        if fault is not None:
+            raise Wrong(f"training pads rows, and is slower: {fault}")
     return "rows that share a sequence do not see each other"
 
 

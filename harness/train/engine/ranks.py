@@ -27,6 +27,15 @@ class Rank:
     def first(self) -> bool:
         return self.index == 0
 
+    def agree(self, mine: bool) -> bool:
+        """Is it true on all ranks? They ask together."""
+        import torch
+        import torch.distributed as dist
+
+        all_true = torch.tensor(int(mine), device=self.device)
+        dist.all_reduce(all_true, op=dist.ReduceOp.MIN)
+        return bool(all_true)
+
     def barrier(self) -> None:
         """Wait for all ranks."""
         import torch.distributed as dist
