@@ -57,7 +57,8 @@ def run_ranks(program: str, world: int, plan: dict[str, Any], place: Path) -> li
     file = place / "plan.json"
     file.write_text(json.dumps(plan | {"rendezvous": str(place / "rendezvous")}))
     shared = {"WORLD_SIZE": str(world), "TOKENIZERS_PARALLELISM": "false"}
-    shared |= {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(Path(__file__).parent)])}
+    places = [REPOSITORY, Path(__file__).parent, REPOSITORY / "tests/methods/examples"]
+    shared |= {"PYTHONPATH": os.pathsep.join(map(str, places))}
     ranks = [
         subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name(program)), str(file)],
