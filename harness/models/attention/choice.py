@@ -27,6 +27,12 @@ class Situation:
     dropout: bool = False
 
 
+def maskless_kernels() -> list[str]:
+    """Those that `sdpa` may be done by on a GPU and that this environment has, the fastest first."""
+    flash = [Attention.flash_attention_2.value] if find_spec("flash_attn") else []
+    return [*flash, varlen.NAME] if varlen.kernel() else flash
+
+
 def ways(here: Situation) -> tuple[str, ...]:
     """Names of attention functions, the fastest first; each is tried until one works.
 
@@ -48,14 +54,15 @@ def ways(here: Situation) -> tuple[str, ...]:
 def situation(model: Any, asked: Attention, precision: Precision, device: str) -> Situation:
     """That of a model of transformers (without an adapter around it) on 'cpu' or 'cuda:0'."""
     config = model.config.get_text_config()
+    kernels = maskless_kernels()
     kinds = set(getattr(config, "layer_types", None) or ())
     rates = [value for name, value in vars(config).items() if "att" in name and "drop" in name]
     return Situation(
         asked,
         device.startswith("cuda"),
         precision,
-        find_spec("flash_attn") is not None,
-        varlen.kernel() is not None,
+        Attention.flash_attention_2.value in kernels,
+        varlen.NAME in kernels,
         bool(getattr(model, "_supports_flash_attn", False))
         and model._can_set_attn_implementation(),
         bool(kinds - {"full_attention"})

@@ -42,6 +42,7 @@ def checks(rank: Rank) -> dict[str, Callable[[], str]]:
         "nccl" if gpu else "gloo": partial(_group, rank),
         "bf16": partial(_bf16, rank),
         "packing": partial(_packing, rank),
+        "attention": partial(_attention, rank),
         "training in fp32": partial(_trains_alike, rank, Precision.fp32, 1),
         "training in bf16": partial(_trains_alike, rank, Precision.bf16, 2),
         "backend hf": partial(_generates_alike, rank),
@@ -83,6 +84,20 @@ def _packing(rank: Rank) -> str:
         if fault is not None:
             raise Wrong(f"training pads rows, and is slower: {fault}")
     return "rows that share a sequence do not see each other"
+
+
+def _attention(rank: Rank) -> str:
+    from harness.models.attention import varlen
+    from harness.models.attention.choice import maskless_kernels
+    from harness.models.attention.kernel import kernel_fault
+
+    names = [] if rank.device == "cpu" else maskless_kernels()
+    if kernel := varlen.kernel():
+        varlen.offer(kernel)
+    for name in names:
+        if fault := kernel_fault(name, random_llama().config, rank.device):
+            raise Wrong(f"{name}: {fault}; training attends packed rows in a slower way")
+    return f"packed rows by {names[0] if names else 'one call for each example'}"
 
 
 def _trains_alike(rank: Rank, precision: Precision, zero: int) -> str:
