@@ -28,7 +28,7 @@ class Situation:
 
 
 def maskless_kernels() -> list[str]:
-    """Those that `sdpa` may be done by on a GPU and that this environment has, the fastest first."""
+    """Those by which a GPU may do `sdpa` that this environment has, the fastest first."""
     flash = [Attention.flash_attention_2.value] if find_spec("flash_attn") else []
     return [*flash, varlen.NAME] if varlen.kernel() else flash
 
