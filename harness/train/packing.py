@@ -47,13 +47,14 @@ def settle(
     if not wanted:
         return Packing(False, asked.value)
     faults: dict[str, str] = {}
-    for way in ways(situation(model, asked, config.engine.precision, rank.device)):
+    precision = config.engine.precision
+    for way in ways(situation(model, asked, precision, rank.device)):
         chosen = way != asked.value and way in MASKLESS
         fault = kernel_fault(way, text, rank.device) if chosen else None
         if rank.agree(fault is None):
             _set(model, way)
             with without_dropout(engine.module, rank.device):
-                fault = packing_fault(engine.forward, text.vocab_size, rank.device)
+                fault = packing_fault(engine.forward, text.vocab_size, rank.device, precision)
             if rank.agree(fault is None):
                 return Packing(True, way, _slower(way, faults))
         faults[way] = fault or "another rank says so"

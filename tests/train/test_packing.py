@@ -32,7 +32,7 @@ from harness.train import packing
 from harness.train.engine.probe import packing_fault
 
 SMALL = {"vocab_size": 200, "hidden_size": 64}
-BOTH = [torch.float32, torch.bfloat16]
+BOTH = [(Precision.fp32, torch.float32), (Precision.bf16, torch.bfloat16)]
 
 
 def opt() -> OPTForCausalLM:
@@ -57,23 +57,34 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("dtype", BOTH)
+@pytest.mark.parametrize(("precision", "dtype"), BOTH)
 @pytest.mark.parametrize("name", WRONG)
-def test_models_that_look_over_the_border(name: str, dtype: torch.dtype) -> None:
+def test_models_that_look_over_the_border(
+    name: str, precision: Precision, dtype: torch.dtype
+) -> None:
     torch.manual_seed(0)
-    assert packing_fault(WRONG[name]().to(dtype).eval(), 200, "cpu") is not None
+    assert packing_fault(WRONG[name]().to(dtype).eval(), 200, "cpu", precision) is not None
 
 
-@pytest.mark.parametrize("dtype", BOTH)
-def test_a_model_that_does_not(dtype: torch.dtype) -> None:
-    assert packing_fault(random_llama().to(dtype), 512, "cpu") is None
+@pytest.mark.parametrize(("precision", "dtype"), BOTH)
+def test_a_model_that_does_not(precision: Precision, dtype: torch.dtype) -> None:
+    assert packing_fault(random_llama().to(dtype), 512, "cpu", precision) is None
+
+
+def test_logits_may_be_wider_than_the_model() -> None:
+    model = random_llama().to(torch.bfloat16)
+
+    def forward(**inputs: Any) -> Any:
+        return SimpleNamespace(logits=model(**inputs).logits.float())
+
+    assert packing_fault(forward, 512, "cpu", Precision.bf16) is None
 
 
 def test_a_model_that_takes_no_positions() -> None:
     def forward(input_ids: torch.Tensor) -> None:
         raise AssertionError("not reached")
 
-    fault = packing_fault(forward, 200, "cpu")
+    fault = packing_fault(forward, 200, "cpu", Precision.fp32)
     assert fault is not None
     assert fault.startswith("TypeError: ")
 
@@ -86,18 +97,18 @@ def engine_of(model: Any) -> Any:
 
 @pytest.fixture
 def config(tiny_run: list[str]) -> HarnessConfig:
-    return load([*tiny_run, "method=seqft", "train.micro_batch_size=2"])
+    return load([*tiny_run, "method=seqft", "train.micro_batch_size=2", "engine.precision=bf16"])
 
 
 @pytest.fixture
 def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Decisions are made as on a GPU whose kernels are those of a CPU, in bf16."""
+    """Decisions are made as on a GPU whose kernels are those of a CPU."""
     found = choice.situation
     monkeypatch.setattr(varlen, "kernel", lambda: varlen_attn)
     monkeypatch.setattr(
         packing,
         "situation",
-        lambda model, asked, precision, device: found(model, asked, Precision.bf16, "cuda:0"),
+        lambda model, asked, precision, device: found(model, asked, precision, "cuda:0"),
     )
     yield
     ALL_ATTENTION_FUNCTIONS._global_mapping.pop(varlen.NAME, None)

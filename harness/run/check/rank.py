@@ -79,8 +79,9 @@ def _packing(rank: Rank) -> str:
 
     from harness.train.engine.probe import packing_fault
 
-    for kind in (torch.float32, torch.bfloat16):
-        fault = packing_fault(random_llama().to(rank.device, kind), VOCABULARY, rank.device)
+    for precision, kind in ((Precision.fp32, torch.float32), (Precision.bf16, torch.bfloat16)):
+        model = random_llama().to(rank.device, kind)
+        fault = packing_fault(model, VOCABULARY, rank.device, precision)
         if fault is not None:
             raise Wrong(f"training pads rows, and is slower: {fault}")
     return "rows that share a sequence do not see each other"

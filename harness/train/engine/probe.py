@@ -4,6 +4,7 @@ the device and in the type that training uses."""
 from collections.abc import Callable
 from typing import Any
 
+from harness.config import Precision
 from harness.data.batches import pack
 from harness.data.encoding import Example
 from harness.errors import kind_and_line
@@ -12,18 +13,21 @@ from harness.errors import kind_and_line
 # Alone: another row has other shapes, so kernels add in another order. Exact models are below 1e-6
 # in fp32, below 1e-2 in bf16 (steps of 2^-8; deep models have more of them) and in TF32 between;
 # positions that do not begin anew are off by a tenth and more.
-ALONE = {"float32": 1e-4, "bfloat16": 5e-2}
+ALONE = {Precision.fp32: 1e-4, Precision.bf16: 5e-2}
 ALONE_TF32 = 1e-2
 # In sight: only the tokens of another example change, shapes and kernels do not. In any type exact
 # models give the same bytes (mixtures of experts may round otherwise); of those measured that see
 # into another example (convolutions, states, ALiBi) the best differ by 2e-4 in fp32, 4e-3 in bf16.
-IN_SIGHT = {"float32": 1e-5, "bfloat16": 1e-3}
+IN_SIGHT = {Precision.fp32: 1e-5, Precision.bf16: 1e-3}
 
 
-def packing_fault(forward: Callable[..., Any], vocabulary: int, device: str) -> str | None:
+def packing_fault(
+    forward: Callable[..., Any], vocabulary: int, device: str, precision: Precision
+) -> str | None:
     """Why rows are not to be packed, None where that is exact. The model must not drop out.
 
-    forward: the model; of ZeRO 3 all ranks call this together.
+    forward: the model; of ZeRO 3 all ranks call this together. precision: what it computes in; its
+    logits may be wider.
     """
     import torch
 
@@ -38,11 +42,11 @@ def packing_fault(forward: Callable[..., Any], vocabulary: int, device: str) -> 
             alone = torch.cat([_logits(forward, [one], device) for one in (first, second)])
     except (TypeError, ValueError, RuntimeError) as error:
         return kind_and_line(error)  # the model refuses position ids or partial logits
-    kind = str(together.dtype).removeprefix("torch.")
-    limit = ALONE_TF32 if kind == "float32" and _coarse(device) else ALONE[kind]
+    coarse = precision is Precision.fp32 and _coarse(device)
+    limit = ALONE_TF32 if coarse else ALONE[precision]
     behind, largest = len(first.answer_ids), alone.float().abs().max()
     seen = float((together - changed)[behind:].float().abs().max() / largest)
-    if not seen <= IN_SIGHT[kind]:
+    if not seen <= IN_SIGHT[precision]:
         return f"an example's logits change by {seen:.1g} of the largest with the one before it"
     off = float((together.float() - alone.float()).abs().max() / largest)
     if not off <= limit:
