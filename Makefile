@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast test-all equivalence lint tables paper-tables methods-demo bench-methods clean
+.PHONY: help setup demo test test-fast test-all test-gpu equivalence lint tables paper-tables methods-demo bench-methods clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,12 @@ test-fast: $(READY) ## tests that start no ranks (3 minutes)
 
 test-all: $(READY) ## all tests, those of large files, foreign commands and pretraining included
 	$(PYTEST)
+
+test-gpu: $(READY) ## tests that need a GPU, on one and on two (says so where there is none)
+	@[ "$$HARNESS_TEST_GPU_ON" = cpu ] || \
+	  $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' || \
+	  { echo 'test-gpu: PyTorch finds no GPU here; nothing was tested' >&2; exit 1; }
+	$(BIN)/python -m pytest -m gpu -v -s tests/gpu
 
 equivalence: $(READY) ## every method at every ZeRO stage against plain PyTorch (results/equivalence.csv)
 	@mkdir -p results

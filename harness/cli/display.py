@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from harness.run.events import Event
+from harness.store.listener import Notice
 from harness.store.work import Work
 
 
@@ -27,6 +28,7 @@ class Display:
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
         self.current = ""
+        self.noticed: set[str] = set()
 
     def begin(self, works: Sequence[Work]) -> None:
         """Show that these are to do."""
@@ -62,6 +64,8 @@ class Display:
         node = self.nodes.get(event.key)
         if node is None:
             return
+        if event.notice is not None:
+            self._notice(event.notice)
         now = time.monotonic()
         self.spent[node.kind] += now - self.last
         self.last = now
@@ -79,6 +83,14 @@ class Display:
                 f"[{count}/{len(self.nodes)}] {self.current} · left {self._left()}",
                 file=sys.stderr,
                 flush=True,
+            )
+
+    def _notice(self, notice: Notice) -> None:
+        """Print it above the bar, or as a line, unless something of its topic was said before."""
+        if notice.topic not in self.noticed:
+            self.noticed.add(notice.topic)
+            self.console.print(
+                f"note: {notice.line}", markup=False, highlight=False, soft_wrap=True
             )
 
     def _work(self, kind: str) -> tuple[float, float]:

@@ -36,13 +36,14 @@ class EngineConfig(Section):
     timeout_minutes: float = key("longest wait of one rank for another", 240.0)
     tflops: float = key("sustained TFLOP/s of a device, for the hours that `plan` prints", 125.0)
     bandwidth: float = key("memory bandwidth of a device in TB/s, for the same", 1.5)
-    offload: Offload = key(
-        "what lies in host memory: none, the optimizer's state, or all weights too", Offload.none
-    )
     gradient_checkpointing: bool = key("recompute activations in the backward pass", False)
     offload: Offload = key(
         "what lies in host memory: none, the optimizer's state, or all weights too", Offload.none
     )
+    deterministic: bool = key(
+        "the same bytes at every run; false: kernels that may be faster, on a GPU", True
+    )
+    tf32: bool = key("fp32 products on a GPU with 10 bits of mantissa", False, identity=BOTH)
     device_memory: float | None = key(
         "GB (10^9 bytes) of memory of a device, which a run is checked against; null = what "
         "nvidia-smi says, on a CPU the machine's memory / ranks",

@@ -7,6 +7,7 @@ drawn at random, goes through transformers' own `generate`.
 
 import inspect
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from harness.generation.passes import laid_out
 from harness.generation.prefixes import together
 from harness.generation.stopping import StopCriterion, StopTexts
 from harness.generation.suitable import own_passes, plainly_greedy
+from harness.models.determinism import drawing
 
 CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx")
 DEFAULT_CONTEXT = 2048
@@ -134,17 +136,18 @@ class HuggingFaceBackend:
         ids, mask = self._padded_left(prompts)
         sampled = {"temperature": how.temperature} if how.temperature > 0 else {}
         stops = [StopCriterion(stop)] if how.stop else []
-        made = self.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            max_new_tokens=how.max_tokens,
-            do_sample=how.temperature > 0,
-            stopping_criteria=StoppingCriteriaList(stops),
-            pad_token_id=self.eos,
-            use_cache=True,
-            **sampled,
-            **how.options,
-        )
+        with drawing() if sampled else nullcontext():
+            made = self.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=how.max_tokens,
+                do_sample=how.temperature > 0,
+                stopping_criteria=StoppingCriteriaList(stops),
+                pad_token_id=self.eos,
+                use_cache=True,
+                **sampled,
+                **how.options,
+            )
         return [self.until_end(row) for row in made[:, ids.shape[1] :].tolist()]
 
     def until_end(self, row: list[int]) -> list[int]:

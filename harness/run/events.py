@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.config.plain import plain, typed
+from harness.store.listener import Notice
 from harness.store.work import Work
 
 LEAST_STEP = 0.002  # of the whole, so that an evaluation of many requests says no more than others
@@ -16,10 +17,12 @@ NEARLY = 0.999  # all is computed, and not all is written
 
 @dataclass(frozen=True)
 class Event:
-    """How far a piece of work is: `done` is a share, 1 when it is in the store."""
+    """How far a piece of work is: `done` is a share, 1 when it is in the store. notice: what there
+    is to say of it besides."""
 
     key: str
     done: float
+    notice: Notice | None = None
 
 
 class EventLog:
@@ -47,6 +50,10 @@ class Progress:
         if share - self.said >= LEAST_STEP:
             self.said = share
             self.log.say(Event(self.key, share))
+
+    def tell(self, notice: Notice) -> None:
+        """Something is not as a user may expect."""
+        self.log.say(Event(self.key, self.said, notice))
 
     def finish(self) -> None:
         """It is in the store."""

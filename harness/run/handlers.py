@@ -39,7 +39,7 @@ class Training(Handler[TrainWork]):
             )
             if site.rank.first:
                 with site.writing(work) as (folder, listener):
-                    train_task(job, folder, site.rank, listener.update)
+                    train_task(job, folder, site.rank, listener.update, listener.tell)
             else:
                 train_task(job, site.reading(work), site.rank, lambda done, total: None)
             site.rank.barrier()

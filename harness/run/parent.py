@@ -177,6 +177,7 @@ class _Walk:
             device=device,
             threads=threads,
             folder=str(folder),
+            deterministic=self.config.engine.deterministic,
         )
         own = len(crew.seats) if crew.leases and device == "cuda" else 0
         with leased(own, self.watcher.wait_for) as variables:

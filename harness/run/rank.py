@@ -85,8 +85,17 @@ class Worker:
         from harness.models.memory import release_memory
         from harness.train.engine.ranks import leave, start
 
-        job, minutes = self.job, self.config.engine.timeout_minutes
-        self.rank = start(self.index, self.world, job.device, job.rendezvous, minutes, job.threads)
+        job, engine = self.job, self.config.engine
+        self.rank = start(
+            self.index,
+            self.world,
+            job.device,
+            job.rendezvous,
+            engine.timeout_minutes,
+            job.threads,
+            engine.deterministic,
+            engine.tf32,
+        )
         for works in grouped([work_of(described) for described in job.works]):
             HANDLERS[type(works[0])].run(works, self)
             release_memory()

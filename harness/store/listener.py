@@ -1,6 +1,15 @@
 """How work tells how far it is, whatever it is."""
 
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a user has to know of how work is done, in a line; once a run for each topic."""
+
+    topic: str
+    line: str
 
 
 class Listener(Protocol):
@@ -9,11 +18,17 @@ class Listener(Protocol):
     def update(self, done: int, total: int) -> None:
         """`done` of `total` units are done: optimizer steps, requests, weights, judgements."""
 
+    def tell(self, notice: Notice) -> None:
+        """Something is not as a user may expect."""
+
 
 class Silent:
     """A listener that tells nobody."""
 
     def update(self, done: int, total: int) -> None:
+        """Does nothing."""
+
+    def tell(self, notice: Notice) -> None:
         """Does nothing."""
 
 

@@ -1,5 +1,6 @@
 """Train ONE task: from the previous stage's folder to the next one's."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from harness.models.loading import load_prompts, save_tokenizer
 from harness.models.memory import release_memory
 from harness.store.files import write_json
 from harness.store.layout import TRAINING, TRANSIENT
+from harness.store.listener import SILENT, Notice
 from harness.store.scores import StageCost
 from harness.train.cost import CostMeter
 from harness.train.engine.ranks import Rank
@@ -20,16 +22,23 @@ from harness.train.states import write_states
 from harness.train.training import Training
 
 
-def train_task(job: TrainJob, folder: Path, rank: Rank, progress: Progress) -> None:
+def train_task(
+    job: TrainJob,
+    folder: Path,
+    rank: Rank,
+    progress: Progress,
+    tell: Callable[[Notice], None] = SILENT.tell,
+) -> None:
     """Train job.task and write the model, the strategies' state and the log into `folder`.
 
-    All ranks call it together; `progress(done, total)` counts optimizer steps.
+    All ranks call it together; `progress(done, total)` counts optimizer steps, `tell` hears what a
+    user has to know of how it is done, before the first of them.
     """
     config = job.config
     meter = CostMeter(rank.device)
     seed_everything(derive_seed("stage", config.seed, job.stage))
     prompts = load_prompts(config.model, job.parent)
-    log = _trained(job, folder, rank, progress, prompts, meter)
+    log = _trained(job, folder, rank, progress, tell, prompts, meter)
     release_memory()
     if rank.first:
         finish_stage(config.model, config.method.adapter, job.parent, job.stage, folder)
@@ -42,12 +51,15 @@ def _trained(
     folder: Path,
     rank: Rank,
     progress: Progress,
+    tell: Callable[[Notice], None],
     prompts: PromptFormat,
     meter: CostMeter,
 ) -> dict[str, Any]:
     """The log of the stage, whose weights are in `folder` then. Nobody refers to the model any more
     when this is left."""
     training = Training(job, rank, prompts)
+    for notice in training.packing.notices:
+        tell(notice)
     try:
         training.start()
         training.run(progress)
@@ -85,7 +97,9 @@ def _log(training: Training, cost: StageCost) -> dict[str, Any]:
         "tokens_per_epoch": data.tokens,
         "answer_tokens_per_epoch": data.answer_tokens,
         "truncated": data.truncation(),
-        "packed": training.packed,
+        "packed": training.packing.packed,
+        "attention": training.packing.attention,
+        "notices": [notice.line for notice in training.packing.notices],
         "cost": plain(cost),
         "steps": loop.log,
     }

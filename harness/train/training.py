@@ -12,19 +12,17 @@ from harness.methods.needs import Needs, Outputs
 from harness.methods.stage import Phase, Stage
 from harness.methods.view import SavedState, State
 from harness.models.adapters.stages import start_model
-from harness.models.attention import attend_by_blocks
 from harness.store.layout import TRANSIENT
 from harness.train.budget import phase_steps
 from harness.train.engine.core import Engine
-from harness.train.engine.probe import packs_exactly
 from harness.train.engine.ranks import Rank
 from harness.train.engine.settings import loading_device
-from harness.train.engine.upcast import in_fp32
 from harness.train.engine.view import View
 from harness.train.history import TaskHistory
 from harness.train.job import Progress, TrainJob
 from harness.train.loop import Loop
 from harness.train.objectives import load_objective
+from harness.train.packing import settle
 from harness.train.passes import Passes
 from harness.train.states import read_states
 
@@ -56,9 +54,6 @@ class Training:
         )
         for strategy in self.strategies:
             model = strategy.prepare_model(self.stage, model)
-        attend_by_blocks()
-        with in_fp32(model):
-            self.packed = _may_pack(config.train, needs) and packs_exactly(model)
         self.engine = Engine(model, config.engine, config.train, rank, stored)
         try:
             self._run(needs, prompts, epochs)
@@ -69,13 +64,15 @@ class Training:
     def _run(self, needs: Sequence[Needs], prompts: PromptFormat, epochs: int) -> None:
         """From the running model to the first step."""
         config, stage = self.job.config, self.stage
+        may, rows = _may_pack(config.train, needs), stage.own.examples
+        self.packing = settle(self.engine, config, may, rows, prompts.eos_token_id)
         if config.train.reset_optimizer is ResetOptimizer.never and self.job.stage > 1:
             self.engine.load_optimizer(Path(self.job.parent) / TRANSIENT)
         passes = Passes(
             self.engine,
             config.train,
             load_objective(config.train),
-            self.packed,
+            self.packing.packed,
             prompts.eos_token_id,
             Outputs.union(one.outputs for one in needs),
         )

@@ -51,6 +51,7 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("task.micro_units.headline=acuracy", "no such metric; did you mean 'accuracy'?"),
         ("experiment=trace500_micro", "TRACE_DATA is not set; set it, or data.root="),
         ("engine.precision=bf16", "engine.precision=bf16 needs ZeRO 1-3"),
+        ("engine.deterministic=perhaps", "engine.deterministic"),
         ("sequence=trace", "data=micro has no rows of C-STANCE: TRACE's tasks need data=trace_500"),
         ("model.chat_template=true", "has no chat template, as those of base models; use"),
         ("sweep.skip_invalid=perhaps", "sweep.skip_invalid: Value 'perhaps'"),
@@ -126,6 +127,10 @@ def test_one_bad_job_of_a_sweep_starts_none(tmp_path: Path) -> None:
         (["-m", "method=seqft,replay", "method.ratio=0.2"], "unknown key 'method.ratio'"),
         (["method=icl", "method.prompting.max_prompt_tokens=-1"], "use 1 or more"),
         (["engine.timeout_minutes=inf"], "engine.timeout_minutes=inf: it must be a positive"),
+        (
+            ["engine=zero2", "engine.precision=bf16", "engine.tf32=true"],
+            "engine.tf32=true is for engine.precision=fp32; leave it out",
+        ),
         (["engine.tflops=nan"], "engine.tflops=nan: it must be a positive number"),
         (["store.root="], "store.root: its value is empty"),
         (["eval", "checkpoints=null"], "give the folder of every stage"),

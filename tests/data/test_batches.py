@@ -8,10 +8,10 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM
 
-from harness.config import LossNorm, Packing, TrainConfig
+from harness.config import LossNorm, Packing, Precision, TrainConfig
 from harness.data.batches import bins
 from harness.data.encoding import Example
-from harness.train.engine.probe import packs_exactly
+from harness.train.engine.probe import packing_fault
 from harness.train.passes import step_shares
 
 
@@ -108,7 +108,7 @@ def test_probe_accepts_llama_and_refuses_learned_positions_that_ignore_packing(
 ) -> None:
     from transformers import OPTConfig, OPTForCausalLM
 
-    assert packs_exactly(model)
+    assert packing_fault(model.eval(), 64, "cpu", Precision.fp32) is None
     torch.manual_seed(0)
     opt = OPTForCausalLM(
         OPTConfig(
@@ -122,7 +122,8 @@ def test_probe_accepts_llama_and_refuses_learned_positions_that_ignore_packing(
             init_std=0.2,
         )
     )
-    assert not packs_exactly(opt)
+    fault = packing_fault(opt.eval(), 200, "cpu", Precision.fp32)
+    assert fault is not None
 
 
 def test_packing_can_be_switched_off() -> None:

@@ -22,9 +22,8 @@ from harness.train.stage import train_task
 def main() -> None:
     plan_file = Path(sys.argv[1])
     plan = json.loads(plan_file.read_text())
-    rank = start(
-        int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), "cpu", plan["rendezvous"], 1.0, 1
-    )
+    index, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    rank = start(index, world, plan["device"], plan["rendezvous"], 1.0, 1)
     gc.freeze()  # DeepSpeed collects garbage at every start; spare it the imported modules
     for cell in plan["cells"]:
         try:

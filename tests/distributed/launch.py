@@ -33,23 +33,24 @@ def note(out: Path, error: Exception) -> None:
     (out / "error.launch").write_text(repr(error))
 
 
-def launch(world: int, cells: list[dict[str, Any]], out: Path) -> None:
-    """Run all cells on `world` ranks. A failed one has no file `done` but error.<rank>."""
+def launch(world: int, cells: list[dict[str, Any]], out: Path, device: str = "cpu") -> None:
+    """Run all cells on `world` ranks, on 'cpu' or 'cuda'. A failed one has no file `done` but
+    error.<rank>."""
     left = list(cells)
     for attempt in range(len(cells)):
         place = out / f"launch{world}.{attempt}"
         place.mkdir(parents=True)
-        _run(world, left, place)
+        _run(world, left, place, device)
         unfinished = [c for c in left if not (Path(c["out"]) / "done").exists()]
         left = unfinished[1:]  # the first of them failed, the others have not begun
         if not left:
             return
 
 
-def _run(world: int, cells: list[dict[str, Any]], place: Path) -> None:
+def _run(world: int, cells: list[dict[str, Any]], place: Path, device: str) -> None:
     for item in cells:
         Path(item["out"]).mkdir(parents=True, exist_ok=True)
-    run_ranks("cells.py", world, {"cells": cells}, place)
+    run_ranks("cells.py", world, {"cells": cells, "device": device}, place)
 
 
 def run_ranks(program: str, world: int, plan: dict[str, Any], place: Path) -> list[int]:
@@ -57,7 +58,8 @@ def run_ranks(program: str, world: int, plan: dict[str, Any], place: Path) -> li
     file = place / "plan.json"
     file.write_text(json.dumps(plan | {"rendezvous": str(place / "rendezvous")}))
     shared = {"WORLD_SIZE": str(world), "TOKENIZERS_PARALLELISM": "false"}
-    shared |= {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(Path(__file__).parent)])}
+    places = [REPOSITORY, Path(__file__).parent, REPOSITORY / "tests/methods/examples"]
+    shared |= {"PYTHONPATH": os.pathsep.join(map(str, places))}
     ranks = [
         subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name(program)), str(file)],

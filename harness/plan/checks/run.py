@@ -216,6 +216,8 @@ def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:
             "engine.precision=bf16 needs ZeRO 1-3 (fp32 masters); use engine=zero1, or "
             "engine.precision=fp32"
         )
+    if engine.tf32 and engine.precision is not Precision.fp32:
+        yield "engine.tf32=true is for engine.precision=fp32; leave it out"
     if planned and declared(engine):
         return
     gpus = gpu_count()

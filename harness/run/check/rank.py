@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from harness.config import EngineConfig, Precision, TrainConfig
-from harness.run.check.model import EOS, examples, prompts, random_llama
+from harness.run.check.model import EOS, VOCABULARY, examples, prompts, random_llama
 from harness.run.check.report import Wrong, found
 from harness.train.engine.ranks import Rank, leave, start
 
@@ -42,6 +42,7 @@ def checks(rank: Rank) -> dict[str, Callable[[], str]]:
         "nccl" if gpu else "gloo": partial(_group, rank),
         "bf16": partial(_bf16, rank),
         "packing": partial(_packing, rank),
+        "attention": partial(_attention, rank),
         "training in fp32": partial(_trains_alike, rank, Precision.fp32, 1),
         "training in bf16": partial(_trains_alike, rank, Precision.bf16, 2),
         "backend hf": partial(_generates_alike, rank),
@@ -74,11 +75,30 @@ def _bf16(rank: Rank) -> str:
 
 
 def _packing(rank: Rank) -> str:
-    from harness.train.engine.probe import packs_exactly
+    import torch
 
-    if not packs_exactly(random_llama().to(rank.device)):
-        raise Wrong("rows that share a sequence see each other; training pads them, and is slower")
+    from harness.train.engine.probe import packing_fault
+
+    for precision, kind in ((Precision.fp32, torch.float32), (Precision.bf16, torch.bfloat16)):
+        model = random_llama().to(rank.device, kind)
+        fault = packing_fault(model, VOCABULARY, rank.device, precision)
+        if fault is not None:
+            raise Wrong(f"training pads rows, and is slower: {fault}")
     return "rows that share a sequence do not see each other"
+
+
+def _attention(rank: Rank) -> str:
+    from harness.models.attention import varlen
+    from harness.models.attention.choice import maskless_kernels
+    from harness.models.attention.kernel import kernel_fault
+
+    names = [] if rank.device == "cpu" else maskless_kernels()
+    if kernel := varlen.kernel():
+        varlen.offer(kernel)
+    for name in names:
+        if fault := kernel_fault(name, random_llama().config, rank.device):
+            raise Wrong(f"{name}: {fault}; training attends packed rows in a slower way")
+    return f"packed rows by {names[0] if names else 'one call for each example'}"
 
 
 def _trains_alike(rank: Rank, precision: Precision, zero: int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.config.plain import plain, typed
 from harness.errors import HarnessError, kind_and_line
+from harness.models.determinism import way_out
 from harness.run.launch.job import log_file
 from harness.store.files import write_json
 
@@ -41,6 +42,7 @@ class Failure:
 def note_failure(folder: Path, rank: int, error: BaseException) -> None:
     """Called by a rank that is about to end because of an error."""
     line = str(error) if isinstance(error, HarnessError) else kind_and_line(error)
+    line += way_out(line)
     write_json(_file(folder, rank), plain(Failure(rank, line, time.time(), socket.gethostname())))
 
 

@@ -15,7 +15,8 @@ class RankJob:
     lease: of the parent, which all that the ranks write carries until it is done. works: as
     `Work.to_json` tells them. config: the configuration, as `plain` tells it. folder: where logs
     and events go. rendezvous: where the ranks find each other, a path that no group has used
-    before or tcp://<address>:<port>; whoever starts them fills it in.
+    before or tcp://<address>:<port>; whoever starts them fills it in. deterministic: as the
+    configuration says, for the environment of the ranks.
     """
 
     store: str
@@ -26,6 +27,7 @@ class RankJob:
     threads: int
     folder: str
     rendezvous: str = ""
+    deterministic: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.models.determinism import kernel_variables
 from harness.run.launch.failure import Failure, failure_of
 from harness.run.launch.forked import Forked, fork_server
 from harness.run.launch.job import PARENT, RankJob, Seat, job_file, log_file
@@ -102,6 +103,9 @@ def _variables(job: RankJob, world: int) -> dict[str, str]:
         # Batches of many lengths fragment memory otherwise. (The older name: 2.8 knows no other.)
         given = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
         found["PYTORCH_CUDA_ALLOC_CONF"] = given
+    if job.device == "cuda" and job.deterministic:
+        ours = kernel_variables().items()
+        found |= {name: value for name, value in ours if name not in os.environ}
     if (meeting := tcp_address(job.rendezvous)) and "GLOO_SOCKET_IFNAME" not in os.environ:
         # By itself gloo takes the interface of this machine's name, which is often loopback.
         interface = interface_towards(meeting[0])

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from harness.errors import StageFailed
+from harness.models.determinism import fix_kernels, kernel_variables
 
 REACH_SECONDS = 50.0
 
@@ -26,6 +27,15 @@ class Rank:
     def first(self) -> bool:
         return self.index == 0
 
+    def agree(self, mine: bool) -> bool:
+        """Is it true on all ranks? They ask together."""
+        import torch
+        import torch.distributed as dist
+
+        all_true = torch.tensor(int(mine), device=self.device)
+        dist.all_reduce(all_true, op=dist.ReduceOp.MIN)
+        return bool(all_true)
+
     def barrier(self) -> None:
         """Wait for all ranks."""
         import torch.distributed as dist
@@ -34,23 +44,32 @@ class Rank:
 
 
 def start(
-    index: int, world: int, device: str, rendezvous: str, minutes: float, threads: int
+    index: int,
+    world: int,
+    device: str,
+    rendezvous: str,
+    minutes: float,
+    threads: int,
+    deterministic: bool = True,
+    tf32: bool = False,
 ) -> Rank:
     """Join the process group and fix what would make two runs differ.
 
     `device` is 'cpu' or 'cuda'; `rendezvous` is a path that no earlier group has used, or
     tcp://<address>:<port> where rank 0 listens (at the socket that HARNESS_LISTENER numbers);
-    `minutes` bounds every collective. Call once a process, before any other use of torch. Raises
-    StageFailed where rank 0 is out of reach or this rank has no GPU.
+    `minutes` bounds every collective; `deterministic` and `tf32` as in `EngineConfig`. Call once a
+    process, before any other use of torch. Raises StageFailed where rank 0 is out of reach or this
+    rank has no GPU.
     """
     if device == "cpu":
         os.environ["DS_ACCELERATOR"] = "cpu"
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    for name, value in kernel_variables().items() if deterministic else ():
+        os.environ.setdefault(name, value)
     import torch
     import torch.distributed as dist
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    fix_kernels(device, deterministic, tf32)
     backend = "gloo"
     if device == "cuda":
         local = device_index(int(os.environ.get("LOCAL_RANK", index)), torch.cuda.device_count())

@@ -79,6 +79,33 @@ def test_what_a_gpu_job_is_given(ranks_are: Callable[[str], None], job: RankJob)
     assert (Path(job.folder) / "told.0").read_text() == "expandable_segments:True 5\n"
 
 
+@pytest.mark.parametrize(
+    ("device", "deterministic", "given", "told"),
+    [
+        ("cuda", True, "", ":4096:8 1"),
+        ("cuda", True, ":16:8", ":16:8 1"),  # a user's own word stands
+        ("cuda", False, "", ""),
+        ("cpu", True, "", ""),
+    ],
+)
+def test_kernels_are_told_before_they_start(
+    device: str,
+    deterministic: bool,
+    given: str,
+    told: str,
+    ranks_are: Callable[[str], None],
+    job: RankJob,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("FLASH_ATTENTION_DETERMINISTIC", raising=False)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    if given:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", given)
+    ranks_are("echo $CUBLAS_WORKSPACE_CONFIG $FLASH_ATTENTION_DETERMINISTIC > told.$RANK")
+    assert run(replace(job, device=device, deterministic=deterministic), here(1)) is None
+    assert (Path(job.folder) / "told.0").read_text() == f"{told}\n"
+
+
 def test_the_processes_of_a_launcher(
     ranks_are: Callable[[str], None], job: RankJob, two_processes: Pair
 ) -> None:

@@ -9,7 +9,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from harness.data.batches import pack
 from harness.data.encoding import Example
-from harness.models.attention import LEAST_TOKENS, attend_by_blocks, blocks
+from harness.models.attention.blocks import LEAST_TOKENS, attend_by_blocks, blocks
 
 SIZES = {
     "vocab_size": 64,

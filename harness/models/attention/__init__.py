@@ -1,0 +1,1 @@
+"""How packed rows are attended: which kernel, and the ways that need no dense mask."""
