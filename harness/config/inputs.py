@@ -113,3 +113,6 @@ class StoreConfig(Section):
         ", or stages as in [2,4]; scores and logs always stay",
         "all",
     )
+    forget_days: int = key(
+        "keep: nothing stays for an unfinished run on which nobody worked for so many days", 30
+    )

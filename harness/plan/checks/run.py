@@ -160,6 +160,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         "eval.max_answer_tokens": evaluation.max_answer_tokens,
         "engine.ranks": config.engine.ranks,
         "engine.threads": config.engine.threads,
+        "store.forget_days": config.store.forget_days,
     }
     at_least_one |= {
         f"train.{table}.{task}": epochs
