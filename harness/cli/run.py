@@ -56,6 +56,7 @@ def run(words: Words) -> int:
     if _only_printed(words):
         refuse(line for job in words.jobs() for line in attempt(job).lines)
         return _through_hydra(words, _nothing)
+    _refuse_launcher_alone(words)
     sweep = make_sweep(words.jobs(), require_ready, planned=runs_elsewhere(words.overrides))
     jobs, several = sweep.jobs, len(sweep.jobs) + len(sweep.refused) > 1
     by_hydra = any(job.composition.asks_hydra for job in jobs)
@@ -192,6 +193,15 @@ def runs_elsewhere(overrides: list[str]) -> bool:
     """Is a launcher chosen whose jobs see other devices than this process, on a login node say?"""
     chosen = [item.value() for item in parse(overrides) if item.key_or_group == "hydra/launcher"]
     return any("slurm" in str(name) for name in chosen)
+
+
+def _refuse_launcher_alone(words: Words) -> None:
+    """Hydra itself would start the one job here, on a login node say."""
+    for item in [] if words.multirun else parse(words.overrides):
+        if item.key_or_group == "hydra/launcher" and item.value() != "basic":
+            raise ConfigError(
+                f"{item.input_line} starts the jobs of a sweep, of one as well: add -m"
+            )
 
 
 def _only_printed(words: Words) -> bool:

@@ -25,7 +25,8 @@ class ModelConfig(Section):
         "billions of weights, for the estimates of `plan` where the folder is not here", None
     )
     shape: ShapeConfig | None = key(
-        "its sizes, for the memory that `plan` tells where its config.json is not here", None
+        "its sizes, for the memory that `plan` tells where its config.json is not here",
+        factory=ShapeConfig,
     )
     dtype: Precision = key(
         "type of the published weights, for the estimates of `plan`", Precision.fp32
