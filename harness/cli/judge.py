@@ -68,7 +68,6 @@ def _compare(options: argparse.Namespace) -> int:
     local = judge.backend is JudgeBackend.local
     backend: Backend = LocalJudge(judge, device) if local else HttpJudge(judge)
     found = judge_pairs(pairs, options.rubric, judge, backend, cache, _Progress())
-    cache.close()
     result = {
         "pairs": len(pairs),
         **{str(row["metric"]): row["value"] for row in found.rows()},

@@ -18,9 +18,9 @@ from harness.cli.unfinished import forget_reason, leave_reason, report_unfinishe
 from harness.config.compose.compose import implied
 from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
-from harness.config.launched import launched
+from harness.config.launched import Launched, launched
 from harness.config.places import conf_dir, parse
-from harness.errors import HarnessError, StageFailed, kind_and_line, refuse, told_by
+from harness.errors import ConfigError, HarnessError, StageFailed, kind_and_line, refuse, told_by
 from harness.plan.throughput import measured
 from harness.results.build import wrong_nodes
 from harness.run.job import Job, Refused, make_jobs, make_sweep
@@ -58,6 +58,7 @@ def run(words: Words) -> int:
     if _only_printed(words):
         refuse(line for job in words.jobs() for line in attempt(job).lines)
         return _through_hydra(words, _nothing)
+    _refuse_launcher_alone(words)
     sweep = make_sweep(words.jobs(), require_ready, planned=runs_elsewhere(words.overrides))
     jobs, several = sweep.jobs, len(sweep.jobs) + len(sweep.refused) > 1
     by_hydra = any(job.composition.asks_hydra for job in jobs)
@@ -67,7 +68,8 @@ def run(words: Words) -> int:
     print_of_abandoned(jobs)
     for job in jobs:
         forget_reason(job)
-    task = _Task(jobs, Jobs(len(jobs)) if several else None, tuple(sweep.refused))
+    display = Jobs(len(jobs)) if several else None
+    task = _Task(jobs, display, tuple(sweep.refused), alone=launched() is None)
     if by_hydra:
         _through_hydra(words, task)
     else:  # Hydra would compose all of them twice more
@@ -95,10 +97,10 @@ def print_of_abandoned(jobs: list[Job]) -> None:
     """Remove from these jobs' stores what nobody goes on with; print a line per store that had
     any."""
     for root, job in {job.store.root: job for job in jobs}.items():
-        days = job.config.store.partial_days
+        days = job.config.store.forget_days
         swept = sweep_abandoned(job.store, days)
         if swept.works:
-            told = "" if days is None else f", or untouched for {days:g} days (store.partial_days)"
+            told = "" if days is None else f", or untouched for {days:g} days (store.forget_days)"
             print(
                 f"store.root={root}: answers to {swept.works} evaluations removed from {PARTIAL}/, "
                 f"{swept.bytes / 1e6:.3g} MB: of finished work{told}"
@@ -108,11 +110,12 @@ def print_of_abandoned(jobs: list[Job]) -> None:
 @dataclass(frozen=True)
 class _Task:
     """What is done for each job; a launcher of Hydra's calls it in processes of its own, for the
-    refused ones too."""
+    refused ones too. alone: nobody started this command more than once."""
 
     jobs: list[Job]
     display: Jobs | None
     refused: tuple[Refused, ...] = ()
+    alone: bool = True
 
     def __call__(self, composed: Any) -> None:
         """The job of which Hydra tells the number."""
@@ -120,19 +123,27 @@ class _Task:
 
         number = HydraConfig.get().job.num if self.display else 0
         overrides = list(HydraConfig.get().overrides.task)
-        if all(_values(job.overrides) != _values(overrides) for job in self.refused):
-            self.do(number, _job(self.jobs, number, overrides))
+        if any(_values(job.overrides) == _values(overrides) for job in self.refused):
+            return
+        peers = launched() if self.alone else None
+        if peers and peers.rank > 0:
+            _be_served(peers)
+        else:
+            self.do(number, _job(self.jobs, number, overrides), peers)
 
-    def do(self, number: int, job: Job) -> None:
+    def do(self, number: int, job: Job, peers: Launched | None = None) -> None:
         """A failed stage, in a sweep whatever else stops a job, is told and not raised, so that the
-        other jobs go on; what is missing afterwards is read from the store."""
+        other jobs go on; what is missing afterwards is read from the store. peers: the processes
+        that a launcher of Hydra's started for this one job."""
         from harness.cli.show import show_notes, show_outcome
 
         if self.display:
             self.display.begin(number, job.name)
         show_notes(job.config)
         try:
-            outcome = finish(job, Display(measured(job.config, job.store).paces()))
+            with joined(peers) if peers else nullcontext():
+                _require_ranks(job, peers)
+                outcome = finish(job, Display(measured(job.config, job.store).paces()))
         except (HarnessError, OSError) as error:
             if self.display is None and not isinstance(error, StageFailed):
                 raise
@@ -141,6 +152,24 @@ class _Task:
             print(f"error: {'; '.join(told)}", file=sys.stderr)
             return
         show_outcome(outcome)
+
+
+def _be_served(peers: Launched) -> None:
+    """Take part in the job of the process of rank 0, which tells what goes wrong: an error raised
+    here would end the whole sweep."""
+    try:
+        serve(peers)
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+
+
+def _require_ranks(job: Job, peers: Launched | None) -> None:
+    wanted = job.config.engine.ranks
+    if peers and wanted not in (None, peers.world):
+        raise ConfigError(
+            f"engine.ranks={wanted}, but the job was given {peers.world} tasks; it needs as many, "
+            "hydra.launcher.nodes times hydra.launcher.tasks_per_node"
+        )
 
 
 def _job(jobs: list[Job], number: int, overrides: list[str]) -> Job:
@@ -181,6 +210,15 @@ def runs_elsewhere(overrides: list[str]) -> bool:
     """Is a launcher chosen whose jobs see other devices than this process, on a login node say?"""
     chosen = [item.value() for item in parse(overrides) if item.key_or_group == "hydra/launcher"]
     return any("slurm" in str(name) for name in chosen)
+
+
+def _refuse_launcher_alone(words: Words) -> None:
+    """Hydra itself would start the one job here, on a login node say."""
+    for item in [] if words.multirun else parse(words.overrides):
+        if item.key_or_group == "hydra/launcher" and item.value() != "basic":
+            raise ConfigError(
+                f"{item.input_line} starts the jobs of a sweep, of one as well: add -m"
+            )
 
 
 def _only_printed(words: Words) -> bool:

@@ -40,4 +40,4 @@ def show_outcome(outcome: Any) -> None:
     mine = read_scores(outcome.table).of_run(run)
     print(main_table_markdown(mine))
     print(matrix_markdown(mine, run))
-    print(*outcome.left_out, f"scores: {outcome.table}", sep="\n")
+    print(*outcome.left_out, *outcome.stays, f"scores: {outcome.table}", sep="\n")

@@ -26,6 +26,7 @@ VERBS = {
     "frontier": Verb("frontier", "a method over its strength beside seqft over its learning rate"),
     "import": Verb("importing", "results of TRACE's reference code or of lm-eval into the table"),
     "judge": Verb("judge", "compare two files of answers by a judging model"),
+    "store": Verb("store", "the runs of a store, and which of them others keep weights for"),
     "paper": Verb("paper", "TRACE's tables and findings, ours beside the published ones"),
 }
 

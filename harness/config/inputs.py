@@ -25,7 +25,8 @@ class ModelConfig(Section):
         "billions of weights, for the estimates of `plan` where the folder is not here", None
     )
     shape: ShapeConfig | None = key(
-        "its sizes, for the memory that `plan` tells where its config.json is not here", None
+        "its sizes, for the memory that `plan` tells where its config.json is not here",
+        factory=ShapeConfig,
     )
     dtype: Precision = key(
         "type of the published weights, for the estimates of `plan`", Precision.fp32
@@ -113,6 +114,8 @@ class StoreConfig(Section):
         ", or stages as in [2,4]; scores and logs always stay",
         "all",
     )
-    partial_days: float | None = key(
-        "answers to unfinished scoring go when none was added for so many days; null = never", 30.0
+    forget_days: float | None = key(
+        "an unfinished run on which nobody worked for so many days is given up: nothing stays for "
+        "it (keep), answers to scoring that is not whole go; null = never",
+        30.0,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.errors import ConfigError
 
 DEFAULT_PORT = 29500
+LAST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def launched(told: Mapping[str, str] = os.environ) -> Launched | None:
         return None
     if not 0 <= found.rank < found.world:
         raise ConfigError(f"RANK={found.rank}: with WORLD_SIZE={found.world} it is below it")
+    if not 0 < found.port <= LAST_PORT:
+        raise ConfigError(f"MASTER_PORT={found.port}: ports are 1 to {LAST_PORT}")
     return found
 
 

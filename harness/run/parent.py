@@ -27,7 +27,8 @@ from harness.run.launch.devices import leased
 from harness.run.launch.group import WorkerGroup
 from harness.run.launch.job import RankJob, log_file
 from harness.run.pending import pending_nodes
-from harness.run.retention import record_readers, tidy
+from harness.run.readers import note_progress, record_readers
+from harness.run.retention import stays_for, tidy
 from harness.store.layout import LOGS, TABLE, TRAINING, TRANSIENT
 from harness.store.store import Held, Store
 from harness.store.work import EvalWork, Plan, TrainWork, Work
@@ -39,7 +40,8 @@ SEEN_SECONDS = 60.0  # what a network file system may keep to itself
 @dataclass
 class Outcome:
     """What a run did. `found`: how many nodes were there before. `cut`: task -> share of training
-    rows whose prompt or answer was cut. `left_out`: what the table lacks, a line per node."""
+    rows whose prompt or answer was cut. `left_out`: what the table lacks, a line per node. `stays`:
+    why weights are there that are not to be kept, a line per run that reads them."""
 
     plan: Plan
     trained: int
@@ -49,6 +51,7 @@ class Outcome:
     table: Path
     left_out: list[str]
     cut: dict[str, dict[str, float]]
+    stays: list[str]
 
 
 def require_ready(jobs: list[Job]) -> None:
@@ -95,6 +98,7 @@ def finish(job: Job, watcher: Watcher | None = None) -> Outcome:
         table=rebuilt.path,
         left_out=rebuilt.left_out,
         cut=_cut_shares(store, plan),
+        stays=stays_for(store, plan, config.store.keep, config.store.forget_days),
     )
 
 
@@ -153,10 +157,12 @@ class _Walk:
                 shutil.rmtree(self.store.path("train", before.key) / TRANSIENT, ignore_errors=True)
 
     def _tidy(self, held: list[tuple[str, str]]) -> None:
-        """Drop what is not to be kept and nobody needs any more."""
-        keep = self.config.store.keep
-        if keep != "all":
-            self.dropped |= set(tidy(self.store, self.plan, keep, held))
+        """Say that this run is worked on, and drop what is not to be kept and nobody needs."""
+        note_progress(self.store, self.plan)
+        wanted = self.config.store
+        if wanted.keep != "all":
+            gone = tidy(self.store, self.plan, wanted.keep, held, wanted.forget_days)
+            self.dropped |= set(gone)
 
     def _launch(self, nodes: list[Work], held: Held, crew: Crew) -> None:
         def follow(event: Event) -> None:

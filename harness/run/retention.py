@@ -1,22 +1,23 @@
 """Weights that a store lets go: when every reader of them is done, and never while another run
-that is not finished needs them. Manifests, hashes and logs stay.
+that is not finished needs them (`harness.run.readers`). Manifests, hashes and logs stay.
 
 A node without weights says so in a file of its own, which is written first. So a process that is
 killed while files go leaves either all of them or a node that is known to lack them.
 """
 
-import json
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
 
+from harness.config import StoreConfig
 from harness.models.weights.headers import stored_weights
+from harness.run.readers import Name, Unfinished, unfinished_runs
 from harness.store.files import write_json
-from harness.store.layout import DROPPED, MANIFEST, RUNS_READ
+from harness.store.layout import DROPPED, MANIFEST
 from harness.store.store import Store
 from harness.store.work import EditWork, Plan, TrainWork, Work
 
 WEIGHTS = ".safetensors"
+FORGET_DAYS = StoreConfig.forget_days
 
 
 def holds_weights(work: Work) -> bool:
@@ -32,96 +33,108 @@ def kept_stages(keep: str | list[int], plan: Plan) -> set[int]:
     return {"all": stages, "ends": {max(stages, default=0)}, "none": set()}[keep]
 
 
-def record_readers(store: Store, plan: Plan) -> None:
-    """Remember which work of a run reads which, so that other runs of the store leave it there."""
-    lines = [[node.kind, node.key, *need] for node in plan.nodes for need in node.needs()]
-    write_json(store.root / RUNS_READ / f"{plan.run['run']}.json", lines)
-
-
 def tidy(
-    store: Store, plan: Plan, keep: str | list[int], held: Iterable[tuple[str, str]] = ()
+    store: Store,
+    plan: Plan,
+    keep: str | list[int],
+    held: Iterable[Name] = (),
+    forget_days: float | None = FORGET_DAYS,
 ) -> list[str]:
     """Drop the weights of a plan's stages that are not kept and that no work still to do reads.
 
     held: nodes whose locks this process has; the others' are taken, and those that somebody works
-    on are left. Returns the keys of what was dropped.
+    on are left. forget_days: as `store.forget_days`. Returns the keys of what was dropped.
     """
-    stays = kept_stages(keep, plan)
-    ours = set(held)
-    models = [node for node in plan.nodes if holds_weights(node) and node.stage not in stays]
-    there = [node for node in models if _weights(store, node)]
-    needed = _needed(store) if there else set()
-    gone = []
+    there = _to_go(store, plan, keep)
+    runs = unfinished_runs(store) if there else []
+    ours, gone = set(held), list[str]()
     for node in there:
         name = (node.kind, node.key)
-        if name in needed or not store.done(*name):
+        if _needed(runs, name, forget_days) or not store.done(*name):
             continue
-        if name in ours:
-            gone += [node.key] if _drop(store, node) else []
-            continue
-        with store.locks([name]) as taken:
-            if taken.nodes and _drop(store, node):
-                gone.append(node.key)
+        if drop(store, name, forget_days, locked=name in ours):
+            gone.append(node.key)
     return gone
 
 
-def _drop(store: Store, node: Work) -> bool:
+def stays_for(
+    store: Store, plan: Plan, keep: str | list[int], forget_days: float | None = FORGET_DAYS
+) -> list[str]:
+    """Why weights of a plan's stages that are not to be kept are there all the same, a line for
+    each run that is in the way."""
+    there = _to_go(store, plan, keep)
+    lines = []
+    for run in unfinished_runs(store) if there else []:
+        held = [node for node in there if _needed([run], (node.kind, node.key), forget_days)]
+        stages = ", ".join(str(stage) for stage in sorted({node.stage for node in held}))
+        older = "does not say what it reads, as it is of an earlier version"
+        reads = older if run.reads is None else "reads them"
+        if held:
+            lines.append(
+                f"store.keep={keep}: weights of stages {stages} stay, as {run.name} {reads} "
+                f"({run.state}); finish it, or `python -m harness store --forget {run.run}`"
+            )
+    return lines
+
+
+def drop(store: Store, name: Name, forget_days: float | None, locked: bool = False) -> bool:
+    """Remove the weights of a node, unless a run that counts wants them or somebody works on it.
+    locked: this process has its lock. Returns whether they are gone."""
+    if locked:
+        return _drop(store, name, forget_days)
+    with store.locks([name]) as taken:
+        return bool(taken.nodes) and _drop(store, name, forget_days)
+
+
+def _drop(store: Store, name: Name, forget_days: float | None) -> bool:
     """Say that the weights are gone, look once more whether a run that started meanwhile wants
     them, and remove them."""
-    folder = store.path(node.kind, node.key)
+    folder = store.path(*name)
     marker = folder / DROPPED
     if not marker.is_file():
-        write_json(
-            marker,
-            {
-                path.relative_to(folder).as_posix(): stored_weights(path)
-                for path in _weights(store, node)
-            },
-        )
-        if (node.kind, node.key) in _needed(store):
+        files = weights(store, name)
+        named = {path.relative_to(folder).as_posix(): stored_weights(path) for path in files}
+        write_json(marker, named)
+        if _needed(unfinished_runs(store), name, forget_days):
             marker.unlink()
             return False
-    for path in _weights(store, node):
+    for path in weights(store, name):
         path.unlink(missing_ok=True)
     return True
 
 
-def _listed(store: Store, node: Work) -> list[str]:
-    listed = store.manifest(node.kind, node.key)["files"]
-    return [name for name in listed if name.endswith(WEIGHTS)]
-
-
 def is_lost(store: Store, node: Work) -> bool:
     """Is there no such node, or are its weights not there?"""
+    name = (node.kind, node.key)
     try:
-        lost = len(_weights(store, node)) < len(_listed(store, node))
+        lost = len(weights(store, name)) < len(_listed(store, name))
     except (OSError, ValueError, LookupError, TypeError):
-        return not (store.path(node.kind, node.key) / MANIFEST).is_file()
+        return not (store.path(*name) / MANIFEST).is_file()
     return lost
 
 
-def _weights(store: Store, node: Work) -> list[Path]:
-    """Files of weights that are there."""
-    folder = store.path(node.kind, node.key)
+def weights(store: Store, name: Name) -> list[Path]:
+    """Files of weights of a node that are there."""
+    folder = store.path(*name)
     try:
-        return [folder / name for name in _listed(store, node) if (folder / name).is_file()]
+        return [folder / file for file in _listed(store, name) if (folder / file).is_file()]
     except (OSError, ValueError, LookupError, TypeError):
         return []  # no node, or a damaged one
 
 
-def _needed(store: Store) -> set[tuple[str, str]]:
-    """What work reads that some run of the store has still to do."""
-    found: set[tuple[str, str]] = set()
-    done: dict[tuple[str, str], bool] = {}
-    for kind, key, *need in _readers(store):
-        if (kind, key) not in done:
-            done[kind, key] = store.done(kind, key)
-        if not done[kind, key]:
-            found.add((need[0], need[1]))
-    return found
+def _to_go(store: Store, plan: Plan, keep: str | list[int]) -> list[Work]:
+    """Models of a plan that are not to be kept, and whose weights are there."""
+    stays = kept_stages(keep, plan)
+    models = [node for node in plan.nodes if holds_weights(node) and node.stage not in stays]
+    return [node for node in models if weights(store, (node.kind, node.key))]
 
 
-def _readers(store: Store) -> Iterator[list[str]]:
-    for path in (store.root / RUNS_READ).glob("*.json"):
-        with suppress(OSError, ValueError):  # removed meanwhile: a run that was given up
-            yield from json.loads(path.read_text())
+def _listed(store: Store, name: Name) -> list[str]:
+    listed = store.manifest(*name)["files"]
+    return [file for file in listed if file.endswith(WEIGHTS)]
+
+
+def _needed(runs: Iterable[Unfinished], name: Name, forget_days: float | None) -> bool:
+    """Does a run that counts still read it, or may it?"""
+    counting = (run for run in runs if run.counts(forget_days))
+    return any(run.reads is None or name in run.reads for run in counting)

@@ -203,6 +203,10 @@ class Store:
     def _lock(self, kind: str, key: str) -> Path:
         return self.root / LOCKS / f"{kind}-{key}"
 
+    def busy(self, kind: str, key: str) -> bool:
+        """Does a process work on a node?"""
+        return not locks.free(self._lock(kind, key), self.leases.gone)
+
     def holder(self, kind: str, key: str) -> str:
         """Who works on a node, for a message."""
         tokens = locks.holders(self._lock(kind, key))

@@ -54,7 +54,7 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("engine.deterministic=perhaps", "engine.deterministic"),
         ("sequence=trace", "data=micro has no rows of C-STANCE: TRACE's tasks need data=trace_500"),
         ("model.chat_template=true", "has no chat template, as those of base models; use"),
-        ("sweep.skip_invalid=perhaps", "sweep.skip_invalid: Value 'perhaps'"),
+        ("sweep.skip_invalid=maybe", "sweep.skip_invalid: Value 'maybe'"),
         ("engine.offload=optimizer", "engine.offload=optimizer needs ZeRO 1-3; use engine=zero2"),
         ("model.quantization=nf4", "nf4: only adapters are trained on it; use method=lora_seqft"),
         ("model.attention=flesh", "model.attention: Invalid value 'flesh', expected one of [sdpa,"),
@@ -62,6 +62,28 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("model.attention=flash_attention_2", "needs a GPU and engine.precision=bf16"),
         ("engine.zero_stage=4", "engine.zero_stage=4: use 0 to 3"),
         ("engine.ranks=999", "engine.ranks=999, but there are"),
+        ("engine.offload=all", "engine.offload=all needs ZeRO 3, which cuts the weights; use"),
+        ("engine.hostfile=", "engine.hostfile: its value is empty; name a file"),
+        ("engine.hostfile=/nowhere", "engine.hostfile=/nowhere: cannot be read (No such file"),
+        ("engine.device_memory=-3", "engine.device_memory=-3.0: it must be a positive number"),
+        ("engine.device_memory=lots", "engine.device_memory: Value 'lots'"),
+        ("model.shape.hidden_size=64", "sizes count only together; give num_hidden_layers, num_"),
+        ("model.shape.hiden=64", "did you mean 'model.shape.hidden_size'?"),
+        ("model.shape={hidden_size: 0}", "model.shape.hidden_size=0: it must be at least 1"),
+        ("model.shape=big", "model.shape: Invalid type assigned: str"),
+        ("model.name=", "model.name: its value is empty; give a name"),
+        ("model.path=", "model.path: its value is empty; name a file or folder"),
+        ("store.keep=[a]", "use all, ends or none, or stages as in [1,2]"),
+        ("store.keep={a: 1}", "use all, ends or none, or stages as in [1,2]"),
+        ("store.keep=[0]", "store.keep: there is no stage 0; use 1 to 8"),
+        ("store.keep=null", "use all, ends or none, or stages as in [1,2]"),
+        ("store.forget_days=many", "store.forget_days: Value 'many'"),
+        (
+            "eval.backend=vlm",
+            "Invalid value 'vlm', expected one of [hf, paged, vllm]",
+        ),
+        ("eval.vllm_python=", "eval.vllm_python: its value is empty"),
+        ("hydra/launcher=slurm_nodes", "starts the jobs of a sweep, of one as well: add -m"),
         ("seed=0,1", "several values need -m"),
         ("task.micro_stance.scorer=leter", "did you mean 'letter'?"),
         ("task.micro_stance.max_prompt_tokens=5000", "task.micro_stance: prompt + answer may take"),
@@ -87,6 +109,13 @@ def test_a_context_that_is_too_short_names_the_key_to_change(
     assert line.endswith("; use task.copy.max_prompt_tokens=48 (likewise: count)")
     line = refused(*tiny_run, f"model.path={folder}", "eval.max_answer_tokens=200")
     assert "may take 264 tokens, the model has 80 positions; lower eval.max_answer_tokens" in line
+
+
+def test_a_device_that_is_too_small(tmp_path: Path, tiny_run: list[str]) -> None:
+    line = refused(*tiny_run, "engine.device_memory=1e-4")
+    assert "0.0001 GB of memory for each rank: training model at ZeRO 0 on 1 rank" in line
+    assert "takes at least 0.00" in line
+    assert not (tmp_path / "store" / "train").exists()
 
 
 def test_a_store_of_a_later_version(tmp_path: Path, tiny_run: list[str]) -> None:
@@ -122,6 +151,14 @@ def test_one_bad_job_of_a_sweep_starts_none(tmp_path: Path) -> None:
         (["method=ewc", "+method.strenght=1"], "did you mean 'strength'?"),
         (["method=ewc", "++method.ratio=0.5"], "method.ratio: no strategy or edit"),
         (["experiment=null"], "experiment=null: give the name of an option"),
+        (
+            ["eval.backend=vllm", "eval.vllm_python=/tmp"],
+            "eval.vllm_python: there is no program /tmp; name a python",
+        ),
+        (
+            ["model=llama2-7b-chat", "engine.device=cuda", "engine.ranks=8"],
+            "engine.device=cuda, but there is no GPU here; use engine.device=cpu",
+        ),
         (["method=null"], "method=null: give the name of an option"),
         (["method=[[ewc]]"], "give the name of an option"),
         (["-m", "method=seqft,replay", "method.ratio=0.2"], "unknown key 'method.ratio'"),

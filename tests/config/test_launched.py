@@ -61,6 +61,8 @@ def test_a_process_alone(told: dict[str, str]) -> None:
         ({"RANK": ""}, "RANK is not set: a launcher"),
         ({"MASTER_PORT": "http"}, "MASTER_PORT=http: a launcher"),
         ({"RANK": "4"}, "RANK=4: with WORLD_SIZE=4"),
+        ({"MASTER_PORT": "99999"}, "MASTER_PORT=99999: ports are 1 to 65535"),
+        ({"MASTER_PORT": "0"}, "MASTER_PORT=0: ports are"),
     ],
 )
 def test_variables_that_are_wrong(wrong: dict[str, str], said: str) -> None:

@@ -11,7 +11,8 @@ from harness.results.schema import read_scores
 from harness.run.job import Job, job_of
 from harness.run.parent import execute
 from harness.run.pending import pending_nodes
-from harness.run.retention import record_readers, tidy
+from harness.run.readers import record_readers
+from harness.run.retention import tidy
 from harness.store.store import Store
 from harness.store.work import TrainWork
 

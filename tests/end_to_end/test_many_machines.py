@@ -15,6 +15,7 @@ from support.command import Done, environment, harness, in_a_process
 from support.machines import two_machines
 from support.no_flock import without_locks
 from support.places import REPOSITORY
+from support.slurm import slurm
 
 pytestmark = pytest.mark.distributed
 
@@ -168,6 +169,24 @@ def test_jobs_of_a_sweep_through_submitit(common: list[str], tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 2 jobs complete" in done.stdout
     assert len(list((tmp_path / "store").glob("train/*/manifest.json"))) == 4
+
+
+@pytest.mark.slow
+def test_a_job_of_a_sweep_over_the_tasks_of_a_slurm_job(
+    common: list[str], alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hydra's launcher for SLURM, whose commands a stand-in takes, starts one process per rank."""
+    pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
+    for name, value in slurm(tmp_path / "slurm").items():
+        monkeypatch.setenv(name, value)
+    keys = ["nodes=2", "tasks_per_node=1", "gpus_per_node=null", "cpus_per_task=1"]
+    launcher = ["hydra/launcher=slurm_nodes", *(f"hydra.launcher.{key}" for key in keys)]
+    done = in_a_process("-m", *common, *store(tmp_path), "seed=0", "engine.ranks=2", *launcher)
+    logs = "".join(path.read_text() for path in tmp_path.glob("slurm/task*.log"))
+    assert done.returncode == 0, done.stdout + done.stderr + logs
+    assert "#SBATCH --nodes=2\n" in (tmp_path / "slurm" / "asked").read_text()
+    assert logs.count("trained 2 stages") == 1
+    assert differences(alone, tmp_path / "store") == [0.0, 0.0]
 
 
 def test_what_slurm_refuses_is_one_line(

@@ -1,13 +1,16 @@
 """Every job is composed, checked and planned once, and goes whole to whoever does it."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.cli import run, unfinished
+from harness.cli.display import Jobs
 from harness.cli.main import main
 from harness.config.compose import compose as composing
+from harness.config.launched import Launched
 from harness.config.places import parse
 from harness.data import rows
 from harness.errors import ConfigError, Mistakes, StageFailed
@@ -193,3 +196,15 @@ def test_the_key_of_sweeps_makes_no_other_run(tiny_run: list[str]) -> None:
 def test_jobs_of_slurm_are_checked_for_another_machine(tiny_run: list[str]) -> None:
     assert run.runs_elsewhere([*tiny_run, "hydra/launcher=slurm_gpu"])
     assert not run.runs_elsewhere([*tiny_run, "hydra/launcher=joblib"])
+
+
+def test_a_slurm_job_with_other_tasks_than_ranks(
+    tiny_run: list[str], monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """Told before anything is trained; in a sweep the other jobs go on."""
+    monkeypatch.setattr(run, "joined", lambda peers: nullcontext())
+    monkeypatch.setattr(run, "finish", lambda job, watcher: pytest.fail("it was started"))
+    (job,) = make_jobs([[*tiny_run, "engine.ranks=2"]])
+    task = run._Task([job], Jobs(1))
+    task.do(0, job, Launched(0, 4, 0, 2, "node1", 12000))
+    assert "error: engine.ranks=2, but the job was given 4 tasks" in capsys.readouterr().err

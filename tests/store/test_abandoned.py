@@ -113,17 +113,17 @@ def test_a_run_says_what_it_removes(tiny_run: list[str], tmp_path: Path) -> None
     folder = left(tmp_path / "store", "k", 5)
     few = ["method=icl", "method.prompting.demonstrations=1", "eval.limit=1", "task=[copy]"]
     asked = [word for word in tiny_run if not word.startswith("task=")]
-    planned = harness("plan", *asked, *few, "store.partial_days=4")
+    planned = harness("plan", *asked, *few, "store.forget_days=4")
     assert planned.returncode == 0, planned.stderr
     assert folder.exists()
-    done = harness("run", *asked, *few, "store.partial_days=4")
+    done = harness("run", *asked, *few, "store.forget_days=4")
     assert done.returncode == 0, done.stderr
     [line] = [line for line in done.stdout.splitlines() if "partial" in line]
     assert "answers to 1 evaluations removed from partial/" in line
-    assert "untouched for 4 days (store.partial_days)" in line
+    assert "untouched for 4 days (store.forget_days)" in line
     assert not folder.exists()
-    wrong = harness("plan", *asked, *few, "store.partial_days=0")
+    wrong = harness("plan", *asked, *few, "store.forget_days=0")
     assert wrong.returncode == 2
     assert wrong.stderr.strip() == (
-        "error: store.partial_days=0: use a positive number of days, or null = never"
+        "error: store.forget_days=0: use a positive number of days, or null = never"
     )

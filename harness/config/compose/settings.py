@@ -18,7 +18,7 @@ _NO_SETTING = (
     "data",
     "store.root",
     "store.keep",
-    "store.partial_days",
+    "store.forget_days",
     "store.results",
     "data.root",
     "data.suite_root",

@@ -1,17 +1,24 @@
-"""Replies that were paid for, on disk: nothing is judged twice, a killed run loses nothing."""
+"""Replies that were paid for, on disk: nothing is judged twice, a killed run loses nothing.
+
+The file is SQLite's, but not its locks, nor the memory that its write-ahead log shares: network
+file systems often have neither. Processes take turns by a lock of the store's kind instead, each
+opens the file for one turn, and a journal is rolled back by whoever comes after a kill.
+"""
 
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from harness.config import JudgeConfig
-from harness.errors import ConfigError, StageFailed
+from harness.errors import ConfigError, HarnessError, StageFailed
+from harness.store.exclusive import exclusive, sweep
 from harness.store.layout import JUDGE_REPLIES, cache_place
 
-_SELECT = "SELECT text, prompt_tokens, completion_tokens FROM replies WHERE key = ?"
+_NEW = "SELECT text, prompt_tokens, completion_tokens, key, rowid FROM replies WHERE rowid > ?"
 
 
 @dataclass(frozen=True)
@@ -24,59 +31,83 @@ class Reply:
 
 
 class Cache:
-    """Content key -> reply, in one SQLite file that several processes and threads may share."""
+    """Content key -> reply, in one SQLite file that processes of several machines and threads may
+    share. What was read once is kept in memory."""
 
     def __init__(self, path: Path) -> None:
         """Open the file or make it. Raises ConfigError where it cannot be read and written."""
-        self.path = path
+        self.path, self._turns = path, path.with_name(f"{path.name}.turns")
         self._lock = threading.Lock()
+        self._known, self._last = dict[str, Reply](), 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = f"its folder cannot be made: {error.strerror}"
             raise ConfigError(_unusable(path, reason)) from None
         try:
-            self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
-            self._prepare()
-        except sqlite3.Error as error:
+            if path.exists():  # before anything is made beside what is somebody else's
+                with closing(_connected(path)) as connection:
+                    connection.execute("PRAGMA schema_version")
+            sweep(self._turns)
+            with self._turn() as connection:
+                _prepare(connection)
+        except (sqlite3.Error, HarnessError) as error:
             raise ConfigError(_unusable(path, str(error))) from None
-
-    def _prepare(self) -> None:
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS replies "
-            "(key TEXT PRIMARY KEY, text TEXT, prompt_tokens INTEGER, completion_tokens INTEGER)"
-        )
-        self._connection.commit()
-        self._connection.execute(_SELECT, ("",))  # a table of that name may be somebody else's
-        self._connection.execute("BEGIN IMMEDIATE")  # fails where the file cannot be written
-        self._connection.rollback()
 
     def get(self, key: str) -> Reply | None:
         """The reply under a key, if there is one. Raises StageFailed."""
         with self._lock, self._told():
-            row = self._connection.execute(_SELECT, (key,)).fetchone()
-        return Reply(*row) if row else None
+            if key not in self._known:
+                with self._turn() as connection:
+                    self._read(connection)
+            return self._known.get(key)
 
     def put(self, key: str, reply: Reply) -> None:
         """Remember a reply; it is on disk when this returns. Raises StageFailed."""
-        with self._lock, self._told():
+        with self._lock, self._told(), self._turn() as connection:
             values = (key, reply.text, reply.prompt_tokens, reply.completion_tokens)
-            self._connection.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?)", values)
-            self._connection.commit()
+            connection.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?)", values)
+            connection.commit()
+            self._read(connection)
 
-    def close(self) -> None:
-        """Give back the file."""
-        with self._lock:
-            self._connection.close()
+    @contextmanager
+    def _turn(self) -> Iterator[sqlite3.Connection]:
+        """The file while nobody else has it."""
+        with exclusive(self._turns), closing(_connected(self.path)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")
+            yield connection
+
+    def _read(self, connection: sqlite3.Connection) -> None:
+        for *reply, key, row in connection.execute(_NEW, (self._last,)):
+            self._known[key], self._last = Reply(*reply), row
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         """What happens to the file during the work (a full disk), in one line."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, HarnessError) as error:
             raise StageFailed(_unusable(self.path, str(error))) from error
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """SQLite without its own locks. Alone, it reads what a write-ahead log still holds as well, of
+    a version that had one."""
+    place = f"file:{quote(str(path.absolute()))}?vfs=unix-none"
+    connection = sqlite3.connect(place, uri=True, check_same_thread=False)
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS replies "
+        "(key TEXT PRIMARY KEY, text TEXT, prompt_tokens INTEGER, completion_tokens INTEGER)"
+    )
+    connection.commit()
+    connection.execute(_NEW, (0,)).fetchone()  # a table of that name may be somebody else's
+    connection.execute("BEGIN IMMEDIATE")  # fails where the file cannot be written
+    connection.rollback()
 
 
 def cache_path(judge: JudgeConfig, root: Path) -> Path:

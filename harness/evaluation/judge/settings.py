@@ -76,7 +76,7 @@ def check_local_model(judge: JudgeConfig) -> None:
 def require_cache(config: HarnessConfig) -> None:
     """Open the file of replies of a run that judges, creating it. Raises ConfigError."""
     if config.judge.backend is not JudgeBackend.none:
-        Cache(cache_path(config.judge, Path(config.store.root))).close()
+        Cache(cache_path(config.judge, Path(config.store.root)))
 
 
 def judging_mistakes(config: HarnessConfig) -> list[str]:

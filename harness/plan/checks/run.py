@@ -39,6 +39,7 @@ from harness.evaluation.item_scores import wrong_item
 from harness.evaluation.judge.settings import judging_mistakes, require_cache
 from harness.evaluation.material import rows_file, source_folder
 from harness.generation.vllm.environment import backend_mistakes
+from harness.plan.checks.empty import empty_mistakes
 from harness.plan.checks.keep import keep_mistakes
 from harness.plan.checks.likewise import once
 from harness.plan.checks.method import method_mistakes
@@ -68,6 +69,9 @@ def validate(config: HarnessConfig) -> None:
 def mistakes(config: HarnessConfig, planned: bool = False) -> list[str]:
     """What is wrong with a configuration, one line each; writes nothing. planned: it is not to run
     here, so that devices that are declared need not be here."""
+    empty = empty_mistakes(config)
+    if empty:
+        return empty
     tasks, order = [], list[str]()
     lines = mistakes_of(lambda: order.extend(task_order(config)))
     lines += _lacking_trace(config, order)
@@ -187,9 +191,9 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
     }.items():
         if not (value >= 0 and math.isfinite(value)):
             yield f"{name}={value}: it must be 0 or more"
-    days = config.store.partial_days
+    days = config.store.forget_days
     if days is not None and not (days > 0 and math.isfinite(days)):
-        yield f"store.partial_days={days:g}: use a positive number of days, or null = never"
+        yield f"store.forget_days={days:g}: use a positive number of days, or null = never"
     if not 0 <= train.warmup_ratio <= 1:
         yield f"train.warmup_ratio={train.warmup_ratio}: use 0 to 1"
     betas = list(train.betas)

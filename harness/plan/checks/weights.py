@@ -13,10 +13,10 @@ def weight_mistakes(config: HarnessConfig) -> list[str]:
 
 def _check_offload(config: HarnessConfig) -> None:
     offload, stage = config.engine.offload, config.engine.zero_stage
-    cut = offload is Offload.none or stage > 0
-    require(cut, f"engine.offload={offload.value} needs ZeRO 1-3; use engine=zero2")
     whole = offload is Offload.all and stage < 3
     require(not whole, "engine.offload=all needs ZeRO 3, which cuts the weights; use engine=zero3")
+    cut = offload is Offload.none or stage > 0
+    require(cut, f"engine.offload={offload.value} needs ZeRO 1-3; use engine=zero2")
 
 
 def _check_quantization(config: HarnessConfig) -> None:

@@ -127,21 +127,26 @@ def _too_large(memory: Memory, state: TrainingMemory) -> str:
         "moments": state.moments,
         "offloaded": 0.0 if memory.machine.cuda else state.offloaded,
     }
-    listed = ", ".join(f"{part} {size / GB:.1f}" for part, size in parts.items() if size)
+    listed = ", ".join(f"{part} {_gb(size)}" for part, size in parts.items() if size)
     ranks = f"{setting.ranks} ranks" if setting.ranks > 1 else "1 rank"
     return (
         f"{_place(memory.machine)}: training {name} at ZeRO {setting.zero_stage} on {ranks} takes "
-        f"at least {_certain(memory, state) / GB:.1f} GB of each ({listed}); "
+        f"at least {_gb(_certain(memory, state))} GB of each ({listed}); "
         f"{_would_fit(memory)}"
     )
 
 
 def _place(machine: Machine) -> str:
     """What sets the limit, as a line of a mistake begins."""
-    limit = (machine.limit or 0.0) / GB
+    limit = machine.limit or 0.0
     if machine.cuda:
-        return f"engine.device_memory={limit:.3g} (GB of a device)"
-    return f"{limit:.1f} GB of memory for each rank"
+        return f"engine.device_memory={limit / GB:.3g} (GB of a device)"
+    return f"{_gb(limit)} GB of memory for each rank"
+
+
+def _gb(size: float) -> str:
+    """Bytes as gigabytes, of which something is left where they are few."""
+    return f"{size / GB:.1f}" if size >= GB / 10 else f"{size / GB:.1g}"
 
 
 def _would_fit(memory: Memory) -> str:

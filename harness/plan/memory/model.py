@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.config import AdapterConfig, HarnessConfig, ModelConfig, Quantization
 from harness.config.plain import plain
+from harness.config.shape import NEEDED
 from harness.models.hub import cached_description
 from harness.plan.estimates import weight_count
 
@@ -137,13 +138,22 @@ def read_shapes(description: Mapping[str, Any]) -> Shapes | None:
 
 
 def shape_mistakes(model: ModelConfig) -> list[str]:
-    """A line for each size in `model.shape` that is none."""
-    given = {} if model.shape is None else plain(model.shape)
-    return [
+    """A line for each size in `model.shape` that is none, and where some are missing."""
+    told = {} if model.shape is None else plain(model.shape)
+    given = {
+        name: value
+        for name, value in told.items()
+        if value is not None and not isinstance(value, bool)
+    }
+    lines = [
         f"model.shape.{name}={value}: it must be at least 1"
         for name, value in given.items()
-        if value is not None and not isinstance(value, bool) and value < 1
+        if value < 1
     ]
+    missing = [name for name in NEEDED if name not in given]
+    if given and missing and not lines:
+        lines.append(f"model.shape: sizes count only together; give {', '.join(missing)} as well")
+    return lines
 
 
 def _first(told: Mapping[str, Any], words: tuple[str, ...]) -> int | None:

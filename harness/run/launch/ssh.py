@@ -2,12 +2,13 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -40,9 +41,14 @@ class _Remote:
         try:
             self.process.wait(LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
         self.process.stdout.close()
+
+    def kill(self) -> None:
+        """End it, and what it has started to reach the host (a ProxyCommand, say)."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def last_words(self) -> str:
         self.said.seek(0)
@@ -67,7 +73,7 @@ def connected(wanted: Mapping[str, list[Seat]], where: str, seconds: float) -> I
         for name, (remote, line) in remotes.items():
             hello = line.first(deadline - time.monotonic())
             if hello is None and line.open:
-                remote.process.kill()
+                remote.kill()
                 raise ConfigError(f"{where}: {name} did not answer within {seconds:.0f} seconds")
             if hello is None:
                 remote.process.wait()

@@ -37,10 +37,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(endpoint: Endpoint, place: Path, pairs: list[Pair] = PAIRS, **changes: object) -> Verdicts:
     judge = settings(endpoint.url, **changes)
     cache = Cache(place / "judge.sqlite")
-    try:
-        return judge_pairs(pairs, "helpful", judge, HttpJudge(judge), cache)
-    finally:
-        cache.close()
+    return judge_pairs(pairs, "helpful", judge, HttpJudge(judge), cache)
 
 
 TROUBLES = {
