@@ -28,16 +28,19 @@ class Sampler:
 
     def __init__(self) -> None:
         self.peak = 0
+        self._lock = threading.Lock()
         threading.Thread(target=self._sample, daemon=True).start()
 
     def _sample(self) -> None:
         while True:
-            self.peak = max(self.peak, anonymous())
+            with self._lock:
+                self.peak = max(self.peak, anonymous())
             time.sleep(0.005)
 
     def restart(self) -> int:
         """The peak so far; counts anew."""
-        found, self.peak = max(self.peak, anonymous()), anonymous()
+        with self._lock:
+            found, self.peak = max(self.peak, anonymous()), anonymous()
         return found
 
 
