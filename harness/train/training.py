@@ -53,12 +53,11 @@ class Training:
             job.stage,
             config.engine.precision.value,
             loading_device(config.engine, rank.device),
+            partitioned=config.engine.zero_stage == 3,
         )
         for strategy in self.strategies:
             model = strategy.prepare_model(self.stage, model)
         attend_by_blocks()
-        with in_fp32(model):
-            self.packed = _may_pack(config.train, needs) and packs_exactly(model)
         self.engine = Engine(model, config.engine, config.train, rank, stored)
         try:
             self._run(needs, prompts, epochs)
@@ -69,6 +68,7 @@ class Training:
     def _run(self, needs: Sequence[Needs], prompts: PromptFormat, epochs: int) -> None:
         """From the running model to the first step."""
         config, stage = self.job.config, self.stage
+        self.packed = _may_pack(config.train, needs) and _packs(self.engine)
         if config.train.reset_optimizer is ResetOptimizer.never and self.job.stage > 1:
             self.engine.load_optimizer(Path(self.job.parent) / TRANSIENT)
         passes = Passes(
@@ -144,6 +144,11 @@ def _history(
 ) -> TaskHistory:
     files = {file for strategy in strategies for file in strategy.key_inputs(()).files}
     return TaskHistory(job, prompts, any(one.rows for one in needs), files)
+
+
+def _packs(engine: Engine) -> bool:
+    with in_fp32(engine.module):
+        return packs_exactly(engine.module, engine.forward)
 
 
 def _may_pack(train: TrainConfig, needs: Sequence[Needs]) -> bool:

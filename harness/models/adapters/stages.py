@@ -13,6 +13,7 @@ from harness.config import AdapterConfig, BetweenTasks, ModelConfig, Quantizatio
 from harness.models.adapters.lora import combine, load_adapter, merged, new_adapter
 from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter
 from harness.models.loading import load_model, stored_folder
+from harness.models.skeleton import load_skeleton
 
 if TYPE_CHECKING:
     from harness.models.adapters.merged import AdaptedCheckpoint
@@ -26,14 +27,17 @@ def start_model(
     stage: int,
     precision: str = "fp32",
     device: str = "cpu",
+    partitioned: bool = False,
 ) -> "tuple[Any, StoredWeights | None]":
     """The module that a stage trains: the stage before, with the adapter that it needs.
 
+    partitioned: a full model whose files say all of it comes without its weights, as a skeleton.
     In bf16 its weights are rounded, but for an adapter's; what a full model's were is in its files,
     which come second. None where the module holds all there is to know of what is trained.
     """
     if adapter is None:
-        return _full_model(model, parent, precision, device)
+        found = load_skeleton(model, parent, precision, device) if partitioned else None
+        return found or _full_model(model, parent, precision, device)
     if adapter.between_tasks is BetweenTasks.merge:
         return new_adapter(load_model(model, parent, precision, device), adapter), None
     if stage > 1 and adapter.between_tasks is BetweenTasks.stack:

@@ -19,11 +19,11 @@ def in_fp32(model: Any) -> Iterator[None]:
             typed.append((part, part.compute_dtype))
             part.compute_dtype = torch.float32
         if own:
-            held = [p.data for p in own]
-            widen, restore = _hooks(own, held)
+            widen, restore = _hooks(own)
             handles += [
                 part.register_forward_pre_hook(widen),
-                part.register_forward_hook(restore, always_call=True),
+                # Before other hooks: ZeRO 3's lets go of what it has gathered.
+                part.register_forward_hook(restore, always_call=True, prepend=True),
             ]
     try:
         yield
@@ -34,13 +34,17 @@ def in_fp32(model: Any) -> Iterator[None]:
             part.compute_dtype = kind
 
 
-def _hooks(own: list[Any], held: list[Any]) -> tuple[Any, Any]:
+def _hooks(own: list[Any]) -> tuple[Any, Any]:
+    held: list[Any] = []
+
     def widen(part: Any, inputs: Any) -> None:
+        held[:] = [parameter.data for parameter in own]
         for parameter, value in zip(own, held, strict=True):
             parameter.data = value.float()
 
     def restore(part: Any, inputs: Any, output: Any) -> None:
-        for parameter, value in zip(own, held, strict=True):
+        for parameter, value in zip(own, held, strict=False):  # empty where it did not begin
             parameter.data = value
+        held.clear()
 
     return widen, restore
