@@ -109,19 +109,25 @@ def rank_main(plan: dict[str, Any]) -> None:
 
 def _watch(engine: Any, sampler: Sampler, found: list[dict[str, int]], alive: list[Any]) -> None:
     """Note the peak of loading (up to a running engine), of the steps and of the export."""
-    begin, write = engine.__init__, engine.export
+    import deepspeed
+
+    begin, write, initialize = engine.__init__, engine.export, deepspeed.initialize
+
+    def initializing(**named: Any) -> Any:
+        found[-1] |= {"read": sampler.restart()}
+        return initialize(**named)
 
     def beginning(self: Any, *given: Any, **named: Any) -> None:
         begin(self, *given, **named)
         alive.extend([weakref.ref(self), weakref.ref(self.deepspeed), weakref.ref(self.module)])
-        found[-1] |= {"load": sampler.restart(), "weights": _weights(self)}
+        found[-1] |= {"load": max(found[-1]["read"], sampler.restart()), "weights": _weights(self)}
 
     def writing(self: Any, folder: Path) -> None:
         found[-1] |= {"steps": sampler.restart(), "held": anonymous()}
         write(self, folder)
         found[-1] |= {"export": sampler.restart()}
 
-    engine.__init__, engine.export = beginning, writing
+    engine.__init__, engine.export, deepspeed.initialize = beginning, writing, initializing
 
 
 def _weights(engine: Any) -> int:
@@ -130,16 +136,17 @@ def _weights(engine: Any) -> int:
 
 def show(found: list[list[dict[str, int]]]) -> None:
     """A line for every stage and rank."""
-    print("stage rank alive  held GB  peak GB  load - held  export - held (bytes per weight)")
+    print("stage rank alive  held GB  peak GB  read  load - held  export - held (bytes per weight)")
     for number, stage in enumerate(zip(*found, strict=True), start=1):
         for rank, seen in enumerate(stage):
             peak = max(seen["load"], seen["steps"], seen["export"])
-            load, export = (
-                (seen[name] - seen["held"]) / seen["weights"] for name in ("load", "export")
+            read, load, export = (
+                (seen[name] - seen[below]) / seen["weights"]
+                for name, below in (("read", "before"), ("load", "held"), ("export", "held"))
             )
             print(
                 f"{number:5} {rank:4} {seen['alive']:5} {seen['held'] / 1e9:8.2f} "
-                f"{peak / 1e9:8.2f} {load:12.2f} {export:14.2f}"
+                f"{peak / 1e9:8.2f} {read:5.2f} {load:12.2f} {export:14.2f}"
             )
 
 

@@ -13,6 +13,7 @@ from harness.methods.stage import Phase, Stage
 from harness.methods.view import SavedState, State
 from harness.models.adapters.stages import start_model
 from harness.models.attention import attend_by_blocks
+from harness.models.memory import lasting_blocks
 from harness.store.layout import TRANSIENT
 from harness.train.budget import phase_steps
 from harness.train.engine.core import Engine
@@ -46,6 +47,18 @@ class Training:
         own, epochs = _training_set(job, prompts)
         history = _history(job, prompts, self.strategies, needs)
         self.stage = Stage(job.task, job.stage, config.seed, history, own)
+        attend_by_blocks()
+        with lasting_blocks():
+            self.engine = self._start(rank)
+        try:
+            self._run(needs, prompts, epochs)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, rank: Rank) -> Engine:
+        """The model under DeepSpeed."""
+        job, config = self.job, self.job.config
         model, stored = start_model(
             config.model,
             config.method.adapter,
@@ -57,13 +70,7 @@ class Training:
         )
         for strategy in self.strategies:
             model = strategy.prepare_model(self.stage, model)
-        attend_by_blocks()
-        self.engine = Engine(model, config.engine, config.train, rank, stored)
-        try:
-            self._run(needs, prompts, epochs)
-        except BaseException:
-            self.close()
-            raise
+        return Engine(model, config.engine, config.train, rank, stored)
 
     def _run(self, needs: Sequence[Needs], prompts: PromptFormat, epochs: int) -> None:
         """From the running model to the first step."""

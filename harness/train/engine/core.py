@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import EngineConfig, Precision, TrainConfig
-from harness.models.memory import return_freed
 from harness.train.engine.export import export
 from harness.train.engine.gathering import gathered_pieces
 from harness.train.engine.layout import layout_of
@@ -64,7 +63,6 @@ class Engine:
         self._norm: Any = None
         if self._exact is not None:
             self._exact.fill(self.module, self.layout)
-        return_freed()
 
     def forward(self, **inputs: Any) -> Any:
         """The model's output for one micro-batch (a dict of tensors on the rank's device)."""
