@@ -5,6 +5,10 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # glibc's parameters and its largest threshold (mallopt(3)).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _LARGEST = -1, -3, 32 << 20
@@ -47,6 +51,15 @@ def lasting_blocks() -> Iterator[None]:
         _call("mallopt", _MMAP_THRESHOLD, _LARGEST)
         _call("mallopt", _TRIM_THRESHOLD, 2 * _LARGEST)  # as glibc's own with such a threshold
         return_freed()
+
+
+def in_main_memory(tensor: "Tensor") -> "Tensor":
+    """The tensor itself on a CPU; of one on a GPU a copy that the GPU can fetch again fast."""
+    import torch
+
+    if not tensor.is_cuda:
+        return tensor
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor)
 
 
 def _call(name: str, *values: int) -> None:

@@ -41,6 +41,7 @@ EIGHT = Setting(
     row_tokens=4096,
     answer_tokens=1024,
     copies=0.0,
+    host_copies=0.0,
 )
 
 
@@ -128,21 +129,22 @@ def test_rows_are_as_long_as_tasks_and_batches_allow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "copies"),
+    ("method", "copies", "in_main_memory"),
     [
-        ("seqft", 0),
-        ("sfa", 1),
-        ("l2", 1),
-        ("ema", 1),
-        ("ewc", 4),
-        ("agem", 2),
-        ("gem", 8),
-        ("replay", 0),
-        ("[l2,ema]", 2),
+        ("seqft", 0, 0),
+        ("sfa", 1, 0),
+        ("l2", 1, 0),
+        ("ema", 1, 0),
+        ("ewc", 4, 0),
+        ("agem", 0, 2),
+        ("gem", 0, 8),
+        ("replay", 0, 0),
+        ("[l2,ema]", 2, 0),
     ],
 )
-def test_copies_of_strategies(method: str, copies: float) -> None:
+def test_copies_of_strategies(method: str, copies: float, in_main_memory: float) -> None:
     """At the last of eight tasks."""
     config = load([f"method={method}"])
-    assert setting_of(config, 2, cuda=False).copies == copies
+    setting = setting_of(config, 2, cuda=False)
+    assert (setting.copies, setting.host_copies) == (copies, in_main_memory)
     assert all(one.needs().copies >= 0 for one in load_strategies(config.method).values())
