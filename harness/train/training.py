@@ -1,6 +1,7 @@
 """One stage with its model running: what `train_task` makes, walks through and closes."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from harness.config import LossNorm, Packing, ResetOptimizer, TrainConfig
@@ -11,12 +12,13 @@ from harness.methods.loading import load_strategies
 from harness.methods.needs import Needs, Outputs
 from harness.methods.stage import Phase, Stage
 from harness.methods.view import SavedState, State
-from harness.models.adapters.stages import start_model
+from harness.models.adapters.stages import Cut, start_model
 from harness.models.attention import attend_by_blocks
 from harness.models.memory import lasting_blocks
 from harness.store.layout import TRANSIENT
 from harness.train.budget import phase_steps
 from harness.train.engine.core import Engine
+from harness.train.engine.partitioned import partition
 from harness.train.engine.probe import packs_exactly
 from harness.train.engine.ranks import Rank
 from harness.train.engine.settings import loading_device
@@ -66,11 +68,18 @@ class Training:
             job.stage,
             config.engine.precision.value,
             loading_device(config.engine, rank.device),
-            partitioned=config.engine.zero_stage == 3,
+            self._cut(rank),
         )
         for strategy in self.strategies:
             model = strategy.prepare_model(self.stage, model)
         return Engine(model, config.engine, config.train, rank, stored)
+
+    def _cut(self, rank: Rank) -> Cut | None:
+        """What leaves this rank its part of a model's weights; None below ZeRO 3."""
+        engine, train = self.job.config.engine, self.job.config.train
+        if engine.zero_stage < 3:
+            return None
+        return partial(partition, engine=engine, train=train, rank=rank)
 
     def _run(self, needs: Sequence[Needs], prompts: PromptFormat, epochs: int) -> None:
         """From the running model to the first step."""

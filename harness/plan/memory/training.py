@@ -132,13 +132,14 @@ def training_memory(model: Model, setting: Setting) -> TrainingMemory:
 
 
 def _loading(model: Model, s: Setting) -> float:
-    """The whole model comes to the device before it is cut. ZeRO 1 and 2 copy what is trained into
-    one flat piece, in host memory where a device has no room for both. Weights that stay in host
-    memory are cut there."""
+    """ZeRO 3 cuts one weight after the other (two copies of the largest are there for a moment),
+    else the whole model comes to the device. ZeRO 1 and 2 copy what is trained into one flat piece,
+    in host memory where a device has no room for both."""
     if s.offload is Offload.all:
         return 0.0
-    flat = 0.0 if s.cuda else model.trained
-    copied = {0: 0.0, 3: model.weights / s.ranks}.get(s.layout, flat)
+    if s.layout == 3:
+        return s.width * (model.weights / s.ranks + 2 * model.largest)
+    copied = 0.0 if s.cuda or s.layout == 0 else model.trained
     return model.held(s.width) + s.width * copied
 
 

@@ -11,7 +11,7 @@ from harness.train.engine.layout import layout_of
 from harness.train.engine.letting_go import forget_partitioned_modules
 from harness.train.engine.masters import ExactWeights
 from harness.train.engine.optimizer import adamw, forget_moments
-from harness.train.engine.partitioned import partition
+from harness.train.engine.partitioned import partition, round_the_rest, whole_size
 from harness.train.engine.ranks import Rank
 from harness.train.engine.settings import deepspeed_settings
 
@@ -47,14 +47,14 @@ class Engine:
             model.gradient_checkpointing_enable({"use_reentrant": False})
         bf16 = engine.precision is Precision.bf16
         self._exact = ExactWeights(model, stored, keep=rank.first) if bf16 else None
-        parameters = sum(p.numel() for p in model.parameters())
-        settings = deepspeed_settings(engine, train, parameters, rank.device)
         if stored is not None and self.zero_stage == 3:
-            partition(model, stored, settings, rank)
+            partition(model, stored, engine, train, rank)
+        if bf16:
+            round_the_rest(model)
         self.deepspeed, _, _, _ = deepspeed.initialize(
             model=model,
             optimizer=adamw(model, train, engine, rank.device),
-            config=settings,
+            config=deepspeed_settings(engine, train, whole_size(model), rank.device),
             dist_init_required=False,
         )
         self.module = self.deepspeed.module

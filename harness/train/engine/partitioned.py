@@ -3,12 +3,22 @@ before the next one."""
 
 from typing import TYPE_CHECKING, Any
 
+from harness.config import EngineConfig, TrainConfig
+from harness.train.engine.settings import deepspeed_settings
+
 if TYPE_CHECKING:
     from harness.models.weights.stored import StoredWeights
     from harness.train.engine.ranks import Rank
 
 
-def partition(model: Any, stored: "StoredWeights", settings: dict[str, Any], rank: "Rank") -> None:
+def whole_size(model: Any) -> int:
+    """Number of its weights, of partitioned ones too."""
+    return sum(getattr(p, "ds_numel", p.numel()) for p in model.parameters())
+
+
+def partition(
+    model: Any, stored: "StoredWeights", engine: EngineConfig, train: TrainConfig, rank: "Rank"
+) -> None:
     """Collective. Give the parameters that are on `meta` the values that `stored` has, rounded to
     their type; every rank keeps its part. The first rank reads them, DeepSpeed hands them on.
 
@@ -17,6 +27,7 @@ def partition(model: Any, stored: "StoredWeights", settings: dict[str, Any], ran
     import deepspeed
     import torch
 
+    settings = deepspeed_settings(engine, train, whole_size(model), rank.device)
     convert = None
     for name, old in list(model.named_parameters()):
         if not old.is_meta:
@@ -34,6 +45,15 @@ def partition(model: Any, stored: "StoredWeights", settings: dict[str, Any], ran
             convert = new.convert_to_zero_parameters
         else:
             convert(param_list=[new])
+
+
+def round_the_rest(model: Any) -> None:
+    """Of a model with partitioned weights DeepSpeed does not bring the others to bf16."""
+    parameters = list(model.parameters())
+    if any(hasattr(p, "ds_id") for p in parameters):
+        for parameter in parameters:
+            if not hasattr(parameter, "ds_id"):
+                parameter.data = parameter.data.bfloat16()
 
 
 def _replace(model: Any, old: Any, new: Any) -> None:
