@@ -9,6 +9,7 @@ import pytest
 import torch
 from launch import cell, run_ranks, why_failed
 from safetensors.torch import load_file
+from support.places import MICRO_MODEL
 
 TOLERANCE = 2e-5
 # Plain fine-tuning, changed gradients, changed weights, moments carried over in files.
@@ -18,6 +19,8 @@ METHODS = {
     "l2": ["method=l2", "method.form=decoupled_after", "method.strength=50"],
     "carried": ["method=seqft", "train.reset_optimizer=never"],
 }
+# Embeddings that are the head as well, and an adapter.
+LOADED = {"tied": ["method=seqft", f"model.path={MICRO_MODEL}"], "lora": ["method=lora_seqft"]}
 TASKS = ("copy", "count")
 OFFLOADS = [(1, "optimizer"), (2, "optimizer"), (3, "optimizer"), (3, "all")]
 # Edited gradients everywhere; the rest at the two kinds of layout.
@@ -48,7 +51,9 @@ class Bench:
         for method, zero, where, precision in wanted:
             place = out / _name(method, zero, where, precision)
             more = [f"engine.offload={where}", f"engine.precision={precision}"]
-            cells.append(cell([*self.places, *METHODS[method], *more], TASKS, zero, place))
+            cells.append(
+                cell([*self.places, *(METHODS | LOADED)[method], *more], TASKS, zero, place)
+            )
             place.mkdir()
         torch.save(load_file(self.model / "model.safetensors")[FROZEN], out / "frozen.pt")
         plan = {"cells": cells, "exports": exports, "model": str(self.model), "out": str(out)}
@@ -72,6 +77,8 @@ def out(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Path:
     wanted += [(method, 2, "none", "fp32") for method in METHODS]
     wanted += [("seqft", 0, "none", "fp32"), ("seqft", 3, "none", "fp32")]
     wanted += [("seqft", zero, where, "bf16") for zero, where in [(1, "none"), *OFFLOADS[1:]]]
+    wanted += [(one, zero, "none", "fp32") for one in LOADED for zero in (2, 3)]
+    wanted += [("lora", zero, "none", "bf16") for zero in (2, 3)]
     return bench.launch(wanted, EXPORTS, tmp_path_factory.mktemp("memory"), "cpu")
 
 
@@ -89,7 +96,7 @@ def _largest_difference(method: str, zero: int, where: str, out: Path) -> float:
     found = []
     for task in ("1", "2"):
         ours, plain = (
-            load_file(out / _name(method, *how) / task / "model.safetensors")
+            load_file(next((out / _name(method, *how) / task).glob("*model.safetensors")))
             for how in ((zero, where), (2, "none"))
         )
         found += [float((ours[name] - plain[name]).abs().max()) for name in plain]
@@ -99,6 +106,35 @@ def _largest_difference(method: str, zero: int, where: str, out: Path) -> float:
 @pytest.mark.parametrize(("method", "zero", "where"), MOVED)
 def test_host_memory_changes_no_weight(method: str, zero: int, where: str, out: Path) -> None:
     assert _largest_difference(method, zero, where, out) <= TOLERANCE
+
+
+def test_no_rank_has_a_whole_model_at_zero_3(out: Path) -> None:
+    """What an engine is given is cut or not loaded yet; of an adapter's model the adapter is."""
+    for file in sorted(out.glob("*/whole.*.json")):
+        method, zero, *_ = file.parent.name.split("-")
+        given = json.loads(file.read_text())
+        assert len(given) == len(TASKS)
+        adapter = 2 * 2 * 8 * (64 + 64) if method == "lora" else 0  # rank 8, queries and values
+        if zero == "zero3":
+            assert max(given) <= adapter, file.parent.name
+        else:
+            assert min(given) > 50_000, file.parent.name
+
+
+@pytest.mark.parametrize("method", LOADED)
+def test_loading_in_parts_changes_no_weight(method: str, out: Path) -> None:
+    assert _largest_difference(method, 3, "none", out) <= TOLERANCE
+
+
+def test_an_adapter_in_bf16_on_a_model_in_parts(out: Path) -> None:
+    """The factors that start at zero go where they go on a whole model."""
+    both = [
+        load_file(out / _name("lora", zero, "none", "bf16") / "2" / "adapter_model.safetensors")
+        for zero in (2, 3)
+    ]
+    names = [name for name in sorted(both[0]) if "lora_B" in name]
+    whole, parts = (torch.cat([one[name].flatten() for name in names]) for one in both)
+    assert float(whole @ parts / (whole.norm() * parts.norm())) > 0.95
 
 
 @pytest.mark.parametrize(("zero", "where"), OFFLOADS[1:])
