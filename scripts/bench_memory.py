@@ -5,6 +5,7 @@ after a stage, and what loading and exporting take beside the running engine.
 """
 
 import argparse
+import csv
 import json
 import os
 import shutil
@@ -28,16 +29,19 @@ class Sampler:
 
     def __init__(self) -> None:
         self.peak = 0
+        self._lock = threading.Lock()
         threading.Thread(target=self._sample, daemon=True).start()
 
     def _sample(self) -> None:
         while True:
-            self.peak = max(self.peak, anonymous())
+            with self._lock:
+                self.peak = max(self.peak, anonymous())
             time.sleep(0.005)
 
     def restart(self) -> int:
         """The peak so far; counts anew."""
-        found, self.peak = max(self.peak, anonymous()), anonymous()
+        with self._lock:
+            found, self.peak = max(self.peak, anonymous()), anonymous()
         return found
 
 
@@ -106,19 +110,25 @@ def rank_main(plan: dict[str, Any]) -> None:
 
 def _watch(engine: Any, sampler: Sampler, found: list[dict[str, int]], alive: list[Any]) -> None:
     """Note the peak of loading (up to a running engine), of the steps and of the export."""
-    begin, write = engine.__init__, engine.export
+    import deepspeed
+
+    begin, write, initialize = engine.__init__, engine.export, deepspeed.initialize
+
+    def initializing(**named: Any) -> Any:
+        found[-1] |= {"read": sampler.restart()}
+        return initialize(**named)
 
     def beginning(self: Any, *given: Any, **named: Any) -> None:
         begin(self, *given, **named)
         alive.extend([weakref.ref(self), weakref.ref(self.deepspeed), weakref.ref(self.module)])
-        found[-1] |= {"load": sampler.restart(), "weights": _weights(self)}
+        found[-1] |= {"load": max(found[-1]["read"], sampler.restart()), "weights": _weights(self)}
 
     def writing(self: Any, folder: Path) -> None:
         found[-1] |= {"steps": sampler.restart(), "held": anonymous()}
         write(self, folder)
         found[-1] |= {"export": sampler.restart()}
 
-    engine.__init__, engine.export = beginning, writing
+    engine.__init__, engine.export, deepspeed.initialize = beginning, writing, initializing
 
 
 def _weights(engine: Any) -> int:
@@ -127,23 +137,25 @@ def _weights(engine: Any) -> int:
 
 def show(found: list[list[dict[str, int]]]) -> None:
     """A line for every stage and rank."""
-    print("stage rank alive  held GB  peak GB  load - held  export - held (bytes per weight)")
+    print("stage rank alive  held GB  peak GB  read  load - held  export - held (bytes per weight)")
     for number, stage in enumerate(zip(*found, strict=True), start=1):
         for rank, seen in enumerate(stage):
-            peak = max(seen["load"], seen["steps"], seen["export"])
-            load, export = (
-                (seen[name] - seen["held"]) / seen["weights"] for name in ("load", "export")
+            peak = _peak(seen)
+            read, load, export = (
+                (seen[name] - seen[below]) / seen["weights"]
+                for name, below in (("read", "before"), ("load", "held"), ("export", "held"))
             )
             print(
                 f"{number:5} {rank:4} {seen['alive']:5} {seen['held'] / 1e9:8.2f} "
-                f"{peak / 1e9:8.2f} {load:12.2f} {export:14.2f}"
+                f"{peak / 1e9:8.2f} {read:5.2f} {load:12.2f} {export:14.2f}"
             )
 
 
 def compare(
     found: list[list[dict[str, int]]], overrides: list[str], asked: argparse.Namespace
-) -> None:
-    """What `plan` says of the most that a rank holds, and what it held above the interpreter."""
+) -> tuple[float, float]:
+    """What `plan` says of the most that a rank holds, and what it held above the interpreter, in
+    bytes."""
     from harness.config.compose.compose import load
     from harness.plan.memory.model import model_of
     from harness.plan.memory.training import setting_of, training_memory
@@ -162,6 +174,49 @@ def compare(
         f"plan: {planned / 1e9:.2f} GB a rank; held: {seen / 1e9:.2f} above "
         f"{found[0][0]['before'] / 1e9:.2f} of the interpreter ({planned / seen - 1:+.1%})"
     )
+    return planned, seen
+
+
+def note(
+    asked: argparse.Namespace, found: list[list[dict[str, int]]], told: tuple[float, float]
+) -> None:
+    """Add a line to the CSV: the largest of all ranks and stages."""
+    from harness.config.devices import device_name
+
+    every = [stage for stages in found for stage in stages]
+    weights = every[0]["weights"]
+
+    def above(name: str, below: str) -> str:
+        return f"{max(seen[name] - seen[below] for seen in every) / weights:.2f}"
+
+    peaks = [max(_peak(stages[n]) for stages in found) for n in (min(1, asked.stages - 1), -1)]
+    row = {
+        "machine": device_name("cpu"),
+        "zero_stage": asked.zero,
+        "offload": asked.offload,
+        "precision": asked.precision,
+        "ranks": asked.ranks,
+        "stages": asked.stages,
+        "million_weights": round(weights / 1e6),
+        "alive": max(seen["alive"] for seen in every),
+        "read_bytes_a_weight": above("read", "before"),
+        "load_over_held": above("load", "held"),
+        "export_over_held": above("export", "held"),
+        "peak_stage_2_gb": f"{peaks[0] / 1e9:.2f}",
+        "peak_last_stage_gb": f"{peaks[1] / 1e9:.2f}",
+        "planned_gb": f"{told[0] / 1e9:.2f}",
+        "held_gb": f"{told[1] / 1e9:.2f}",
+    }
+    new = not asked.out.exists()
+    with asked.out.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, list(row), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _peak(seen: dict[str, int]) -> int:
+    return max(seen["load"], seen["steps"], seen["export"])
 
 
 def main(argv: list[str]) -> None:
@@ -171,6 +226,7 @@ def main(argv: list[str]) -> None:
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--offload", default="none")
+    parser.add_argument("--out", type=Path, help="a CSV to which a line is added")
     parser.add_argument("overrides", nargs="*", help="further ones, such as method=l2")
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as place:
@@ -191,7 +247,9 @@ def main(argv: list[str]) -> None:
             sys.exit(1)
         found = [json.loads((work / f"found.{r}.json").read_text()) for r in range(asked.ranks)]
         show(found)
-        compare(found, _plan(asked, work)["overrides"], asked)
+        told = compare(found, _plan(asked, work)["overrides"], asked)
+    if asked.out is not None:
+        note(asked, found, told)
 
 
 def _plan(asked: argparse.Namespace, work: Path) -> dict[str, Any]:

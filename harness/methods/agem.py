@@ -10,11 +10,15 @@ optimizer turns g into a step, so that under Adam the step itself may still oppo
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.methods.needs import Needs
 from harness.methods.projecting import Projecting
 from harness.methods.stage import Stage
+from harness.methods.view import Shard
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass
@@ -31,14 +35,19 @@ class AGEM(Projecting):
 
     def needs(self) -> Needs:
         # The reference gradient beside the step's.
-        return replace(super().needs(), copies=2 if self.memory.active else 0)
+        return replace(super().needs(), host_copies=2 if self.memory.active else 0)
 
     def gradients(self, stage: Stage) -> None:
         batch, view = self.memory.draw(stage, self.batch_size), stage.view
         if not batch:
             return
-        reference = view.gradient_of(batch)
-        along = view.dot(view.gradients(), reference)
+        reference = view.gradient_of(batch, host=True)
+        (_, along), (_, square) = view.products([reference])
         if along < 0:
-            part = along / view.dot(reference, reference)
-            view.update_gradients(lambda s: s.grad.sub_(reference[s.name], alpha=part))
+            part = along / square
+
+            def projected(shard: Shard) -> "Tensor":
+                grad = shard.grad
+                return grad.sub_(reference[shard.name].to(grad.device), alpha=part)
+
+            view.update_gradients(projected)

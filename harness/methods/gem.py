@@ -8,7 +8,8 @@ gradient and the rows of G those of earlier tasks' memories, the nearest g~ with
 solved where any inner product G_k.g is negative; then a margin is added to every v (section 3; the
 authors' code asks for v >= margin instead, which is less where a constraint binds). All are whole
 gradients over the trained weights, not one problem per matrix: ranks exchange the t x t products
-alone. Costs a backward pass and an fp32 copy of the gradient's shards for each earlier task.
+alone. Costs for each earlier task a backward pass, and in main memory an fp32 copy of the
+gradient's shards.
 """
 
 from dataclasses import dataclass, replace
@@ -50,23 +51,21 @@ class GEM(Projecting):
         if not self.memory.active:
             return super().needs()
         # The step's gradient, and one of each task before.
-        return replace(super().needs(), copies=1, copies_a_task=1)
+        return replace(super().needs(), host_copies=1, host_copies_a_task=1)
 
     def gradients(self, stage: Stage) -> None:
         view = stage.view
         batches = [self.memory.draw(stage, self.batch_size, name) for name in self.memory.tasks]
-        past = [view.gradient_of(batch) for batch in batches]
-        current = view.gradients()
-        along = [float(view.dot(one, current)) for one in past]
+        past = [view.gradient_of(batch, host=True) for batch in batches]
+        (_, *along), *rows = view.products(past)
         if not any(product < 0 for product in along):
             return
-        gram = [[float(view.dot(one, other)) for other in past] for one in past]
-        weights = [v + self.margin for v in dual(gram, along)]
+        weights = [v + self.margin for v in dual([row[1:] for row in rows], along)]
 
         def projected(shard: Shard) -> "Tensor":
-            grad = current[shard.name]
+            grad = shard.grad
             for weight, one in zip(weights, past, strict=True):
-                grad = grad.add(one[shard.name], alpha=weight)
+                grad.add_(one[shard.name].to(grad.device), alpha=weight)
             return grad
 
         view.update_gradients(projected)

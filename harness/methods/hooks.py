@@ -45,6 +45,7 @@ IN_NEEDS = (
     "thaws",
     "bounds_gradient",
     "copies",
+    "host_copies",
     "group",
     "supports_packing",
 )

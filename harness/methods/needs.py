@@ -65,8 +65,9 @@ class Needs:
     packing: several examples may share a row; false asks for padded rows.
     outputs: what it reads of a forward pass besides logits.
     copies: how many fp32 copies of the trained weights, sharded like them, it holds at most at
-        once, for the memory that a run is checked against; copies_a_task: as many more for each
-        task trained before.
+        once, for the memory that a run is checked against. host_copies: the same in main memory
+        (`gradient_of(..., host=True)`); host_copies_a_task: as many more for each task trained
+        before.
     """
 
     history: bool = False
@@ -81,4 +82,5 @@ class Needs:
     packing: bool = True
     outputs: Outputs = LOGITS_ALONE
     copies: float = 0.0
-    copies_a_task: float = 0.0
+    host_copies: float = 0.0
+    host_copies_a_task: float = 0.0

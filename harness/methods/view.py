@@ -105,13 +105,21 @@ class View(Protocol):
         """Replace the gradient of each shard by `change(shard)`, [len(shard)]; None leaves it.
         Clipping and the optimizer step see it. RuntimeError outside the hook `gradients`."""
 
-    def gradient_of(self, examples: "Sequence[Example]", loss: Loss | None = None) -> Sharded:
+    def gradient_of(
+        self, examples: "Sequence[Example]", loss: Loss | None = None, host: bool = False
+    ) -> Sharded:
         """Collective. Gradient of the mean loss over the answer tokens of `examples` (the same
         list on every rank), by extra backward passes without dropout.
 
-        loss: what to differentiate; the run's objective by default. Training is untouched: a
-        gradient under edit, the random state and the next step stay as they were.
+        loss: what to differentiate; the run's objective by default. host: the pieces lie in main
+        memory, and so does the gradient under edit meanwhile. Training is untouched: a gradient
+        under edit, the random state and the next step stay as they were.
         """
+
+    def products(self, others: Sequence[Sharded]) -> list[list[float]]:
+        """Collective. Inner products of the step's gradient (first) and of `others`, each with
+        each, over the whole model, summed in fp64; what lies in main memory comes to the device a
+        piece at a time. RuntimeError outside the hook `gradients`."""
 
     # The model on examples
 

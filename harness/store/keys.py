@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.plain import plain
-from harness.store.files import write_json
+from harness.store.files import file_sha256, write_json
+from harness.store.hashing import identity, stamp, written_hash
 
 KEY_LENGTH = 20
 # What keys are made of; part of every key, so that another number is another set of keys. 2: parts
@@ -25,12 +26,6 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def stamp(path: Path) -> list[int]:
-    """Size in bytes and modification time in ns of a file."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
 class FileHashes:
     """sha256 of files, remembered by (path, size, modification time) in one JSON file."""
 
@@ -46,11 +41,9 @@ class FileHashes:
 
     def file(self, path: Path) -> str:
         """sha256 of one file's bytes."""
-        size, time = stamp(path)
-        name = f"{path.resolve()}|{size}|{time}"
+        name = identity(path, *stamp(path))
         if name not in self._known:
-            with path.open("rb") as stream:
-                self._known[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            self._known[name] = written_hash(name) or file_sha256(path)
             self._changed = True
         return self._known[name]
 
@@ -58,18 +51,20 @@ class FileHashes:
         """Believe who wrote a file and says its hash, while it has the size and time it had then
         (`stamp`)."""
         if written is not None and stamp(path) == written:
-            name = f"{path.resolve()}|{written[0]}|{written[1]}"
+            name = identity(path, *written)
             self._changed |= name not in self._known
             self._known.setdefault(name, sha)
 
-    def folder(self, path: Path) -> dict[str, str]:
-        """Relative name -> sha256 of every file below a folder (hidden files left out)."""
+    def folder(self, path: Path, without: str | None = None) -> dict[str, str]:
+        """Relative name -> sha256 of every file below a folder. Hidden files are left out, and so
+        is what is below its folder `without`."""
         names = sorted(
             entry.relative_to(path).as_posix()
             for entry in path.rglob("*")
             if entry.is_file() and not entry.name.startswith(".")
         )
-        return {name: self.file(path / name) for name in names}
+        kept = (name for name in names if without is None or not name.startswith(f"{without}/"))
+        return {name: self.file(path / name) for name in kept}
 
     def save(self) -> None:
         """Write the memory back, if it grew and has a file."""

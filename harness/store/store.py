@@ -19,7 +19,8 @@ from harness import __version__
 from harness.store import locks
 from harness.store.files import write_json
 from harness.store.folders import filled, working_path
-from harness.store.keys import KEY_SCHEME, FileHashes, stamp
+from harness.store.hashing import stamp
+from harness.store.keys import KEY_SCHEME, FileHashes
 from harness.store.layout import (
     DROPPED,
     FORMAT,
@@ -170,7 +171,7 @@ class Store:
             final = self.path(kind, key)
             working = stack.enter_context(filled(final, self.leases, token))
             yield working
-            files = _hashes(working)
+            files = FileHashes().folder(working, without=TRANSIENT)
             manifest = {
                 **about,
                 "kind": kind,
@@ -218,9 +219,3 @@ class Store:
         for lock in (self.root / LOCKS).glob("[!.]*"):
             locks.free(lock, gone)
         self.leases.sweep(self.root.glob("*/.*.*"))
-
-
-def _hashes(working: Path) -> dict[str, str]:
-    """Relative name -> sha256 of the files that belong to a node."""
-    hashes = FileHashes().folder(working)
-    return {name: sha for name, sha in hashes.items() if not name.startswith(f"{TRANSIENT}/")}

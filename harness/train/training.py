@@ -1,6 +1,7 @@
 """One stage with its model running: what `train_task` makes, walks through and closes."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from harness.config import LossNorm, Packing, ResetOptimizer, TrainConfig
@@ -11,10 +12,12 @@ from harness.methods.loading import load_strategies
 from harness.methods.needs import Needs, Outputs
 from harness.methods.stage import Phase, Stage
 from harness.methods.view import SavedState, State
-from harness.models.adapters.stages import start_model
+from harness.models.adapters.stages import Cut, start_model
+from harness.models.memory import lasting_blocks
 from harness.store.layout import TRANSIENT
 from harness.train.budget import phase_steps
 from harness.train.engine.core import Engine
+from harness.train.engine.partitioned import partition
 from harness.train.engine.ranks import Rank
 from harness.train.engine.settings import loading_device
 from harness.train.engine.view import View
@@ -44,6 +47,17 @@ class Training:
         own, epochs = _training_set(job, prompts)
         history = _history(job, prompts, self.strategies, needs)
         self.stage = Stage(job.task, job.stage, config.seed, history, own)
+        with lasting_blocks():
+            self.engine = self._start(rank)
+        try:
+            self._run(needs, prompts, epochs)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, rank: Rank) -> Engine:
+        """The model under DeepSpeed."""
+        job, config = self.job, self.job.config
         model, stored = start_model(
             config.model,
             config.method.adapter,
@@ -51,15 +65,18 @@ class Training:
             job.stage,
             config.engine.precision.value,
             loading_device(config.engine, rank.device),
+            self._cut(rank),
         )
         for strategy in self.strategies:
             model = strategy.prepare_model(self.stage, model)
-        self.engine = Engine(model, config.engine, config.train, rank, stored)
-        try:
-            self._run(needs, prompts, epochs)
-        except BaseException:
-            self.close()
-            raise
+        return Engine(model, config.engine, config.train, rank, stored)
+
+    def _cut(self, rank: Rank) -> Cut | None:
+        """What leaves this rank its part of a model's weights; None below ZeRO 3."""
+        engine, train = self.job.config.engine, self.job.config.train
+        if engine.zero_stage < 3:
+            return None
+        return partial(partition, engine=engine, train=train, rank=rank)
 
     def _run(self, needs: Sequence[Needs], prompts: PromptFormat, epochs: int) -> None:
         """From the running model to the first step."""

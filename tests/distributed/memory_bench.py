@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from launch import cell, run_ranks, why_failed
 from safetensors.torch import load_file
+from support.places import MICRO_MODEL
 
 TOLERANCE = 2e-5
 # Plain fine-tuning, changed gradients, changed weights, moments carried over in files.
@@ -16,6 +17,8 @@ METHODS = {
     "l2": ["method=l2", "method.form=decoupled_after", "method.strength=50"],
     "carried": ["method=seqft", "train.reset_optimizer=never"],
 }
+# Embeddings that are the head as well, and an adapter.
+LOADED = {"tied": ["method=seqft", f"model.path={MICRO_MODEL}"], "lora": ["method=lora_seqft"]}
 TASKS = ("copy", "count")
 OFFLOADS = [(1, "optimizer"), (2, "optimizer"), (3, "optimizer"), (3, "all")]
 # Edited gradients everywhere; the rest at the two kinds of layout.
@@ -45,7 +48,8 @@ class Bench:
         for method, zero, where, precision in wanted:
             place = out / name_of(method, zero, where, precision)
             more = [f"engine.offload={where}", f"engine.precision={precision}"]
-            cells.append(cell([*self.places, *METHODS[method], *more], TASKS, zero, place))
+            own = (METHODS | LOADED)[method]
+            cells.append(cell([*self.places, *own, *more], TASKS, zero, place))
             place.mkdir()
         torch.save(load_file(self.model / "model.safetensors")[FROZEN], out / "frozen.pt")
         plan = {"cells": cells, "exports": exports, "model": str(self.model), "out": str(out)}
@@ -63,7 +67,7 @@ def largest_difference(method: str, zero: int, where: str, out: Path) -> float:
     found = []
     for task in ("1", "2"):
         ours, plain = (
-            load_file(out / name_of(method, *how) / task / "model.safetensors")
+            load_file(next((out / name_of(method, *how) / task).glob("*model.safetensors")))
             for how in ((zero, where), (2, "none"))
         )
         found += [float((ours[name] - plain[name]).abs().max()) for name in plain]

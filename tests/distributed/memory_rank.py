@@ -22,13 +22,15 @@ from harness.train.engine.ranks import Rank, leave, start
 
 FROZEN = "model.layers.0.mlp.up_proj.weight"
 ALIVE: list[weakref.ref] = []
+WHOLE: list[int] = []  # weights that are whole on this rank when an engine gets its model
 
 
 def watch_engines() -> None:
-    """Note every engine, its module and DeepSpeed's part of it."""
+    """Note every engine, its module and DeepSpeed's part of it, and what it is given."""
     begin = Engine.__init__
 
     def beginning(self: Engine, *given: Any, **named: Any) -> None:
+        WHOLE.append(sum(p.numel() for p in given[0].parameters() if not p.is_meta))
         begin(self, *given, **named)
         ALIVE.extend([weakref.ref(self), weakref.ref(self.deepspeed), weakref.ref(self.module)])
 
@@ -38,6 +40,7 @@ def watch_engines() -> None:
 def run_cell(cell: dict[str, Any], rank: Rank) -> None:
     """Train the cell; after each of its stages count what is alive of all engines so far."""
     counts: list[int] = []
+    WHOLE.clear()
     train = cells.train_task
 
     def counted(*given: Any) -> None:
@@ -50,6 +53,7 @@ def run_cell(cell: dict[str, Any], rank: Rank) -> None:
     finally:
         cells.train_task = train
     Path(cell["out"], f"alive.{rank.index}.json").write_text(json.dumps([len(ALIVE), counts]))
+    Path(cell["out"], f"whole.{rank.index}.json").write_text(json.dumps(WHOLE))
 
 
 def export(model: Path, precision: str, zero: int, out: Path, rank: Rank) -> None:

@@ -116,6 +116,14 @@ def gradients(bench: Bench, found: dict) -> None:
         exact = Run(bench.folder, None).gradient(bench.rows)
         read = {name: view.gather(name, view.gradients()) for name in view.shapes}
         found["gradient"] = _largest(read, exact)
+        other = {s.name: torch.ones(len(s)) for s in view.shards()}
+        told = torch.tensor(view.products([other]), dtype=torch.float64)
+        flat = torch.cat([exact[name].double().flatten() for name in view.shapes])
+        both = torch.stack([flat, torch.ones_like(flat)])
+        lengths = both.norm(dim=1)
+        found["products"] = float(
+            ((told - both @ both.T) / torch.outer(lengths, lengths)).abs().max()
+        )
         little = {name: piece * (1 + 2**-12) for name, piece in view.gradients().items()}
         view.update_gradients(lambda s: little[s.name])
         now = view.gradients()

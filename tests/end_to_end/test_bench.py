@@ -70,7 +70,7 @@ def test_loading_and_export_take_little_beside_the_engine(zero: int) -> None:
     lines = [line.split() for line in done.stdout.splitlines() if line[:5].strip().isdigit()]
     assert len(lines) == 6
     peaks: dict[str, list[float]] = {}
-    for _, rank, alive, _, peak, load, export in lines:
+    for _, rank, alive, _, peak, _, load, export in lines:
         assert int(alive) == 0
         assert float(load) <= 0.3
         assert float(export) <= 0.3

@@ -1,12 +1,16 @@
 """Nodes appear whole or not at all; damage is seen."""
 
+import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import ConfigError
+from harness.models.weights.tensor_file import spec_of, write_tensors
 from harness.store.folders import require_writable
 from harness.store.keys import KEY_SCHEME
 from harness.store.store import Store
@@ -67,6 +71,45 @@ def test_hashes_are_remembered_by_size_and_time(tmp_path: Path) -> None:
     assert first in cache.values()
     file.write_text("other")
     assert store.hashes.file(file) != first
+
+
+def test_weights_are_hashed_while_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No weights file is read for its hash, by the writer or by who asks whether it is done; one
+    that was written to afterwards is."""
+    import torch
+
+    read: list[str] = []
+    plain = hashlib.file_digest
+
+    def counted(stream: Any, kind: str) -> Any:
+        read.append(Path(stream.name).name)
+        return plain(stream, kind)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    tensors = {f"w{n}": torch.rand(300, 1000 + n) for n in range(4)}
+    tensors["few"] = torch.arange(5)
+    specs = {name: spec_of(value) for name, value in tensors.items()}
+    with Store(tmp_path).writing("train", "k", {}) as folder:
+        for name in ("model", "strategy_0", "changed"):
+            pieces = lambda key: iter(tensors[key].reshape(-1).split(7777))  # noqa: E731
+            give = pieces if name == "strategy_0" else tensors.__getitem__
+            write_tensors(folder / f"{name}.safetensors", specs, give)
+        with (folder / "changed.safetensors").open("ab") as stream:
+            stream.write(b"more")
+        (folder / "log.json").write_text("{}")
+        (folder / "engine").mkdir()
+        (folder / "engine" / "moments.pt").write_text("belongs to no node")
+    store = Store(tmp_path)
+    assert store.done("train", "k")
+    assert sorted(read) == ["changed.safetensors", "log.json"]
+    listed = store.manifest("train", "k")["files"]
+    assert set(listed) == {"model.safetensors", "strategy_0.safetensors", *read}
+    told = subprocess.run(
+        ["sha256sum", *listed], cwd=store.path("train", "k"), capture_output=True, check=True
+    ).stdout.decode()
+    assert {line.split()[1]: line.split()[0] for line in told.splitlines()} == listed
 
 
 def test_writability_is_proved(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ the same, but `stack` keeps the initial model and writes one adapter whose rank 
 arXiv 2310.14152), while `merge` adds each update to the weights and writes whole models.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,14 @@ from harness.config import AdapterConfig, BetweenTasks, ModelConfig, Quantizatio
 from harness.models.adapters.lora import combine, load_adapter, merged, new_adapter
 from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter
 from harness.models.loading import load_model, stored_folder
+from harness.models.skeleton import load_skeleton
 
 if TYPE_CHECKING:
     from harness.models.adapters.merged import AdaptedCheckpoint
     from harness.models.weights.stored import StoredWeights
+
+# Takes a skeleton and its weights, leaves a rank its part of them.
+Cut = Callable[[Any, "StoredWeights"], None]
 
 
 def start_model(
@@ -26,22 +31,38 @@ def start_model(
     stage: int,
     precision: str = "fp32",
     device: str = "cpu",
+    cut: Cut | None = None,
 ) -> "tuple[Any, StoredWeights | None]":
     """The module that a stage trains: the stage before, with the adapter that it needs.
 
+    cut: where the ranks share the weights (ZeRO 3), what leaves a rank its part of them. A full
+    model then comes as a skeleton, not yet cut; the base of an adapter is cut. Models whose files
+    do not say all of them, and stages of stacked adapters, come whole.
     In bf16 its weights are rounded, but for an adapter's; what a full model's were is in its files,
     which come second. None where the module holds all there is to know of what is trained.
     """
     if adapter is None:
-        return _full_model(model, parent, precision, device)
+        found = load_skeleton(model, parent, precision, device) if cut else None
+        return found or _full_model(model, parent, precision, device)
     if adapter.between_tasks is BetweenTasks.merge:
-        return new_adapter(load_model(model, parent, precision, device), adapter), None
+        return new_adapter(_base(model, parent, precision, device, cut), adapter), None
     if stage > 1 and adapter.between_tasks is BetweenTasks.stack:
         return new_adapter(load_stage(model, parent, precision, device), adapter), None
-    base = load_model(model, model.path, precision, device)
+    base = _base(model, model.path, precision, device, cut)
     if stage == 1:
         return new_adapter(base, adapter), None
     return load_adapter(base, parent, trainable=True), None
+
+
+def _base(
+    model: ModelConfig, source: Path | str, precision: str, device: str, cut: Cut | None
+) -> Any:
+    """What an adapter is put on; it looks for its device and type at the weights."""
+    found = load_skeleton(model, source, precision, device) if cut else None
+    if cut is None or found is None:
+        return load_model(model, source, precision, device)
+    cut(*found)
+    return found[0]
 
 
 def _full_model(

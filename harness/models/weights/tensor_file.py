@@ -7,7 +7,7 @@ known beforehand here, so the header is written first and each tensor's bytes fo
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from harness.errors import DataError
 from harness.models.weights.headers import ELEMENT_BYTES, TensorSpec, header_bytes
+from harness.store.hashing import HashedFile, hashed
 
 TORCH_TYPES = {
     "F64": torch.float64,
@@ -71,10 +72,11 @@ def write_order(specs: dict[str, TensorSpec]) -> list[str]:
 
 def write_tensors(path: Path, specs: dict[str, TensorSpec], tensors: Source) -> None:
     """Write `tensors(name)` for every name of `specs`, in its type. Each tensor is asked for once
-    and dropped after it is written. Raises DataError where the file cannot be written."""
+    and dropped after it is written, the file's hash taken on the way. Raises DataError where the
+    file cannot be written."""
     ordered = {name: specs[name] for name in write_order(specs)}
     try:
-        with path.open("wb") as stream:
+        with hashed(path) as stream:
             stream.write(header_bytes(ordered))
             for name, spec in ordered.items():
                 _write(stream, name, spec, tensors(name))
@@ -83,7 +85,7 @@ def write_tensors(path: Path, specs: dict[str, TensorSpec], tensors: Source) -> 
 
 
 def _write(
-    stream: IO[bytes], name: str, spec: TensorSpec, tensor: Tensor | Iterable[Tensor]
+    stream: HashedFile, name: str, spec: TensorSpec, tensor: Tensor | Iterable[Tensor]
 ) -> None:
     if isinstance(tensor, Tensor):
         if tuple(tensor.shape) != spec.shape:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.config import HarnessConfig, Precision
+from harness.config import HarnessConfig, Offload, Precision
 from harness.methods.loading import load_strategies
 from harness.plan.memory.host import host_bytes
 from harness.plan.memory.machine import GB, Machine, machine_of
@@ -81,8 +81,8 @@ def refusals(memory: Memory) -> Iterator[str]:
         held = machine.here * SURELY_OFFLOADED * state.offloaded
         if held > machine.host:
             yield (
-                f"engine.offload={memory.setting.offload.value}: {held / GB:.0f} GB at least lie "
-                f"in host memory, the machine has {machine.host / GB:.0f} GB; "
+                f"{_offloads(memory)}: {held / GB:.0f} GB at least lie in host memory, the machine "
+                f"has {machine.host / GB:.0f} GB; "
                 f"{_would_fit(memory)}"
             )
 
@@ -116,6 +116,14 @@ def _certain(memory: Memory, state: TrainingMemory) -> float:
         return state.weights
     offloaded = 0.0 if memory.machine.cuda else SURELY_OFFLOADED * state.offloaded
     return max(state.states, state.loading) + offloaded
+
+
+def _offloads(memory: Memory) -> str:
+    """The key by which something lies in host memory."""
+    config = memory.config
+    offload = memory.setting.offload
+    plain = offload is Offload.none
+    return f"method={config.method.name}" if plain else f"engine.offload={offload.value}"
 
 
 def _too_large(memory: Memory, state: TrainingMemory) -> str:

@@ -28,7 +28,8 @@ HOST_STATE = 22  # a weight in host memory: 16 of state, 4 of gradients on their
 @dataclass(frozen=True)
 class Setting:
     """What memory hangs on besides the model. row_tokens and answer_tokens are those of one forward
-    pass; copies: fp32 copies of the trained weights that the method's strategies hold."""
+    pass; copies, host_copies: fp32 copies of the trained weights that the method's strategies hold,
+    on the device and in main memory."""
 
     zero_stage: int
     offload: Offload
@@ -39,6 +40,7 @@ class Setting:
     row_tokens: int
     answer_tokens: int
     copies: float
+    host_copies: float
 
     @property
     def width(self) -> int:
@@ -103,7 +105,8 @@ def setting_of(config: HarnessConfig, ranks: int, cuda: bool) -> Setting:
         checkpointing=engine.gradient_checkpointing,
         row_tokens=row,
         answer_tokens=answers,
-        copies=_copies(config),
+        copies=_copies(config)[0],
+        host_copies=_copies(config)[1],
     )
 
 
@@ -123,19 +126,20 @@ def training_memory(model: Model, setting: Setting) -> TrainingMemory:
         activations=_activations(model.shapes, s),
         logits=float(LOGIT_BYTES * s.answer_tokens * (model.shapes.vocab if model.shapes else 0)),
         step=_step(model, s, part),
-        offloaded=0.0,
+        offloaded=s.host_copies * FP32 * part,
     )
     return state if s.offload is Offload.none else _offloaded(state, s, part)
 
 
 def _loading(model: Model, s: Setting) -> float:
-    """The whole model comes to the device before it is cut. ZeRO 1 and 2 copy what is trained into
-    one flat piece, in host memory where a device has no room for both. Weights that stay in host
-    memory are cut there."""
+    """ZeRO 3 cuts one weight after the other (two copies of the largest are there for a moment),
+    else the whole model comes to the device. ZeRO 1 and 2 copy what is trained into one flat piece,
+    in host memory where a device has no room for both."""
     if s.offload is Offload.all:
         return 0.0
-    flat = 0.0 if s.cuda else model.trained
-    copied = {0: 0.0, 3: model.weights / s.ranks}.get(s.layout, flat)
+    if s.layout == 3:
+        return s.width * (model.weights / s.ranks + 2 * model.largest)
+    copied = 0.0 if s.cuda or s.layout == 0 else model.trained
     return model.held(s.width) + s.width * copied
 
 
@@ -187,7 +191,7 @@ def _activations(shapes: Shapes | None, s: Setting) -> float:
 def _offloaded(state: TrainingMemory, s: Setting, part: float) -> TrainingMemory:
     """The same with the optimizer's state, or the weights too, in host memory."""
     kept = state.gradients if s.layout == 1 else 0.0
-    host = HOST_STATE * part + state.strategies
+    host = state.offloaded + HOST_STATE * part + state.strategies
     weights = state.weights
     if s.offload is Offload.all:
         host, weights = host + weights, 0.0
@@ -216,8 +220,9 @@ def _row(config: HarnessConfig, ranks: int) -> tuple[int, int]:
     return row, round(row * share)
 
 
-def _copies(config: HarnessConfig) -> float:
-    """Of all strategies, at the last task."""
+def _copies(config: HarnessConfig) -> tuple[float, float]:
+    """Of all strategies on the device and in main memory, at the last task."""
     needs = [strategy.needs() for strategy in load_strategies(config.method).values()]
     earlier = len(task_order(config)) - 1 if config.method.schedule is Schedule.sequential else 0
-    return sum(one.copies + one.copies_a_task * earlier for one in needs)
+    host = sum(one.host_copies + one.host_copies_a_task * earlier for one in needs)
+    return sum(one.copies for one in needs), host

@@ -84,7 +84,7 @@ def _kinds(config: HarnessConfig, base: Way) -> Iterator[list[Way]]:
         sizes = shapes.linear_layers()
         each = sum(sum(sizes[name]) for name in ("q_proj", "v_proj"))
         trained = float(LORA_RANK * shapes.layers * each)
-        adapted = base.then(LORA, replace(base.model, trained=trained), copies=0.0)
+        adapted = base.then(LORA, replace(base.model, trained=trained), copies=0.0, host_copies=0.0)
         yield [adapted, *_in_4_bits(adapted)]
     if config.method.adapter is not None and not base.model.packed:
         yield _in_4_bits(base)

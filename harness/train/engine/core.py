@@ -11,6 +11,7 @@ from harness.train.engine.layout import layout_of
 from harness.train.engine.letting_go import forget_partitioned_modules
 from harness.train.engine.masters import ExactWeights
 from harness.train.engine.optimizer import adamw, forget_moments
+from harness.train.engine.partitioned import partition, round_the_rest, whole_size
 from harness.train.engine.ranks import Rank
 from harness.train.engine.settings import deepspeed_settings
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 class Engine:
     """One model under DeepSpeed for the length of one task.
 
-    `model` is a whole module. Under bf16 the fp32 masters have its exact values, and weights that
-    are not trained are exported as they came: these are the module's own, or, of a module that was
-    loaded in bf16, those of `stored`, its files.
+    `model` is a whole module, or at ZeRO 3 one whose parameters are on `meta` and come from
+    `stored`, its files. Under bf16 the fp32 masters have its exact values, and weights that are not
+    trained are exported as they came: these are the module's own, or, of a module that was loaded
+    in bf16, those of `stored`.
     Call `destroy()` when done: a second engine in a process that skips it leaks the first.
     """
 
@@ -45,11 +47,14 @@ class Engine:
             model.gradient_checkpointing_enable({"use_reentrant": False})
         bf16 = engine.precision is Precision.bf16
         self._exact = ExactWeights(model, stored, keep=rank.first) if bf16 else None
-        parameters = sum(p.numel() for p in model.parameters())
+        if stored is not None and self.zero_stage == 3:
+            partition(model, stored, engine, train, rank)
+        if bf16:
+            round_the_rest(model)
         self.deepspeed, _, _, _ = deepspeed.initialize(
             model=model,
             optimizer=adamw(model, train, engine, rank.device),
-            config=deepspeed_settings(engine, train, parameters, rank.device),
+            config=deepspeed_settings(engine, train, whole_size(model), rank.device),
             dist_init_required=False,
         )
         self.module = self.deepspeed.module

@@ -15,8 +15,8 @@ def adamw(model: Any, train: TrainConfig, engine: EngineConfig, device: str) -> 
 
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": train.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        {"params": [p for p in parameters if _is_matrix(p)], "weight_decay": train.weight_decay},
+        {"params": [p for p in parameters if not _is_matrix(p)], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     options = {
@@ -32,6 +32,11 @@ def adamw(model: Any, train: TrainConfig, engine: EngineConfig, device: str) -> 
             return DeepSpeedCPUAdam(groups, adamw_mode=True, **options)
         return torch.optim.AdamW(groups, **options)
     return torch.optim.AdamW(groups, fused=on_gpu or None, **options)
+
+
+def _is_matrix(parameter: Any) -> bool:
+    """By its whole shape; one that is partitioned already has none left."""
+    return len(getattr(parameter, "ds_shape", parameter.shape)) >= 2
 
 
 def _cpu_adam_is_there() -> bool:

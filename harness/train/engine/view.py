@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.methods import view as protocols
 from harness.methods.view import Loss, Sharded
+from harness.models.memory import in_main_memory
 from harness.train.engine.dropout import without_dropout
 from harness.train.engine.layout import Layout
 
@@ -141,18 +142,38 @@ class View(protocols.View):
             if value is not None:
                 self.layout.set_gradient(shard._parameter, _fitting(value, shard))
 
-    def gradient_of(self, examples: "Sequence[Example]", loss: Loss | None = None) -> Sharded:
-        pending = self.gradients() if self._editing else None
+    def gradient_of(
+        self, examples: "Sequence[Example]", loss: Loss | None = None, host: bool = False
+    ) -> Sharded:
+        pending = self._kept_gradients(host) if self._editing else None
         self.layout.clear_gradients()
         with without_dropout(self._engine.module, self.device):
             self._backward(examples, loss)
         with self.gradients_open():
-            found = self.gradients()
+            found = self._kept_gradients(host)
         if pending is None:
             self.layout.clear_gradients()
         else:
-            self.update_gradients(lambda shard: pending[shard.name])
+            self.update_gradients(lambda shard: pending[shard.name].to(self.device))
         return found
+
+    def _kept_gradients(self, host: bool) -> Sharded:
+        return {s.name: in_main_memory(s.grad) if host else s.grad for s in self._shards}
+
+    def products(self, others: Sequence[Sharded]) -> list[list[float]]:
+        import torch
+
+        from harness.models.weights.tensor_file import spans
+
+        self.require_gradients()
+        count = 1 + len(others)
+        total = torch.zeros(count, count, dtype=torch.float64, device=self.device)
+        for shard in self._shards:
+            held = [shard.grad, *(one[shard.name] for one in others)]
+            for first, last in spans(0, len(shard)):
+                piece = torch.stack([one[first:last].to(self.device) for one in held]).double()
+                total += piece @ piece.T
+        return self.sum_over_shards(total).tolist()
 
     def observe(self, examples: "Sequence[Example]", visit: "Callable[[Pass], None]") -> None:
         import torch

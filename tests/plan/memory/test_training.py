@@ -7,7 +7,7 @@ import pytest
 from harness.config import Offload, Precision
 from harness.config.compose.compose import load
 from harness.methods.loading import load_strategies
-from harness.plan.memory.model import Model, model_of, shapes_of
+from harness.plan.memory.model import Model, Shapes, model_of, shapes_of
 from harness.plan.memory.training import Setting, setting_of, training_memory
 
 GB = 1e9
@@ -31,6 +31,16 @@ PRESETS = (
     "gemma3-1b",
 )
 SEVEN, THIRTEEN = (Model(w, w, None) for w in (6.74e9, 13.02e9))
+SEVENTY = Shapes(
+    hidden=8192,
+    layers=80,
+    heads=64,
+    kv_heads=8,
+    head_dim=128,
+    intermediate=28_672,
+    vocab=32_000,
+    tied=False,
+)
 EIGHT = Setting(
     zero_stage=2,
     offload=Offload.none,
@@ -41,6 +51,7 @@ EIGHT = Setting(
     row_tokens=4096,
     answer_tokens=1024,
     copies=0.0,
+    host_copies=0.0,
 )
 
 
@@ -78,6 +89,25 @@ def test_offloading_leaves_the_weights_and_then_none() -> None:
     whole = training_memory(SEVEN, replace(EIGHT, zero_stage=3, offload=Offload.all))
     assert whole.states == 0
     assert whole.offloaded == half.offloaded + 2 * SEVEN.weights / 8
+
+
+def test_zero_3_loads_in_parts() -> None:
+    """Of LLaMA-2-70B in bf16 138 GB come to every device below ZeRO 3, and to one of 24 its part
+    and its largest matrix (32,000 x 8,192) twice."""
+    large = Model(6.9e10, 6.9e10, SEVENTY)
+    assert training_memory(large, replace(EIGHT, ranks=24)).loading == pytest.approx(138e9)
+    parts = training_memory(large, replace(EIGHT, ranks=24, zero_stage=3))
+    assert parts.loading == pytest.approx(138e9 / 24 + 2 * 2 * 32_000 * 8_192)
+    assert parts.states < 80e9
+
+
+def test_gradients_in_main_memory_take_none_of_the_device() -> None:
+    kept = training_memory(SEVEN, replace(EIGHT, host_copies=8))
+    plain = training_memory(SEVEN, EIGHT)
+    assert kept.peak == plain.peak
+    assert kept.offloaded - plain.offloaded == 8 * 4 * SEVEN.weights / 8
+    moved = training_memory(SEVEN, replace(EIGHT, host_copies=8, offload=Offload.optimizer))
+    assert moved.offloaded > kept.offloaded
 
 
 def test_an_adapter_is_all_that_has_state() -> None:
@@ -128,21 +158,22 @@ def test_rows_are_as_long_as_tasks_and_batches_allow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "copies"),
+    ("method", "copies", "in_main_memory"),
     [
-        ("seqft", 0),
-        ("sfa", 1),
-        ("l2", 1),
-        ("ema", 1),
-        ("ewc", 4),
-        ("agem", 2),
-        ("gem", 8),
-        ("replay", 0),
-        ("[l2,ema]", 2),
+        ("seqft", 0, 0),
+        ("sfa", 1, 0),
+        ("l2", 1, 0),
+        ("ema", 1, 0),
+        ("ewc", 4, 0),
+        ("agem", 0, 2),
+        ("gem", 0, 8),
+        ("replay", 0, 0),
+        ("[l2,ema]", 2, 0),
     ],
 )
-def test_copies_of_strategies(method: str, copies: float) -> None:
+def test_copies_of_strategies(method: str, copies: float, in_main_memory: float) -> None:
     """At the last of eight tasks."""
     config = load([f"method={method}"])
-    assert setting_of(config, 2, cuda=False).copies == copies
+    setting = setting_of(config, 2, cuda=False)
+    assert (setting.copies, setting.host_copies) == (copies, in_main_memory)
     assert all(one.needs().copies >= 0 for one in load_strategies(config.method).values())
