@@ -80,6 +80,17 @@ def test_logits_may_be_wider_than_the_model() -> None:
     assert packing_fault(forward, 512, "cpu", Precision.bf16) is None
 
 
+def test_borders_by_position_make_another_model_exact() -> None:
+    """OPT makes no mask of positions, and attention that reads them needs none."""
+    varlen.offer(varlen_attn)
+    try:
+        model = opt().eval()
+        model.set_attn_implementation(varlen.NAME)
+        assert packing_fault(model, 200, "cpu", Precision.fp32) is None
+    finally:
+        ALL_ATTENTION_FUNCTIONS._global_mapping.pop(varlen.NAME)
+
+
 def test_a_model_that_takes_no_positions() -> None:
     def forward(input_ids: torch.Tensor) -> None:
         raise AssertionError("not reached")
@@ -137,6 +148,35 @@ def test_where_it_does_not_work_the_next_is(
         "attention by sdpa, which is slower, because of varlen: RuntimeError: no kernel image is "
         "available"
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        (Attention.sdpa, "train.packing=never says so at once"),
+        (Attention.eager, "model.attention=sdpa may pack"),
+    ],
+)
+def test_a_model_that_fails_is_left_as_it_was_asked_for(
+    asked: Attention, key: str, config: HarnessConfig, on_a_gpu: None
+) -> None:
+    model = random_llama().to(torch.bfloat16)
+    model.set_attn_implementation(asked.value)
+
+    def looks_back(**inputs: Any) -> Any:
+        logits = model(**inputs).logits
+        return SimpleNamespace(logits=logits + logits[:, :1])
+
+    engine = engine_of(model)
+    engine.forward = looks_back
+    config = replace(config, model=replace(config.model, attention=asked))
+    made = packing.settle(engine, config, True, examples(), 1)
+    assert (made.packed, made.attention) == (False, asked.value)
+    assert model.config._attn_implementation == asked.value
+    (notice,) = made.notices
+    assert notice.topic == "packing"
+    assert f"LlamaForCausalLM with model.attention={asked.value} does not keep" in notice.line
+    assert notice.line.endswith(f"more tokens; {key}")
 
 
 def test_nothing_is_changed_where_rows_are_padded(config: HarnessConfig, on_a_gpu: None) -> None:

@@ -21,8 +21,8 @@ def kernel_fault(name: str, config: Any, device: str, dtype: str = "bfloat16") -
     when it is called again. Leaves the random state alone."""
     import torch
 
-    inputs = _inputs(config, device, getattr(torch, dtype))
     try:
+        inputs = _inputs(config, device, getattr(torch, dtype))
         first, again = (_computed(name, inputs) for _ in range(2))
     except (RuntimeError, ValueError, TypeError, ImportError, AttributeError) as error:
         return kind_and_line(error)
