@@ -4,7 +4,10 @@ against the model of dealing (`harness/generation/dealing.py`).
 `python scripts/bench_schedule.py [--ranks 2] [--rounds 3] [--out schedule.csv] [overrides]`
 
 The last stage of a sequence is scored by one rank, whose chunks give the model its seconds, and
-then by several. The model deals these seconds in the order of the estimated costs.
+then by several. The model deals these seconds in the order of the estimated costs. Of the ratios of
+what several ranks took to the model, `measured_by_model` needs a machine that does nothing else:
+`processor` says which share of one the ranks had, alone and together. `measured_by_model_processor`
+counts seconds by that share; `measured_by_own_pieces` deals what several ranks did themselves.
 """
 
 import argparse
@@ -182,6 +185,8 @@ def model(seen: Seen, workers: int) -> tuple[float, float]:
 
 def rows(asked: argparse.Namespace, place: Path) -> Iterator[dict[str, Any]]:
     """One row a round: what the model says of the ranks, and what they did."""
+    from harness.config.devices import device_name
+
     for number in range(asked.rounds):
         alone = launch(asked.overrides, 1, place / f"{number}-1")
         many = launch(asked.overrides, asked.ranks, place / f"{number}-{asked.ranks}")
@@ -201,6 +206,7 @@ def rows(asked: argparse.Namespace, place: Path) -> Iterator[dict[str, Any]]:
                 many.seconds * many.share / (expected * alone.share), 3
             ),
             "processor": f"{alone.share:.2f} {many.share:.2f}",
+            "machine": f"{device_name('cpu')}, {len(os.sched_getaffinity(0))} cores",
         }
 
 

@@ -48,8 +48,10 @@ def test_a_round_of_the_schedule(tmp_path: Path) -> None:
     assert shares[0] == 1.0
     assert all(0 < share <= 1 for share in shares)
     busy = [float(share) for share in row["busy"].split()]
+    # One that starts late may find all of it done.
     assert len(busy) == 2
-    assert all(0 < share <= 1 for share in busy)
+    assert all(0 <= share <= 1 for share in busy)
+    assert max(busy) > 0
 
 
 @pytest.mark.slow
