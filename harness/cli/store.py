@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
 def _list(store: Store, days: float) -> None:
     runs = unfinished_runs(store)
     count = len(list(record_paths(store)))
-    print(f"{store.root}: {count} runs, {len(runs)} not finished")
+    print(f"{store.root}: runs: {count}, not finished: {len(runs)}")
     for run in runs:
         print(f"{run.run}: {run.name}: {run.state}; {_held(store, run, days)}")
 
@@ -50,7 +50,7 @@ def _held(store: Store, run: Unfinished, days: float) -> str:
     files = [path for name in run.reads for path in weights(store, name)]
     models = sum(bool(weights(store, name)) for name in run.reads)
     size = sum(path.stat().st_size for path in files) / 1e9
-    return f"{models} models stay for it ({size:.2f} GB)"
+    return f"weights of {models} stages stay for it ({size:.2f} GB)"
 
 
 def _forget(store: Store, run: str, options: Namespace) -> None:
@@ -61,11 +61,11 @@ def _forget(store: Store, run: str, options: Namespace) -> None:
         gone = [name for name in found if drop(store, name, options.days)]
         freed = sum(found[name] for name in gone) / 1e9
         print(
-            f"{run}: forgotten, {len(gone)} models that no other run knows dropped ({freed:.2f} GB)"
+            f"{run}: forgotten; dropped {len(gone)} stages that no other run knows ({freed:.2f} GB)"
         )
         return
     size = sum(found.values()) / 1e9
-    print(f"{run}: forgotten; {len(found)} models are of no other run ({size:.2f} GB, --weights)")
+    print(f"{run}: forgotten; stages of no other run: {len(found)} ({size:.2f} GB; see --weights)")
 
 
 def _parser() -> Arguments:

@@ -45,7 +45,8 @@ class Unfinished:
     @property
     def state(self) -> str:
         """How far it is, in words."""
-        when = "now" if self.working else f"{self.days:.0f} days ago"
+        ago = f"{self.days:.0f} days ago" if self.days >= 1 else "today"
+        when = "now" if self.working else ago
         return f"{self.todo} pieces of work left to do on stages, last worked on {when}"
 
 

@@ -152,6 +152,11 @@ def test_one_bad_job_of_a_sweep_starts_none(tmp_path: Path) -> None:
         (["method=ewc", "++method.ratio=0.5"], "method.ratio: no strategy or edit"),
         (["experiment=null"], "experiment=null: give the name of an option"),
         (
+            ["-m", "hydra/launcher=slurm_nodes", "engine.ranks=8", "engine.device=cuda"],
+            "hydra.launcher.tasks_per_node=8 tasks are started for a job, one per rank; say "
+            "engine.ranks=16",
+        ),
+        (
             ["eval.backend=vllm", "eval.vllm_python=/tmp"],
             "eval.vllm_python: there is no program /tmp; name a python",
         ),

@@ -120,16 +120,19 @@ def test_the_verb_lists_and_forgets(finished: Job, tiny_run: list[str]) -> None:
         record_readers(job.store, job.plan)
     place = f"--store={finished.store.root}"
     listed = harness("store", place).stdout.splitlines()
-    assert listed[0] == f"{finished.store.root}: 3 runs, 2 not finished"
-    assert sum(line.endswith("; 2 models stay for it (0.00 GB)") for line in listed) == 2
+    assert listed[0] == f"{finished.store.root}: runs: 3, not finished: 2"
+    assert (
+        sum(line.endswith("today; weights of 2 stages stay for it (0.00 GB)") for line in listed)
+        == 2
+    )
     age(shared, 5)
     assert "abandoned (store.forget_days=5)" in harness("store", place, "--days=5").stdout
     names = [job.plan.run["run"] for job in (seed, shared)]
     told = harness("store", place, "--forget", *names, "--weights").stdout.splitlines()
-    assert told[0].startswith(f"{names[0]}: forgotten, 2 models that no other run knows dropped")
-    assert told[1].startswith(f"{names[1]}: forgotten, 0 models")
+    assert told[0].startswith(f"{names[0]}: forgotten; dropped 2 stages that no other run knows")
+    assert told[1].startswith(f"{names[1]}: forgotten; dropped 0 stages")
     assert (models(seed), models(finished)) == (0, 2)
-    assert harness("store", place).stdout.endswith("3 runs, 0 not finished\n")
+    assert harness("store", place).stdout.endswith("runs: 3, not finished: 0\n")
     for words, line in (
         (["--forget", names[0]], f"run {names[0]} is finished, or forgotten: it holds nothing"),
         (["--forget", "x"], "has no run 'x'; known: "),

@@ -106,12 +106,17 @@ class NoFlock(Operations):
         return 0
 
 
+def can_be_without_locks() -> bool:
+    """Can such a file system be mounted, as far as can be seen?"""
+    return FUSE is not None and os.access("/dev/fuse", os.W_OK)
+
+
 @contextmanager
 def without_locks(place: Path) -> Iterator[Path]:
     """A folder without locks; the test is skipped where no file system can be mounted."""
     import pytest
 
-    if FUSE is None or not os.access("/dev/fuse", os.W_OK):
+    if not can_be_without_locks():
         pytest.skip("no file system without locks: mfusepy, libfuse or /dev/fuse is missing")
     real, mount = place / "real", place / "mount"
     real.mkdir()

@@ -60,6 +60,7 @@ def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             check_stack(overrides)
             asks = _asks_hydra(composed.hydra, overrides)
+            _refuse_other_ranks(composed)
             with flag_override(composed, ["struct", "readonly"], False):
                 del composed["hydra"]
             return composed, asks
@@ -76,6 +77,17 @@ def _asks_hydra(hydra: DictConfig, overrides: list[str]) -> bool:
     basic = (hydra.launcher.get("_target_"), hydra.sweeper.get("_target_")) == _BASIC
     job = hydra.job
     return bool(written or not basic or hydra.callbacks or job.env_set or job.env_copy or job.chdir)
+
+
+def _refuse_other_ranks(composed: DictConfig) -> None:
+    """Where a launcher starts several tasks for a job, each is a rank, known beforehand."""
+    launcher = composed.hydra.launcher
+    nodes, each = launcher.get("nodes") or 1, launcher.get("tasks_per_node") or 1
+    if nodes * each > 1 and composed.engine.ranks != nodes * each:
+        raise ConfigError(
+            f"hydra.launcher.nodes={nodes} times hydra.launcher.tasks_per_node={each} tasks are "
+            f"started for a job, one per rank; say engine.ranks={nodes * each}"
+        )
 
 
 def _refuse_odd_choices(overrides: list[str]) -> None:

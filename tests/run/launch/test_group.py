@@ -1,6 +1,7 @@
 """Groups of ranks: here, under a launcher, over ssh; who is told to have failed."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -245,7 +246,7 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script.write_text(
         "#!/bin/bash\nwhile [[ $1 == -* ]]; do shift 2; done\nhost=$1; shift\ncase $host in\n"
         "dead) echo 'ssh: connect to host dead port 22: No route to host' >&2; exit 255;;\n"
-        "mute) exec sleep 600;;\nesac\n"
+        "mute) sleep 600 & echo $! > ${0%/*}/child; wait;;\nesac\n"
         'cd /; export SSH_CONNECTION="127.0.0.1 5000 127.0.0.2 22"; exec bash -c "$*"\n'
     )
     script.chmod(0o755)
@@ -286,3 +287,17 @@ def test_a_host_out_of_reach_is_named(
     with pytest.raises(ConfigError) as caught, crew_for(engine):
         pass
     assert str(caught.value) == f"engine.hostfile={engine.hostfile}: {said}"
+    for child in tmp_path.glob("bin/child"):  # what ssh itself has started, a ProxyCommand say
+        assert _ends(int(child.read_text()))
+
+
+def _ends(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    for _ in range(200):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if stat.read_text().rpartition(")")[2].split()[0] not in "ZX":
+                time.sleep(0.05)
+                continue
+        return True
+    os.kill(pid, signal.SIGKILL)
+    return False
