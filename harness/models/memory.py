@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # glibc's parameters and its largest threshold (mallopt(3)).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _LARGEST = -1, -3, 32 << 20
-_SMALL = 256 << 10
+_SMALL, _MIDDLE = 256 << 10, 8 << 20
 
 
 def release_memory() -> None:
@@ -32,14 +32,15 @@ def return_freed() -> None:
 
 
 @contextmanager
-def lasting_blocks() -> Iterator[None]:
+def lasting_blocks(gathering: bool = False) -> Iterator[None]:
     """What is allocated meanwhile lasts: weights, masters, moments. On glibc each block of them is
     a mapping of its own, which goes back to the system when it is freed.
 
     By itself glibc keeps all blocks of up to 32 MiB together once one of that size was freed, and
     what is freed between them fits nothing: later stages took 12% more. To have mappings for all
     blocks for good (MALLOC_MMAP_THRESHOLD_, which is obeyed where it is set) makes a step on a CPU
-    1.7 times as long: every activation gets new pages.
+    1.7 times as long: every activation gets new pages. Steps that gather weights (ZeRO 3) have
+    them for blocks of 8 MiB and more.
     """
     if "MALLOC_MMAP_THRESHOLD_" in os.environ:
         yield
@@ -48,7 +49,7 @@ def lasting_blocks() -> Iterator[None]:
     try:
         yield
     finally:
-        _call("mallopt", _MMAP_THRESHOLD, _LARGEST)
+        _call("mallopt", _MMAP_THRESHOLD, _MIDDLE if gathering else _LARGEST)
         _call("mallopt", _TRIM_THRESHOLD, 2 * _LARGEST)  # as glibc's own with such a threshold
         return_freed()
 

@@ -47,7 +47,7 @@ class Training:
         own, epochs = _training_set(job, prompts)
         history = _history(job, prompts, self.strategies, needs)
         self.stage = Stage(job.task, job.stage, config.seed, history, own)
-        with lasting_blocks():
+        with lasting_blocks(gathering=config.engine.zero_stage == 3):
             self.engine = self._start(rank)
         try:
             self._run(needs, prompts, epochs)

@@ -1,46 +1,78 @@
-"""What was freed goes back to the system."""
+"""What was freed goes back to the system, and steps keep the C library's own way."""
 
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from support.places import REPOSITORY
 
-# Blocks of 8 MB between small ones that stay, after one of 30 MB was freed: glibc keeps such ones.
-FREE = """
+# blocks(size): allocate 160 MB in blocks of so many MB with small ones between that stay, free
+# them; the MB that are kept.
+PROLOGUE = """
 import ctypes
 from pathlib import Path
-from harness.models.memory import return_freed
-
-def held():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if "RssAnon" in line) // 1024
+from harness.models.memory import lasting_blocks, return_freed
 
 C = ctypes.CDLL(None)
 C.malloc.restype = ctypes.c_void_p
 C.malloc.argtypes = [ctypes.c_size_t]
 C.free.argtypes = [ctypes.c_void_p]
-C.free(C.malloc(30 << 20))
-before, large = held(), []
-for _ in range(20):
-    large.append(C.malloc(8 << 20))
-    ctypes.memset(large[-1], 1, 8 << 20)
-    C.malloc(1000)
-for block in large:
-    C.free(block)
-kept = held() - before
-return_freed()
-print(kept, held() - before)
+
+def held():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if "RssAnon" in line) // 1024
+
+def blocks(size):
+    before, large = held(), []
+    for _ in range(160 // size):
+        large.append(C.malloc(size << 20))
+        ctypes.memset(large[-1], 1, size << 20)
+        C.malloc(1000)
+    for block in large:
+        C.free(block)
+    return held() - before
 """
+AS_IT_IS = "C.free(C.malloc(30 << 20)); first = blocks(4); return_freed(); print(first, held())"
+LASTING = """
+with lasting_blocks(gathering={gathering}):
+    print(blocks(4), end=" ")
+print(blocks({size}))
+"""
+FEW, MOST = 20, 100  # MB
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""),
+    reason="glibc's ways with large blocks",
+)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own figures")
+def told(program: str, **variables: str) -> list[int]:
+    """The numbers that a process prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROLOGUE + program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=REPOSITORY,
+        env={n: v for n, v in os.environ.items() if not n.startswith("MALLOC_")} | variables,
+    )
+    return [int(word) for word in done.stdout.split()]
+
+
 def test_freed_blocks_go_back() -> None:
-    told = subprocess.run(
-        [sys.executable, "-c", FREE], capture_output=True, text=True, check=True, cwd=REPOSITORY
-    ).stdout.split()
-    kept, after = map(int, told)
-    if kept < 100:
-        pytest.skip("this C library keeps nothing")
-    assert after < 20  # MB, of 160
+    kept, after = told("base = held(); " + AS_IT_IS.replace("held())", "held() - base)"))
+    assert kept > MOST
+    assert after < FEW
+
+
+@pytest.mark.parametrize("gathering", [False, True])
+@pytest.mark.parametrize("size", [4, 16])
+def test_what_lasts_goes_back_and_what_steps_use_stays(gathering: bool, size: int) -> None:
+    lasting, stepped = told(LASTING.format(gathering=gathering, size=size))
+    assert lasting < FEW
+    assert stepped < FEW if gathering and size == 16 else stepped > MOST
+
+
+def test_the_users_own_threshold_is_obeyed() -> None:
+    wanted = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+    assert max(told(LASTING.format(gathering=False, size=16), **wanted)) < FEW
