@@ -58,7 +58,7 @@ def settle(
             if rank.agree(fault is None):
                 return Packing(True, way, _slower(way, faults))
         faults[way] = fault or "another rank says so"
-    _set(model, asked.value)
+    # What is asked for was tried last, so the model is set to it.
     return Packing(False, asked.value, [_lost(model, asked, faults, config.train, rows, pad)])
 
 
