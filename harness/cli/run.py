@@ -69,7 +69,8 @@ def run(words: Words) -> int:
     for job in jobs:
         forget_reason(job)
     display = Jobs(len(jobs)) if several else None
-    task = _Task(jobs, display, tuple(sweep.refused), alone=launched() is None)
+    alone, swept = launched() is None, bool(words.multirun)
+    task = _Task(jobs, display, tuple(sweep.refused), alone, swept)
     if by_hydra:
         _through_hydra(words, task)
     else:  # Hydra would compose all of them twice more
@@ -96,9 +97,10 @@ def print_of_wrong(jobs: list[Job]) -> None:
 def print_of_abandoned(jobs: list[Job]) -> None:
     """Remove from these jobs' stores what nobody goes on with; print a line per store that had
     any."""
+    wanted = {(node.kind, node.key) for job in jobs for node in job.plan.nodes}
     for root, job in {job.store.root: job for job in jobs}.items():
         days = job.config.store.forget_days
-        swept = sweep_abandoned(job.store, days)
+        swept = sweep_abandoned(job.store, days, wanted)
         if swept.works:
             told = "" if days is None else f", or untouched for {days:g} days (store.forget_days)"
             print(
@@ -110,12 +112,13 @@ def print_of_abandoned(jobs: list[Job]) -> None:
 @dataclass(frozen=True)
 class _Task:
     """What is done for each job; a launcher of Hydra's calls it in processes of its own, for the
-    refused ones too. alone: nobody started this command more than once."""
+    refused ones too. alone: nobody started this command more than once. swept: -m was given."""
 
     jobs: list[Job]
     display: Jobs | None
     refused: tuple[Refused, ...] = ()
     alone: bool = True
+    swept: bool = False
 
     def __call__(self, composed: Any) -> None:
         """The job of which Hydra tells the number."""
@@ -145,13 +148,14 @@ class _Task:
                 _require_ranks(job, peers)
                 outcome = finish(job, Display(measured(job.config, job.store).paces()))
         except (HarnessError, OSError) as error:
-            if self.display is None and not isinstance(error, StageFailed):
+            if not self.swept and not isinstance(error, StageFailed):
                 raise
             told = told_by(error) if isinstance(error, HarnessError) else [kind_and_line(error)]
             leave_reason(job, "; ".join(told))
             print(f"error: {'; '.join(told)}", file=sys.stderr)
             return
-        show_outcome(outcome)
+        # Before the last job of a sweep others of it are unfinished by nature.
+        show_outcome(outcome, others=number + 1 >= len(self.jobs))
 
 
 def _be_served(peers: Launched) -> None:

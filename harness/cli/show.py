@@ -24,8 +24,9 @@ def show_notes(config: HarnessConfig) -> None:
         print(f"{name}: {task.scorer} ({source}; +sequence.scorers.{name}=... overrides)")
 
 
-def show_outcome(outcome: Any) -> None:
-    """Print what was done, the run's main table, its score matrix and where everything is."""
+def show_outcome(outcome: Any, others: bool = True) -> None:
+    """Print what was done, the run's main table, its score matrix and where everything is; others:
+    and which other runs have weights stay."""
     run = outcome.plan.run["run"]
     minutes, seconds = divmod(round(outcome.seconds), 60)
     found = f" ({outcome.found} more were in the store)" if outcome.found else ""
@@ -40,4 +41,5 @@ def show_outcome(outcome: Any) -> None:
     mine = read_scores(outcome.table).of_run(run)
     print(main_table_markdown(mine))
     print(matrix_markdown(mine, run))
-    print(*outcome.left_out, *outcome.stays, f"scores: {outcome.table}", sep="\n")
+    stays = outcome.stays if others else []
+    print(*outcome.left_out, *stays, f"scores: {outcome.table}", sep="\n")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from harness.cli.arguments import Arguments
 from harness.config import StoreConfig
-from harness.errors import ConfigError, require
+from harness.errors import ConfigError, DataError, require
 from harness.results.records import record_paths
-from harness.run.readers import Unfinished, forget, unfinished_runs
+from harness.run.readers import Unfinished, forget, require_unfinished, unfinished_runs
 from harness.run.retention import drop, weights
 from harness.store.store import Store
 
@@ -25,13 +25,21 @@ def main(argv: list[str]) -> int:
     require(options.days > 0, f"--days={options.days:g}: it must be a positive number")
     if options.weights and not options.forget:
         raise ConfigError("--weights: of which run? add --forget RUN")
-    store = Store(root)
+    try:
+        _work(Store(root), options)
+    except OSError as error:  # somebody else's store, say
+        raise DataError(f"{error.filename or root}: {error.strerror}") from error
+    return 0
+
+
+def _work(store: Store, options: Namespace) -> None:
+    for run in options.forget:
+        require_unfinished(store, run)  # all of them, before the first goes
     for run in options.forget:
         _forget(store, run, options)
     if not options.forget:
         _list(store, options.days)
     store.hashes.save()
-    return 0
 
 
 def _list(store: Store, days: float) -> None:

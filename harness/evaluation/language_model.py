@@ -186,5 +186,5 @@ def _sampling(asked: dict[str, Any]) -> Sampling:
     """lm-eval's generation keys as what a backend takes."""
     options: dict[str, Any] = dict(normalize_gen_kwargs(asked, MAX_TOKENS))
     stop = tuple(text for text in options.pop("until") if text)
-    temperature = options.pop("temperature", 0.0) if options.pop("do_sample") else 0.0
-    return Sampling(options.pop("max_gen_toks"), temperature, stop, options)
+    temperature, sampled = options.pop("temperature", 0.0), options.pop("do_sample")
+    return Sampling(options.pop("max_gen_toks"), temperature if sampled else 0.0, stop, options)

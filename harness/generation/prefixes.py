@@ -33,7 +33,7 @@ def groups(rows: Sequence[Sequence[int]], outside: Sequence[int] | None = None) 
     """
     if not rows:
         return []
-    order = sorted(range(len(rows)), key=lambda index: tuple(rows[index]))
+    order = sorted(range(len(rows)), key=rows.__getitem__)
     ordered = [rows[index] for index in order]
     common = [0, *(_common(*pair) for pair in pairwise(ordered))]
     limits = [len(rows[index]) - (outside[index] if outside else 1) for index in order]
@@ -50,8 +50,8 @@ def together(rows: Sequence[Sequence[int]]) -> list[int]:
     Rows of similar length are padded least, and what does not fit into memory fails at once.
     """
 
-    def first(index: int) -> tuple[int, tuple[int, ...]]:
-        return -len(rows[index]), tuple(rows[index])
+    def first(index: int) -> tuple[int, Sequence[int]]:
+        return -len(rows[index]), rows[index]
 
     found = [sorted(group.rows, key=first) for group in groups(rows)]
     return [index for group in sorted(found, key=lambda some: first(some[0])) for index in group]
@@ -94,7 +94,7 @@ def _inside(common: Sequence[int], low: int, high: int) -> list[tuple[int, int]]
 def _common(first: Sequence[int], second: Sequence[int]) -> int:
     """How many tokens two rows have in common from their beginning on."""
     length = min(len(first), len(second))
-    if list(first[:length]) == list(second[:length]):
+    if first[:length] == second[:length]:
         return length
     low, high = 0, length  # the first `low` are alike, the first `high` are not
     while high - low > 1:

@@ -154,7 +154,7 @@ def _passes(call: Call) -> list[_Pass]:
             for index, prompt in enumerate(call.rows)
         ]
     found.sort(key=lambda one: one.members)  # equal ones in the order in which they are asked
-    order = together([array("i", one.seen).tolist() for one in found])
+    order = together([array("i", one.seen) for one in found])
     return [found[index] for index in order]
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import torch
 
+from harness.generation.memory import out_of_memory
 from harness.generation.passes import Passes, laid_out
+from harness.models.attention.choice import windows
 
 ATTENTION = ("sdpa", "eager")  # the ones whose masks are made here
 # What a model's own generation settings may say without changing which token is the likeliest.
@@ -22,10 +24,11 @@ def own_passes(model: Any) -> Passes | None:
     """Passes over shared beginnings with a cache of one's own, where the model gives the same
     logits by them as row by row; else null."""
     try:
-        if _attention(model) in ATTENTION and (passes := Passes(model)) and _agrees(passes):
+        if _sees_all(model) and (passes := Passes(model)) and _agrees(passes):
             return passes
-    except (TypeError, ValueError, AttributeError, KeyError, IndexError, RuntimeError):
-        pass  # it takes no masks, positions or caches of ours
+    except Exception as error:  # the code may be anybody's; it takes no masks or caches of ours
+        if out_of_memory(error):
+            raise
     return None
 
 
@@ -34,22 +37,26 @@ def plainly_greedy(model: Any) -> bool:
     return set(model.generation_config.to_diff_dict()) <= HARMLESS
 
 
-def _attention(model: Any) -> str:
-    """The implementation, where every layer sees all places before; else nothing."""
+def _sees_all(model: Any) -> bool:
+    """Does every layer see all places before, turned by angles that follow from a place alone (and
+    not from how long the row is)?"""
     config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return config._attn_implementation if kinds == {"full_attention"} else ""
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, dict))]
+    by_length = any(kind.get("rope_type") in ("dynamic", "longrope") for kind in kinds)
+    return config._attn_implementation in ATTENTION and not windows(config) and not by_length
 
 
 @torch.no_grad()
 def _agrees(passes: Passes) -> bool:
-    layout = laid_out(TRIED)
+    tried = [[token % passes.config.vocab_size for token in row] for row in TRIED]
+    layout = laid_out(tried)
     together, cache, seen = passes.rests(layout, 1, 1)
-    more = torch.tensor([[5]] * len(TRIED), device=passes.device)
-    positions = torch.tensor([[len(row)] for row in TRIED], device=passes.device)
-    mask = torch.cat([seen, seen.new_ones((len(TRIED), 1))], 1)[:, None, None]
+    more = torch.tensor([[5]] * len(tried), device=passes.device)
+    positions = torch.tensor([[len(row)] for row in tried], device=passes.device)
+    mask = torch.cat([seen, seen.new_ones((len(tried), 1))], 1)[:, None, None]
     after = passes.forward(more, mask, positions, cache, 1)
-    for row, tokens in enumerate(TRIED):
+    for row, tokens in enumerate(tried):
         alone = passes.model(torch.tensor([[*tokens, 5]], device=passes.device)).logits[0]
         bound = TOLERANCE[alone.dtype] * float(alone.abs().max())
         for ours, theirs in ((together[row, -1], alone[-2]), (after[row, -1], alone[-1])):

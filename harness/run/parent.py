@@ -84,6 +84,7 @@ def finish(job: Job, watcher: Watcher | None = None) -> Outcome:
     config, store, plan = job.config, job.store, job.plan
     store.sweep_leftovers()
     record_run(store, plan)
+    record_readers(store, plan)  # once more, since it may have been forgotten meanwhile
     try:
         done = _Walk(config, store, plan, watcher or Nobody()).finish()
     finally:

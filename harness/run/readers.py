@@ -88,8 +88,18 @@ def unfinished_runs(store: Store) -> list[Unfinished]:
 
 def forget(store: Store, run: str) -> frozenset[Name]:
     """Have a run that is not finished hold nothing any more; returns what it alone has made
-    or read.
-    Raises ConfigError for one that is not there, is finished or is worked on."""
+    or read. Raises ConfigError as `require_unfinished`."""
+    require_unfinished(store, run)
+    own = _read_by(store, run)
+    with suppress(DataError):
+        own |= set(_recorded(record_path(store, run)))
+    alone = own - _of_others(store, run)
+    write_json(_file(store, run), [])
+    return frozenset(alone)
+
+
+def require_unfinished(store: Store, run: str) -> None:
+    """Raise ConfigError for a run that is not there, is finished or is worked on."""
     found = {each.run: each for each in unfinished_runs(store)}.get(run)
     if found is None:
         names = [path.stem for path in record_paths(store)]
@@ -98,12 +108,6 @@ def forget(store: Store, run: str) -> frozenset[Name]:
         raise ConfigError(f"--forget: {store.root} has no run '{run}'" + suggest(run, names))
     if found.working:
         raise ConfigError(f"--forget: run {run} is being worked on; end that process first")
-    own = _read_by(store, run)
-    with suppress(DataError):
-        own |= set(_recorded(record_path(store, run)))
-    alone = own - _of_others(store, run)
-    write_json(_file(store, run), [])
-    return frozenset(alone)
 
 
 def _unfinished(
@@ -119,7 +123,7 @@ def _name(store: Store, run: str) -> str:
     try:
         about = read_record(record_path(store, run)).run
     except DataError:
-        return "not started"
+        return "a run that has not started"
     return f"{about['method']} seed={about['seed']} on {about['sequence']}"
 
 

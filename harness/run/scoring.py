@@ -90,9 +90,7 @@ class _Desk:
     def __init__(self, works: Sequence[EvalWork], site: Site, evaluator: "Evaluator") -> None:
         self.site, self.evaluator = site, evaluator
         self.claims = site.claims(works)
-        by_cost = sorted(
-            works, key=lambda work: -work.read_tokens - GENERATED * most_generated(work)
-        )
+        by_cost = sorted(works, key=_cost, reverse=True)
         self.works = {work.key: work for work in by_cost}
         self.own: dict[str, _Own] = {}
         self.ready: dict[str, _Ready] = {}
@@ -128,6 +126,7 @@ class _Desk:
         with nullcontext() if work.data is None else local_cache(datasets):
             prepared = self.evaluator.prepare(work, folder)
         about = {"versions": versions(), "device": self.site.rank.device.partition(":")[0]}
+        about["deterministic"] = self.site.config.engine.deterministic
         self._partial(key).begin(prepared.requests, about)
         self.own[key] = _Own(prepared, folder, listener, closing)
         self.claims.take(f"{key}.ready")

@@ -3,7 +3,7 @@ between the end of a piece of work and the clearing up. Imports no torch."""
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,11 @@ class Swept:
     bytes: int
 
 
-def sweep_abandoned(store: Store, days: float | None) -> Swept:
+def sweep_abandoned(
+    store: Store, days: float | None, wanted: Container[tuple[str, str]] = ()
+) -> Swept:
     """Remove what is kept of unfinished work where nothing was added for so many days (null = it
-    stays), and of finished work whatever its age.
+    stays) and that is not `wanted` now, and of finished work whatever its age.
 
     Only work whose lock nobody has, on any machine, is touched: whoever works on something has its
     lock, and nobody gets it while it is removed. Ages are those of the store's own file system.
@@ -37,7 +39,7 @@ def sweep_abandoned(store: Store, days: float | None) -> Swept:
     now = file_clock(root)
 
     def abandoned(name: tuple[str, str]) -> bool:
-        old = days is not None and now - _newest(places[name]) > days * DAY
+        old = days is not None and name not in wanted and now - _newest(places[name]) > days * DAY
         return old or store.done(*name)
 
     sizes = []

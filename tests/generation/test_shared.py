@@ -17,6 +17,8 @@ SIZES = {
     "num_attention_heads": 4, "max_position_embeddings": 256, "bos_token_id": 0,
     "eos_token_id": 1, "pad_token_id": 0,
 }  # fmt: skip
+# Angles that follow from how long the row is.
+LONG = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4}
 # Architecture -> its further settings, and are passes made here (else transformers' own)?
 ARCHITECTURES: dict[str, tuple[dict[str, Any], bool]] = {
     "Llama": ({"num_key_value_heads": 2}, True),
@@ -24,7 +26,8 @@ ARCHITECTURES: dict[str, tuple[dict[str, Any], bool]] = {
     "Olmo2": ({"num_key_value_heads": 2}, True),
     "GPTNeoX": ({}, True),
     "GPT2": ({"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256}, True),
-    "Mistral": ({"num_key_value_heads": 2, "sliding_window": 8}, False),
+    "Mistral": ({"num_key_value_heads": 2, "sliding_window": 26}, False),
+    "Llama by length": ({"num_key_value_heads": 2, "rope_scaling": LONG}, False),
     "Bloom": ({"n_layer": 2, "n_head": 4}, False),
 }
 SHOTS = [[10 + (7 * place + shot) % 60 for place in range(24)] for shot in range(3)]
@@ -38,7 +41,9 @@ def made(name: str, attention: str = "sdpa") -> Any:
     """A small random model."""
     torch.manual_seed(1)
     settings = SIZES | ARCHITECTURES[name][0]
-    config = getattr(transformers, f"{name}Config")(**settings, attn_implementation=attention)
+    config = getattr(transformers, f"{name.split()[0]}Config")(
+        **settings, attn_implementation=attention
+    )
     model = AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
     with torch.no_grad():
         for weight in model.parameters():  # far from one answer for everything

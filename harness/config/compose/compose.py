@@ -83,6 +83,11 @@ def _refuse_other_ranks(composed: DictConfig) -> None:
     """Where a launcher starts several tasks for a job, each is a rank, known beforehand."""
     launcher = composed.hydra.launcher
     nodes, each = launcher.get("nodes") or 1, launcher.get("tasks_per_node") or 1
+    if nodes * each > 1 and "slurm" not in str(launcher.get("_target_")).lower():
+        raise ConfigError(
+            f"hydra.launcher.nodes={nodes}, hydra.launcher.tasks_per_node={each}: several tasks "
+            "for a job are SLURM's; set both to 1"
+        )
     if nodes * each > 1 and composed.engine.ranks != nodes * each:
         raise ConfigError(
             f"hydra.launcher.nodes={nodes} times hydra.launcher.tasks_per_node={each} tasks are "

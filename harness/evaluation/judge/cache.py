@@ -14,10 +14,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness.config import JudgeConfig
-from harness.errors import ConfigError, HarnessError, StageFailed
+from harness.errors import ConfigError, DataError, HarnessError, StageFailed
 from harness.store.exclusive import exclusive, sweep
 from harness.store.layout import JUDGE_REPLIES, cache_place
 
+SQLITE = b"SQLite format 3\0"  # how such a file begins
 _NEW = "SELECT text, prompt_tokens, completion_tokens, key, rowid FROM replies WHERE rowid > ?"
 
 
@@ -45,12 +46,12 @@ class Cache:
             reason = f"its folder cannot be made: {error.strerror}"
             raise ConfigError(_unusable(path, reason)) from None
         try:
-            if path.exists():  # before anything is made beside what is somebody else's
-                with closing(_connected(path)) as connection:
-                    connection.execute("PRAGMA schema_version")
+            _require_sqlite(path)  # before anything is made beside what is somebody else's
             sweep(self._turns)
             with self._turn() as connection:
                 _prepare(connection)
+        except OSError as error:
+            raise ConfigError(_unusable(path, str(error.strerror))) from None
         except (sqlite3.Error, HarnessError) as error:
             raise ConfigError(_unusable(path, str(error))) from None
 
@@ -88,6 +89,16 @@ class Cache:
             yield
         except (sqlite3.Error, HarnessError) as error:
             raise StageFailed(_unusable(self.path, str(error))) from error
+
+
+def _require_sqlite(path: Path) -> None:
+    """Look at its first bytes: SQLite, out of turn, would take back what another process is just
+    writing. Raises DataError where it is something else."""
+    if path.exists():
+        with path.open("rb") as stream:
+            begins = stream.read(len(SQLITE))
+        if begins not in (b"", SQLITE):
+            raise DataError("file is not a database")
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -51,11 +51,17 @@ def ways(here: Situation) -> tuple[str, ...]:
     return (*found, Attention.sdpa.value)
 
 
+def windows(config: Any) -> bool:
+    """Does a layer see only some of the places before? By a model's text configuration."""
+    kinds = set(getattr(config, "layer_types", None) or ())
+    keys = ("sliding_window", "attention_chunk_size")
+    return bool(kinds - {"full_attention"}) or any(getattr(config, name, None) for name in keys)
+
+
 def situation(model: Any, asked: Attention, precision: Precision, device: str) -> Situation:
     """That of a model of transformers (without an adapter around it) on 'cpu' or 'cuda:0'."""
     config = model.config.get_text_config()
     kernels = maskless_kernels()
-    kinds = set(getattr(config, "layer_types", None) or ())
     rates = [value for name, value in vars(config).items() if "att" in name and "drop" in name]
     return Situation(
         asked,
@@ -65,7 +71,6 @@ def situation(model: Any, asked: Attention, precision: Precision, device: str) -
         varlen.NAME in kernels,
         bool(getattr(model, "_supports_flash_attn", False))
         and model._can_set_attn_implementation(),
-        bool(kinds - {"full_attention"})
-        or any(getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")),
+        windows(config),
         any(rates),
     )

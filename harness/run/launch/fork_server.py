@@ -33,11 +33,11 @@ PRELOADED = (
 
 def serve(line: Line, parent: int) -> NoReturn:
     """Fork what is asked for and tell of every end, until the other end or the parent is gone."""
-    children = dict[int, int]()
+    children, server = dict[int, int](), os.getpid()
     while line.open and os.getppid() == parent:
         for asked in line.new(POLL_SECONDS if children else 1.0):
             if "start" in asked:
-                children[_fork(asked)] = asked["start"]
+                children[_fork(asked, line, server)] = asked["start"]
             else:
                 for pid, number in children.items():
                     if number == asked["to"]:
@@ -48,12 +48,13 @@ def serve(line: Line, parent: int) -> NoReturn:
     os._exit(0)  # the kernel ends the children with it
 
 
-def _fork(asked: dict[str, Any]) -> int:
+def _fork(asked: dict[str, Any], line: Line, server: int) -> int:
     pid = os.fork()
     if pid:
         return pid
     try:
-        _become(asked)
+        line.close()
+        _become(asked, server)
         run_rank(asked["argv"])
     except BaseException:
         traceback.print_exc()
@@ -61,18 +62,20 @@ def _fork(asked: dict[str, Any]) -> int:
         os._exit(1)
 
 
-def _become(asked: dict[str, Any]) -> None:
+def _become(asked: dict[str, Any], server: int) -> None:
     """Be the process that would have been started: its session, output, folder and variables."""
     os.setsid()
     log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
+    for copied in {log, nothing} - {0, 1, 2}:
+        os.close(copied)
     os.chdir(asked["folder"])
     sys.path[0] = asked["folder"]
     sys.argv[1:] = asked["argv"]
     os.environ.clear()
-    os.environ.update(asked["variables"] | {PARENT: str(os.getppid())})
+    os.environ.update(asked["variables"] | {PARENT: str(server)})
     invalidate_caches()  # of folders to import from
 
 
@@ -80,12 +83,14 @@ def main() -> NoReturn:
     """Import, then serve."""
     os.environ["DS_ACCELERATOR"] = "cpu"  # DeepSpeed looks for it when it is imported
     for module in PRELOADED:
-        with suppress(ImportError):  # the rank that misses it says so in its own log
+        with suppress(Exception):  # the rank that misses it says so in its own log
             import_module(module)
     gc.collect()
     gc.freeze()  # so that the collector of a rank leaves these pages shared
     connection = socket.socket(fileno=int(sys.argv[1]))
-    serve(Line(connection.fileno(), connection.fileno(), connection), os.getppid())
+    connection.set_inheritable(False)
+    line = Line(connection.fileno(), connection.fileno(), connection)
+    serve(line, int(os.environ[PARENT]))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from harness.run.launch.network import Line
 
 LOG = "fork_server.log"
+HEARS_SECONDS = 2.0
 # Read when a rank's work begins; all others count when its interpreter or a library is loaded.
 PASSING = {"RANK", "LOCAL_RANK", "WORLD_SIZE"}
 
@@ -27,11 +29,11 @@ class Forked:
         self.server.hear(0.0)
         return self.server.codes.get(self.number)
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         """The exit code. Raises subprocess.TimeoutExpired after so many seconds."""
-        deadline = time.monotonic() + timeout
+        started = time.monotonic()
         while (code := self.poll()) is None:
-            if time.monotonic() > deadline:
+            if timeout is not None and time.monotonic() - started > timeout:
                 raise subprocess.TimeoutExpired("rank", timeout)
             self.server.hear(0.05)
         return code
@@ -39,6 +41,14 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
         self.server.line.send({"signal": number, "to": self.number})
+
+    def kill(self) -> None:
+        """End it at once; where the server does not hear (it may still import), with the server."""
+        self.send_signal(signal.SIGKILL)
+        try:
+            self.wait(HEARS_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.server.process.kill()
 
 
 class ForkServer:
@@ -51,6 +61,7 @@ class ForkServer:
         self.started_by = os.getpid()
         self.settings = _lasting(variables)
         self.codes = dict[int, int | None]()
+        self.log, self.logs = log, dict[int, Path]()
         ours, theirs = socket.socketpair()
         with theirs, log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -72,7 +83,7 @@ class ForkServer:
     def start(self, argv: Sequence[str], variables: Mapping[str, str], log: Path) -> Forked:
         """A new process, which runs a rank with these arguments and writes to this file."""
         number = len(self.codes)
-        self.codes[number] = None
+        self.codes[number], self.logs[number] = None, log
         self.line.send(
             {
                 "start": number,
@@ -88,9 +99,17 @@ class ForkServer:
         """Take note of who has ended; all of them, where the server has."""
         for told in self.line.new(seconds):
             self.codes[told["ended"]] = told["code"]
-        if not self.line.open:
-            for number in [number for number, code in self.codes.items() if code is None]:
-                self.codes[number] = -signal.SIGKILL
+        left = [number for number, code in self.codes.items() if code is None]
+        if left and not self.line.open:
+            self._gone(left)
+
+    def _gone(self, left: Sequence[int]) -> None:
+        """Its processes ended with it, for the reason that its log tells."""
+        code = self.process.wait()
+        for number in left:
+            self.codes[number] = code if code < 0 else 1
+            with suppress(OSError), self.logs[number].open("ab") as stream:
+                stream.write(self.log.read_bytes())
 
     def close(self) -> None:
         """End it, unless what it has forked still runs or another process uses it."""

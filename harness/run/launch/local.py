@@ -79,8 +79,8 @@ class LocalRanks:
             try:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait(GRACE_SECONDS)
+                process.kill()
+                process.wait()
 
 
 def is_forked(job: RankJob, listener: int | None) -> bool:

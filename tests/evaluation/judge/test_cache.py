@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -70,6 +71,34 @@ def test_two_processes_lose_no_reply(tmp_path: Path, locks: bool) -> None:
     for writer in writers:
         writer.stdin.close()
         writer.stdout.close()
+
+
+def test_opening_disturbs_no_writer(tmp_path: Path) -> None:
+    path = tmp_path / "replies.sqlite"
+    cache = Cache(path)
+    with cache._turn() as connection:
+        connection.execute("PRAGMA cache_spill=1")
+        connection.execute("PRAGMA cache_size=1")
+        for number in range(400):  # the journal is there, and half of the change in the file
+            connection.execute("INSERT INTO replies VALUES (?, ?, 1, 1)", (str(number), "x" * 2000))
+        other = process(WRITER, str(path), "b", HARNESS_HOST="b")
+        journal = path.with_name(f"{path.name}-journal")
+        deadline = time.monotonic() + 60
+        while not os.listdir(tmp_path / "replies.sqlite.turns") or _waiting(tmp_path) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert journal.stat().st_size > 0
+        connection.commit()
+    assert other.stdout.readline() == "open\n"
+    assert other.communicate("go\n")[0] == ""
+    assert other.returncode == 0
+    assert cache.get("b39") == Reply("b says 39", 39, 1)
+    assert cache.get("399") == Reply("x" * 2000, 1, 1)
+
+
+def _waiting(folder: Path) -> int:
+    """Processes that have or wait for the file."""
+    return len(list((folder / "replies.sqlite.turns").glob("*")))
 
 
 def test_a_kill_in_the_middle_of_writing(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_cache_that_is_none(files: list[str], tiny_model: Path, tmp_path: Path
     for path, reason in (
         (text, "file is not a database"),
         (other, "no such column: text"),
-        (tmp_path, "unable to open database file"),
+        (tmp_path, "Is a directory"),
         (text / "x.sqlite", "its folder cannot be made"),
     ):
         line = refused("judge", *files, f"--model={tiny_model}", f"--cache={path}")
