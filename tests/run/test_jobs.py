@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from harness.cli import run, unfinished
-from harness.cli.display import Jobs
 from harness.cli.main import main
 from harness.config.compose import compose as composing
 from harness.config.launched import Launched
@@ -205,6 +204,6 @@ def test_a_slurm_job_with_other_tasks_than_ranks(
     monkeypatch.setattr(run, "joined", lambda peers: nullcontext())
     monkeypatch.setattr(run, "finish", lambda job, watcher: pytest.fail("it was started"))
     (job,) = make_jobs([[*tiny_run, "engine.ranks=2"]])
-    task = run._Task([job], Jobs(1))
+    task = run._Task([job], None, swept=True)  # one job, which submitit would wrap the error of
     task.do(0, job, Launched(0, 4, 0, 2, "node1", 12000))
     assert "error: engine.ranks=2, but the job was given 4 tasks" in capsys.readouterr().err
