@@ -24,8 +24,8 @@ def main() -> None:
     plan = json.loads(plan_file.read_text())
     index, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     rank = start(index, world, plan["device"], plan["rendezvous"], 1.0, 1)
-    gc.freeze()  # DeepSpeed collects garbage at every start; spare it the imported modules
     for cell in plan["cells"]:
+        gc.freeze()  # DeepSpeed collects garbage at every start; spare it the imported modules
         try:
             run(cell, rank)
         except Exception:
