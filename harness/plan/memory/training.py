@@ -214,7 +214,8 @@ def _offloaded(state: TrainingMemory, s: Setting, part: float) -> TrainingMemory
     host = state.offloaded + HOST_STATE * part + state.strategies
     weights = state.weights
     if s.offload is Offload.all:
-        host, weights = host + weights, 0.0
+        before = s.ranks * weights if s.whole else 0.0  # on every rank, until it is cut
+        host, weights = max(host + weights, before), 0.0
     return replace(
         state,
         weights=weights,

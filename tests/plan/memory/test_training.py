@@ -131,6 +131,9 @@ def test_stacked_adapters_begin_on_a_whole_model(words: list[str], whole: bool) 
     assert setting.whole == whole
     loading = training_memory(SEVEN, replace(setting, precision=Precision.bf16)).loading
     assert (loading >= 2 * SEVEN.weights) == whole
+    moved = replace(setting, precision=Precision.bf16, offload=Offload.all)
+    adapted = replace(SEVEN, trained=1e6)
+    assert (training_memory(adapted, moved).offloaded >= 2 * SEVEN.weights) == whole
 
 
 def test_an_adapter_is_all_that_has_state() -> None:
