@@ -174,11 +174,11 @@ def _run(job: Path, ranks: int) -> None:
 def _any_fails(started: list[subprocess.Popen[bytes]]) -> bool:
     """Wait for the processes; the first that fails ends the others, which would wait for it."""
     try:
-        while any(process.poll() is None for process in started):
-            if any(process.returncode for process in started):
-                break
+        while True:
+            codes = [process.poll() for process in started]
+            if any(codes) or None not in codes:
+                return any(codes)
             time.sleep(0.1)
-        return any(process.returncode for process in started)
     finally:
         for process in started:
             process.kill()
