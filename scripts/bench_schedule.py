@@ -166,9 +166,23 @@ def _run(job: Path, ranks: int) -> None:
             )
             for rank in range(ranks)
         ]
-        codes = [process.wait() for process in started]
-    if any(codes):
+        failed = _any_fails(started)
+    if failed:
         sys.exit(log.read_text()[-2000:])
+
+
+def _any_fails(started: list[subprocess.Popen[bytes]]) -> bool:
+    """Wait for the processes; the first that fails ends the others, which would wait for it."""
+    try:
+        while True:
+            codes = [process.poll() for process in started]
+            if any(codes) or None not in codes:
+                return any(codes)
+            time.sleep(0.1)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 def model(seen: Seen, workers: int) -> tuple[float, float]:

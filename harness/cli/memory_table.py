@@ -61,9 +61,9 @@ def _rows(
     yield "logits", [state.logits for state in states]
     yield "the optimizer's step", [state.step for state in states]
     yield "at most at once", [state.peak for state in states]
-    if any(state.offloaded for state in states):
+    if any(state.host for state in states):
         ranks = memory.machine.ranks
-        yield "in main memory, all ranks", [ranks * state.offloaded for state in states]
+        yield "in main memory, all ranks", [ranks * state.host for state in states]
 
 
 def _columns(memory: Memory) -> list[Column]:

@@ -60,8 +60,9 @@ class Strategy(Part):
     def prepare_model(self, stage: Stage, model: Any) -> Any:
         """Change the whole module before DeepSpeed takes it (freeze parts, register hooks); returns
         the module to train. Its weights stay as they are: `start` may change them. At ZeRO 3 they
-        have no values yet (those of a full model are on torch's device `meta`). What a hook in the
-        model measures belongs to `stage.batch`."""
+        have no values yet (those of a full model are on torch's device `meta`), and under an
+        adapter an empty shape: `ds_shape` and `ds_numel` tell it. A new parameter has values. What
+        a hook in the model measures belongs to `stage.batch`."""
         return model
 
     def data(self, stage: Stage, phases: list[Phase]) -> list[Phase]:

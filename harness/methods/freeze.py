@@ -48,7 +48,9 @@ class FreezeBottom(Strategy):
 
         if self.layers == 0 or stage.position < self.from_task:
             return model
-        blocks = find_blocks({name: p.numel() for name, p in model.named_parameters()})
+        # Of a weight that ZeRO 3 has cut (the base under an adapter) the tensor itself is empty.
+        sizes = {n: getattr(p, "ds_numel", p.numel()) for n, p in model.named_parameters()}
+        blocks = find_blocks(sizes)
         if self.layers >= blocks.count:
             raise ConfigError(f"layers={self.layers}: the model has {blocks.count}; leave some")
         for name, parameter in model.named_parameters():

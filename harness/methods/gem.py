@@ -56,6 +56,8 @@ class GEM(Projecting):
     def gradients(self, stage: Stage) -> None:
         view = stage.view
         batches = [self.memory.draw(stage, self.batch_size, name) for name in self.memory.tasks]
+        if not batches:
+            return
         past = [view.gradient_of(batch, host=True) for batch in batches]
         (_, *along), *rows = view.products(past)
         if not any(product < 0 for product in along):

@@ -24,6 +24,8 @@ def release_memory() -> None:
     return_freed()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+        if hasattr(torch._C, "_host_emptyCache"):  # of pinned memory, as torch.cuda.graphs does it
+            torch._C._host_emptyCache()
 
 
 def return_freed() -> None:
@@ -55,7 +57,8 @@ def lasting_blocks(gathering: bool = False) -> Iterator[None]:
 
 
 def in_main_memory(tensor: "Tensor") -> "Tensor":
-    """The tensor itself on a CPU; of one on a GPU a copy that the GPU can fetch again fast."""
+    """The tensor itself on a CPU; of one on a GPU a copy that the GPU can fetch again fast. torch
+    takes a power of two of bytes for it, and keeps them until `release_memory`."""
     import torch
 
     if not tensor.is_cuda:

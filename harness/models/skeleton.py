@@ -39,7 +39,7 @@ def _buffers(loaded: Any, model: ModelConfig) -> dict[str, Any] | None:
     names = {name for name, _ in loaded.named_buffers()}
     if names & set(loaded.state_dict()):
         return None
-    with init_empty_weights(include_buffers=False), torch.random.fork_rng():
+    with init_empty_weights(include_buffers=False), torch.random.fork_rng(devices=[]):
         made = AutoModelForCausalLM.from_config(
             loaded.config, dtype=loaded.dtype, trust_remote_code=model.trust_remote_code
         )

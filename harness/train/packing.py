@@ -1,21 +1,23 @@
 """May examples share a row, and how are such rows attended? Settled once a stage, and told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.config import Attention, HarnessConfig, TrainConfig
 from harness.data.encoding import Example
-from harness.errors import StageFailed
+from harness.errors import StageFailed, kind_and_line
 from harness.models.attention import varlen
 from harness.models.attention.blocks import attend_by_blocks
-from harness.models.attention.choice import MASKLESS, situation, ways
+from harness.models.attention.choice import MASKLESS, situation, tried, ways
 from harness.models.attention.kernel import kernel_fault
 from harness.store.listener import Notice
 from harness.train.engine.core import Engine
 from harness.train.engine.dropout import without_dropout
 from harness.train.engine.probe import packing_fault
 from harness.train.passes import step_shares
+
+ELSEWHERE = "another rank says so"
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,33 @@ def settle(
     if kernel := varlen.kernel():
         varlen.offer(kernel)
     text = model.config.get_text_config()
-    if asked.value in MASKLESS and (fault := kernel_fault(asked.value, text, rank.device)):
-        raise StageFailed(f"model.attention={asked.value}: {fault}; use model.attention=sdpa")
+    if asked.value in MASKLESS:
+        fault = kernel_fault(asked.value, text, rank.device)
+        if not rank.agree(fault is None):
+            why = fault or ELSEWHERE
+            raise StageFailed(f"model.attention={asked.value}: {why}; use model.attention=sdpa")
     if not wanted:
         return Packing(False, asked.value)
     faults: dict[str, str] = {}
     precision = config.engine.precision
-    for way in ways(situation(model, asked, precision, rank.device)):
-        chosen = way != asked.value and way in MASKLESS
-        fault = kernel_fault(way, text, rank.device) if chosen else None
+    began = model.config._attn_implementation  # what loading made of what is asked for
+    here = ways(situation(model, asked, precision, rank.device))
+    for way in tried(asked):  # the same on all ranks, which may have other kernels
+        chosen = way != asked.value
+        fault = None if way in here else "it is not here"
+        if chosen and fault is None:
+            fault = kernel_fault(way, text, rank.device)
+        fault = fault or _set(model, way if chosen else began)
         if rank.agree(fault is None):
-            _set(model, way)
+            plain = _by(model, began, way, engine.forward) if chosen else None
             with without_dropout(engine.module, rank.device):
-                fault = packing_fault(engine.forward, text.vocab_size, rank.device, precision)
+                fault = packing_fault(
+                    engine.forward, text.vocab_size, rank.device, precision, plain
+                )
             if rank.agree(fault is None):
                 return Packing(True, way, _slower(way, faults))
-        faults[way] = fault or "another rank says so"
+        if way in here:
+            faults[way] = fault or ELSEWHERE
     # What is asked for was tried last, so the model is set to it.
     return Packing(False, asked.value, [_lost(model, asked, faults, config.train, rows, pad)])
 
@@ -66,9 +79,29 @@ def _without_adapter(module: Any) -> Any:
     return module.get_base_model() if hasattr(module, "get_base_model") else module
 
 
-def _set(model: Any, way: str) -> None:
-    if model.config._attn_implementation != way:
-        model.set_attn_implementation(way)
+def _set(model: Any, way: str) -> str | None:
+    """Have the model attend this way; why it does not."""
+    try:
+        if model.config._attn_implementation != way:
+            model.set_attn_implementation(way)
+    except (ValueError, ImportError, RuntimeError, TypeError, AttributeError) as error:
+        return kind_and_line(error)
+    now = model.config._attn_implementation
+    return None if now == way else f"the model stays at {now}"
+
+
+def _by(model: Any, way: str, back: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+    """`forward` of the model set to one way, and then set back."""
+
+    def passed(**inputs: Any) -> Any:
+        if fault := _set(model, way):
+            raise ValueError(fault)
+        try:
+            return forward(**inputs)
+        finally:
+            _set(model, back)
+
+    return passed
 
 
 def _slower(way: str, faults: dict[str, str]) -> list[Notice]:

@@ -72,11 +72,11 @@ class Training:
         return Engine(model, config.engine, config.train, rank, stored)
 
     def _cut(self, rank: Rank) -> Cut | None:
-        """What leaves this rank its part of a model's weights; None below ZeRO 3."""
+        """How the ranks share a model's weights; None below ZeRO 3."""
         engine, train = self.job.config.engine, self.job.config.train
         if engine.zero_stage < 3:
             return None
-        return partial(partition, engine=engine, train=train, rank=rank)
+        return Cut(partial(partition, engine=engine, train=train, rank=rank), rank.agree)
 
     def _run(self, needs: Sequence[Needs], prompts: PromptFormat, epochs: int) -> None:
         """From the running model to the first step."""

@@ -14,6 +14,7 @@ TOLERANCE = 2e-5
 METHODS = {
     "seqft": ["method=seqft"],
     "agem": ["method=agem"],
+    "gem": ["method=gem"],
     "l2": ["method=l2", "method.form=decoupled_after", "method.strength=50"],
     "carried": ["method=seqft", "train.reset_optimizer=never"],
 }
@@ -23,7 +24,8 @@ TASKS = ("copy", "count")
 OFFLOADS = [(1, "optimizer"), (2, "optimizer"), (3, "optimizer"), (3, "all")]
 # Edited gradients everywhere; the rest at the two kinds of layout.
 MOVED = [("agem", *how) for how in OFFLOADS]
-MOVED += [(method, *how) for method in ("l2", "carried") for how in (OFFLOADS[1], OFFLOADS[3])]
+REST = ("gem", "l2", "carried")
+MOVED += [(method, *how) for method in REST for how in (OFFLOADS[1], OFFLOADS[3])]
 EXPORTS = [(p, zero) for p in ("fp32", "bf16") for zero in range(4) if p == "fp32" or zero > 0]
 
 
@@ -38,10 +40,12 @@ class Bench:
     model: Path
     places: list[str]
 
-    def launch(self, wanted: list[tuple], exports: list[tuple], out: Path, device: str) -> Path:
+    def launch(
+        self, wanted: list[tuple], exports: list[tuple], out: Path, device: str, world: int = 2
+    ) -> Path:
         """Run cells (method, ZeRO stage, offload, precision) and exports (precision, ZeRO stage) on
-        two CPU ranks or one GPU: a folder for each in `out`, by `_name` and `<precision>-zero<n>`.
-        """
+        ranks of 'cpu' or 'cuda': a folder for each in `out`, by `name_of` and
+        `<precision>-zero<n>`."""
         from memory_rank import FROZEN
 
         cells = []
@@ -53,7 +57,6 @@ class Bench:
             place.mkdir()
         torch.save(load_file(self.model / "model.safetensors")[FROZEN], out / "frozen.pt")
         plan = {"cells": cells, "exports": exports, "model": str(self.model), "out": str(out)}
-        world = 2 if device == "cpu" else 1
         codes = run_ranks("memory_rank.py", world, plan | {"device": device}, out)
         told = [why_failed(out / name_of(*one)) for one in wanted]
         failed = [line for line in told if line != "no word"]
@@ -78,9 +81,10 @@ def check_nothing_outlives_its_stage(out: Path, least: int) -> None:
     files = sorted(out.glob("*/alive.*.json"))
     assert len(files) >= least
     for file in files:
-        seen, alive = json.loads(file.read_text())
+        seen, alive, untouched = json.loads(file.read_text())
         assert seen >= 3 * len(TASKS)
         assert alive == [0, 0], file.parent.name
+        assert untouched == [True, True], file.parent.name
 
 
 def check_export(precision: str, zero: int, out: Path) -> None:

@@ -21,6 +21,7 @@ from harness.train.engine.core import Engine
 from harness.train.engine.ranks import Rank, leave, start
 
 FROZEN = "model.layers.0.mlp.up_proj.weight"
+LINEAR = torch.nn.functional.linear
 ALIVE: list[weakref.ref] = []
 WHOLE: list[int] = []  # weights that are whole on this rank when an engine gets its model
 
@@ -38,21 +39,25 @@ def watch_engines() -> None:
 
 
 def run_cell(cell: dict[str, Any], rank: Rank) -> None:
-    """Train the cell; after each of its stages count what is alive of all engines so far."""
+    """Train the cell; after each of its stages count what is alive of all engines so far, and
+    look whether torch's `linear` is its own."""
     counts: list[int] = []
+    untouched: list[bool] = []
     WHOLE.clear()
     train = cells.train_task
 
     def counted(*given: Any) -> None:
         train(*given)
         counts.append(sum(one() is not None for one in ALIVE))
+        untouched.append(torch.nn.functional.linear is LINEAR)
 
     cells.train_task = counted
     try:
         cells.run(cell, rank)
     finally:
         cells.train_task = train
-    Path(cell["out"], f"alive.{rank.index}.json").write_text(json.dumps([len(ALIVE), counts]))
+    seen = [len(ALIVE), counts, untouched]
+    Path(cell["out"], f"alive.{rank.index}.json").write_text(json.dumps(seen))
     Path(cell["out"], f"whole.{rank.index}.json").write_text(json.dumps(WHOLE))
 
 

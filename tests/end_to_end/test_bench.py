@@ -2,6 +2,8 @@
 
 import csv
 import os
+import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,14 @@ def test_a_round_of_the_schedule(tmp_path: Path) -> None:
     assert len(busy) == 2
     assert all(0 <= share <= 1 for share in busy)
     assert max(busy) > 0
+
+
+def test_the_first_rank_that_fails_ends_the_others() -> None:
+    program = runpy.run_path(str(REPOSITORY / "scripts" / "bench_schedule.py"))
+    programs = ("import time; time.sleep(100)", "raise SystemExit(3)")
+    ranks = [subprocess.Popen([sys.executable, "-c", text]) for text in programs]
+    assert program["_any_fails"](ranks)
+    assert [rank.returncode for rank in ranks] == [-signal.SIGKILL, 3]
 
 
 @pytest.mark.slow

@@ -29,6 +29,16 @@ def world(request: pytest.FixtureRequest, device: str) -> int:
 
 
 @pytest.fixture(scope="session")
+def fast_kernels(device: str) -> None:
+    """Those of packed rows in bf16 begin with compute capability 8.0."""
+    if device == "cuda":
+        import torch
+
+        if torch.cuda.get_device_capability() < (8, 0):
+            pytest.skip("this GPU has no kernels for packed rows in bf16")
+
+
+@pytest.fixture(scope="session")
 def places(tiny_model: Path, tiny_data: Path, tiny_conf: list[str], device: str) -> list[str]:
     """Overrides for two tiny tasks and the tiny model on the device."""
     words = [word for word in tiny_conf if not word.startswith("engine.device=")]

@@ -83,6 +83,7 @@ def test_packed_rows_are_padded_ones_in_bf16(trained: Path, tiny_model: Path) ->
     assert float(a @ b / (a.norm() * b.norm())) > 0.95
 
 
+@pytest.mark.usefixtures("fast_kernels")
 @pytest.mark.parametrize("heads", [(8, 8, 64), (8, 2, 128), (4, 1, 96)])
 def test_the_kernel_without_a_mask(heads: tuple[int, int, int], device: str) -> None:
     """As deterministic as training asks for."""

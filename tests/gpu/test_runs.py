@@ -49,6 +49,7 @@ def files(store: Path, pattern: str) -> dict[str, Path]:
     return {str(path.relative_to(store)): path for path in sorted(store.glob(pattern))}
 
 
+@pytest.mark.usefixtures("fast_kernels")  # else a notice says what is slower
 def test_two_stages_of_two_methods_are_trained_and_scored(stores: tuple[Path, Path]) -> None:
     logs = [json.loads(path.read_text()) for path in stores[0].glob("train/*/training.json")]
     assert sorted(log["task"] for log in logs) == ["copy", "copy", "count", "count"]

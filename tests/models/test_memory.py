@@ -5,7 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from support.places import REPOSITORY
+
+from harness.models.memory import release_memory
 
 # blocks(size): allocate 160 MB in blocks of so many MB with small ones between that stay, free
 # them; the MB that are kept.
@@ -57,6 +60,16 @@ def told(program: str, **variables: str) -> list[int]:
         env={n: v for n, v in os.environ.items() if not n.startswith("MALLOC_")} | variables,
     )
     return [int(word) for word in done.stdout.split()]
+
+
+def test_pinned_memory_goes_back_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(torch._C, "_host_emptyCache", lambda: called.append("host"), raising=False)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: called.append("device"))
+    for there in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda there=there: there)
+        release_memory()
+    assert called == ["device", "host"]
 
 
 def test_freed_blocks_go_back() -> None:

@@ -10,6 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from harness.config import ModelConfig
 from harness.errors import StageFailed
+from harness.models.adapters.stages import Cut, start_model
 from harness.models.loading import load_model
 from harness.models.skeleton import load_skeleton
 
@@ -67,6 +68,21 @@ def test_what_has_to_come_whole(tiny_model: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(LlamaForCausalLM, "__init__", with_buffer)
     monkeypatch.setattr(LlamaForCausalLM, "_keys_to_ignore_on_load_missing", ["stored"])
     assert load_skeleton(model, tiny_model, "bf16", "cpu") is None
+
+
+def test_ranks_load_whole_together(tiny_model: Path) -> None:
+    """This one has a skeleton, another has none."""
+    asked: list[bool] = []
+
+    def disagree(mine: bool) -> bool:
+        asked.append(mine)
+        return False
+
+    cut = Cut(lambda *given: pytest.fail("nothing is to be cut"), disagree)
+    model = ModelConfig(name="tiny", path=str(tiny_model))
+    module, _ = start_model(model, None, tiny_model, 1, cut=cut)
+    assert asked == [True]
+    assert not any(parameter.is_meta for parameter in module.parameters())
 
 
 def test_a_weight_that_is_missing_is_named(tiny_model: Path, tmp_path: Path) -> None:

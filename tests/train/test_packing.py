@@ -150,6 +150,73 @@ def test_where_it_does_not_work_the_next_is(
     )
 
 
+def test_ranks_with_other_kernels_ask_each_other_alike(
+    config: HarnessConfig, on_a_gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each asks about every way, of one that it has not as well; a way that only another rank
+    has is no news."""
+    asked: list[list[bool]] = []
+    for kernel in (varlen_attn, None):
+        monkeypatch.setattr(varlen, "kernel", lambda kernel=kernel: kernel)
+        asked.append([])
+        engine = engine_of(random_llama().to(torch.bfloat16))
+        others = iter([False, False, True, True])
+
+        def agree(mine: bool, others: Iterator[bool] = others) -> bool:
+            asked[-1].append(mine)
+            return next(others) and mine
+
+        engine.rank.agree = agree
+        made = packing.settle(engine, config, True, examples(), 1)
+        assert (made.packed, made.attention) == (True, "sdpa")
+        told = [notice.line for notice in made.notices]
+        assert told == (
+            ["attention by sdpa, which is slower, because of varlen: another rank says so"]
+            if kernel
+            else []
+        )
+    assert asked == [[False, True, True, True], [False, False, True, True]]
+
+
+def test_a_kernel_that_is_wrong_on_one_example_alone(
+    config: HarnessConfig, on_a_gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alike in a row and alone, and tried by itself exact."""
+
+    def doubled(*given: Any, **named: Any) -> torch.Tensor:
+        return varlen_attn(*given, **named) * (1 if named["scale"] is None else 2)
+
+    monkeypatch.setattr(varlen, "kernel", lambda: doubled)
+    model = random_llama().to(torch.bfloat16)
+    made = packing.settle(engine_of(model), config, True, examples(), 1)
+    assert made.attention == model.config._attn_implementation == "sdpa"
+    (notice,) = made.notices
+    assert "varlen: logits of an example alone differ from sdpa's by " in notice.line
+
+
+def test_a_model_that_cannot_be_set(
+    config: HarnessConfig, on_a_gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = random_llama().to(torch.bfloat16)
+
+    def refuses(way: str) -> None:
+        raise ValueError(f"no {way} here")
+
+    for setter, told in ((refuses, "ValueError: no varlen here"), (str, "the model stays at sdpa")):
+        monkeypatch.setattr(model, "set_attn_implementation", setter)
+        made = packing.settle(engine_of(model), config, True, examples(), 1)
+        assert (made.packed, made.attention) == (True, "sdpa")
+        assert made.notices[0].line.endswith(f"because of varlen: {told}")
+
+
+def test_too_little_memory_is_no_fault_of_the_model() -> None:
+    def forward(**inputs: Any) -> Any:
+        raise torch.OutOfMemoryError("no room")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        packing_fault(forward, 200, "cpu", Precision.fp32)
+
+
 @pytest.mark.parametrize(
     ("asked", "key"),
     [

@@ -7,6 +7,7 @@ arXiv 2310.14152), while `merge` adds each update to the weights and writes whol
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
     from harness.models.adapters.merged import AdaptedCheckpoint
     from harness.models.weights.stored import StoredWeights
 
-# Takes a skeleton and its weights, leaves a rank its part of them.
-Cut = Callable[[Any, "StoredWeights"], None]
+
+@dataclass(frozen=True)
+class Cut:
+    """What ranks that share the weights (ZeRO 3) do together. part: takes a skeleton and its
+    weights, leaves a rank its part of them; agree: is it true on all ranks?"""
+
+    part: "Callable[[Any, StoredWeights], None]"
+    agree: Callable[[bool], bool]
 
 
 def start_model(
@@ -35,14 +42,14 @@ def start_model(
 ) -> "tuple[Any, StoredWeights | None]":
     """The module that a stage trains: the stage before, with the adapter that it needs.
 
-    cut: where the ranks share the weights (ZeRO 3), what leaves a rank its part of them. A full
-    model then comes as a skeleton, not yet cut; the base of an adapter is cut. Models whose files
-    do not say all of them, and stages of stacked adapters, come whole.
+    cut: where the ranks share the weights (ZeRO 3), which call this together then. A full model
+    comes as a skeleton, not yet cut; the base of an adapter is cut. Models whose files do not say
+    all of them, and stages of stacked adapters, come whole.
     In bf16 its weights are rounded, but for an adapter's; what a full model's were is in its files,
     which come second. None where the module holds all there is to know of what is trained.
     """
     if adapter is None:
-        found = load_skeleton(model, parent, precision, device) if cut else None
+        found = _skeleton(model, parent, precision, device, cut)
         return found or _full_model(model, parent, precision, device)
     if adapter.between_tasks is BetweenTasks.merge:
         return new_adapter(_base(model, parent, precision, device, cut), adapter), None
@@ -58,11 +65,21 @@ def _base(
     model: ModelConfig, source: Path | str, precision: str, device: str, cut: Cut | None
 ) -> Any:
     """What an adapter is put on; it looks for its device and type at the weights."""
-    found = load_skeleton(model, source, precision, device) if cut else None
+    found = _skeleton(model, source, precision, device, cut)
     if cut is None or found is None:
         return load_model(model, source, precision, device)
-    cut(*found)
+    cut.part(*found)
     return found[0]
+
+
+def _skeleton(
+    model: ModelConfig, source: Path | str, precision: str, device: str, cut: Cut | None
+) -> "tuple[Any, StoredWeights] | None":
+    """None on all ranks where one has none, as of files that only some of them see."""
+    if cut is None:
+        return None
+    found = load_skeleton(model, source, precision, device)
+    return found if cut.agree(found is not None) else None
 
 
 def _full_model(

@@ -33,6 +33,13 @@ def maskless_kernels() -> list[str]:
     return [*flash, varlen.NAME] if varlen.kernel() else flash
 
 
+def tried(asked: Attention) -> tuple[str, ...]:
+    """All that `ways` may name on any machine, the fastest first, what is asked for last."""
+    if asked is not Attention.sdpa:
+        return (asked.value,)
+    return (Attention.flash_attention_2.value, varlen.NAME, asked.value)
+
+
 def ways(here: Situation) -> tuple[str, ...]:
     """Names of attention functions, the fastest first; each is tried until one works.
 

@@ -68,6 +68,9 @@ class _Varlen:
         asked = [name for name in ("sliding_window", "softcap", "s_aux") if options.get(name)]
         if dropout or asked or options.get("position_bias") is not None:
             raise ValueError(f"varlen attention has no {', '.join(asked) or 'dropout or bias'}")
+        causal = options.get("is_causal")
+        if (getattr(module, "is_causal", True) if causal is None else causal) is False:
+            raise ValueError("varlen attention is causal")
         if position_ids is None or query.shape[0] != 1:
             raise ValueError("varlen attention needs one row and its position ids")
         borders, longest = self._read(position_ids)

@@ -4,7 +4,7 @@ from harness.config import HarnessConfig
 
 
 def empty_mistakes(config: HarnessConfig) -> list[str]:
-    """A line for each name and each place that is an empty text."""
+    """A line for each name, each place and each text that may be left out that is empty."""
     names = {
         "model.name": config.model.name,
         "method.name": config.method.name,
@@ -19,7 +19,14 @@ def empty_mistakes(config: HarnessConfig) -> list[str]:
         "eval.vllm_python": config.eval.vllm_python,
         "judge.cache": config.judge.cache,
     }
+    texts = {
+        "model.revision": config.model.revision,
+        "judge.revision": config.judge.revision,
+        "judge.base_url": config.judge.base_url,
+        "data.replay_set": config.data.replay_set,
+    }
     found = [f"{key}: its value is empty; give a name" for key in _empty(names)]
+    found += [f"{key}: its value is empty; give one, or null for none" for key in _empty(texts)]
     return found + [f"{key}: its value is empty; name a file or folder" for key in _empty(places)]
 
 

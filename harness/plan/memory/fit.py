@@ -128,12 +128,13 @@ def _offloads(memory: Memory) -> str:
 
 def _too_large(memory: Memory, state: TrainingMemory) -> str:
     setting, name = memory.setting, memory.config.model.name
+    kept = "kept gradients" if setting.offload is Offload.none else "offloaded"
     parts = {
         "weights": state.weights,
         "masters": state.masters,
         "gradients": state.gradients,
         "moments": state.moments,
-        "offloaded": 0.0 if memory.machine.cuda else state.offloaded,
+        kept: 0.0 if memory.machine.cuda else state.offloaded,
     }
     listed = ", ".join(f"{part} {_gb(size)}" for part, size in parts.items() if size)
     ranks = f"{setting.ranks} ranks" if setting.ranks > 1 else "1 rank"

@@ -13,6 +13,6 @@ def host_bytes(model: Model, state: TrainingMemory | None, machine: Machine) -> 
     """Bytes in the main memory of a machine at most: on GPUs what loading and offloading take, on a
     CPU all."""
     process = CUDA_PROCESS if machine.cuda else PROCESS
-    offloaded = state.offloaded if state else 0.0
+    offloaded = state.host if state else 0.0
     working = 0.0 if machine.cuda or state is None else state.peak
     return machine.here * (process + LOADING * model.weights + offloaded + working)

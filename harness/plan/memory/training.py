@@ -7,7 +7,15 @@ Weights take 2 bytes in bf16 and 4 in fp32, all the rest 4. conf/README.md says 
 
 from dataclasses import dataclass, replace
 
-from harness.config import HarnessConfig, LossNorm, Offload, Packing, Precision, Schedule
+from harness.config import (
+    BetweenTasks,
+    HarnessConfig,
+    LossNorm,
+    Offload,
+    Packing,
+    Precision,
+    Schedule,
+)
 from harness.config.sequence import task_order
 from harness.methods.loading import load_strategies
 from harness.plan.memory.model import Model, Shapes
@@ -29,7 +37,7 @@ HOST_STATE = 22  # a weight in host memory: 16 of state, 4 of gradients on their
 class Setting:
     """What memory hangs on besides the model. row_tokens and answer_tokens are those of one forward
     pass; copies, host_copies: fp32 copies of the trained weights that the method's strategies hold,
-    on the device and in main memory."""
+    on the device and in main memory; whole: a stage begins with the whole model at ZeRO 3 too."""
 
     zero_stage: int
     offload: Offload
@@ -41,6 +49,7 @@ class Setting:
     answer_tokens: int
     copies: float
     host_copies: float
+    whole: bool = False
 
     @property
     def width(self) -> int:
@@ -64,7 +73,7 @@ class Setting:
 class TrainingMemory:
     """Bytes of one rank. `buffers` (buckets, gathered weights), activations and logits are there in
     the passes, `step` while the optimizer works, `loading` before any state; `offloaded` lies in
-    host memory."""
+    host memory, and `rounding` at most is taken there beside it."""
 
     context: float
     loading: float
@@ -78,6 +87,12 @@ class TrainingMemory:
     logits: float
     step: float
     offloaded: float
+    rounding: float = 0.0
+
+    @property
+    def host(self) -> float:
+        """The most that lies in host memory."""
+        return self.offloaded + self.rounding
 
     @property
     def states(self) -> float:
@@ -107,6 +122,7 @@ def setting_of(config: HarnessConfig, ranks: int, cuda: bool) -> Setting:
         answer_tokens=answers,
         copies=_copies(config)[0],
         host_copies=_copies(config)[1],
+        whole=_comes_whole(config),
     )
 
 
@@ -127,17 +143,21 @@ def training_memory(model: Model, setting: Setting) -> TrainingMemory:
         logits=float(LOGIT_BYTES * s.answer_tokens * (model.shapes.vocab if model.shapes else 0)),
         step=_step(model, s, part),
         offloaded=s.host_copies * FP32 * part,
+        # A pinned block is a power of two of bytes, up to twice what is asked for.
+        rounding=s.host_copies * FP32 * part if s.cuda else 0.0,
     )
     return state if s.offload is Offload.none else _offloaded(state, s, part)
 
 
 def _loading(model: Model, s: Setting) -> float:
     """ZeRO 3 cuts one weight after the other (two copies of the largest are there for a moment),
-    else the whole model comes to the device. ZeRO 1 and 2 copy what is trained into one flat piece,
-    in host memory where a device has no room for both."""
+    else the whole model comes to the device; ZeRO 3 cuts it there where it has to. ZeRO 1 and 2
+    copy what is trained into one flat piece, in host memory where a device has no room for both."""
     if s.offload is Offload.all:
         return 0.0
     if s.layout == 3:
+        if s.whole:
+            return s.width * (model.weights + model.largest / s.ranks)
         return s.width * (model.weights / s.ranks + 2 * model.largest)
     copied = 0.0 if s.cuda or s.layout == 0 else model.trained
     return model.held(s.width) + s.width * copied
@@ -194,7 +214,8 @@ def _offloaded(state: TrainingMemory, s: Setting, part: float) -> TrainingMemory
     host = state.offloaded + HOST_STATE * part + state.strategies
     weights = state.weights
     if s.offload is Offload.all:
-        host, weights = host + weights, 0.0
+        before = s.ranks * weights if s.whole else 0.0  # on every rank, until it is cut
+        host, weights = max(host + weights, before), 0.0
     return replace(
         state,
         weights=weights,
@@ -203,6 +224,7 @@ def _offloaded(state: TrainingMemory, s: Setting, part: float) -> TrainingMemory
         moments=0.0,
         strategies=0.0,
         offloaded=host,
+        rounding=0.0,  # gradients are there already, and no copies are pinned
     )
 
 
@@ -218,6 +240,13 @@ def _row(config: HarnessConfig, ranks: int) -> tuple[int, int]:
     else:
         row = min(train.micro_batch_size, train.batch_size) * longest
     return row, round(row * share)
+
+
+def _comes_whole(config: HarnessConfig) -> bool:
+    """From the second stage on the sum of stacked adapters is added to the whole model."""
+    adapter, later = config.method.adapter, len(task_order(config)) > 1
+    stacked = adapter is not None and adapter.between_tasks is BetweenTasks.stack
+    return stacked and later and config.method.schedule is Schedule.sequential
 
 
 def _copies(config: HarnessConfig) -> tuple[float, float]:

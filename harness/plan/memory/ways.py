@@ -59,7 +59,7 @@ def _told(way: Way, machine: Machine) -> str:
     # More ranks of a CPU share the memory that there is.
     limit = machine.limit if machine.cuda else machine.limit * machine.ranks / ranks
     state = training_memory(way.model, way.setting)
-    taken, host = needed(state, machine), state.offloaded * ranks * machine.here / machine.ranks
+    taken, host = needed(state, machine), state.host * ranks * machine.here / machine.ranks
     if taken > CLOSE * limit or (machine.host is not None and host > machine.host):
         return ""
     beside = f" and {host / GB:.0f} GB of host memory" if host and machine.cuda else ""

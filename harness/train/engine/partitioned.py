@@ -4,6 +4,7 @@ before the next one."""
 from typing import TYPE_CHECKING, Any
 
 from harness.config import EngineConfig, TrainConfig
+from harness.errors import StageFailed
 from harness.train.engine.settings import deepspeed_settings
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ def partition(
 ) -> None:
     """Collective. Give the parameters that are on `meta` the values that `stored` has, rounded to
     their type; every rank keeps its part. The first rank reads them, DeepSpeed hands them on.
+    Buffers come to the rank's device. Raises StageFailed for a parameter that `stored` has not.
 
     Parameters become other objects, a tied one the same in all its places.
     """
+    _require_stored(model, stored)
     import deepspeed
     import torch
 
@@ -45,6 +48,17 @@ def partition(
             convert = new.convert_to_zero_parameters
         else:
             convert(param_list=[new])
+    for buffer in model.buffers():
+        buffer.data = buffer.data.to(rank.device)  # DeepSpeed moves none of a cut model
+
+
+def _require_stored(model: Any, stored: "StoredWeights") -> None:
+    for name, parameter in model.named_parameters():
+        if parameter.is_meta and name not in stored:
+            raise StageFailed(
+                f"{name}: a parameter on torch's device meta that the model's files do not have; "
+                "a strategy's prepare_model has to give new parameters values and keep old names"
+            )
 
 
 def round_the_rest(model: Any) -> None:

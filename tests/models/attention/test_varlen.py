@@ -84,6 +84,11 @@ def test_padded_rows_and_what_it_has_not_are_refused() -> None:
     for options in ({"dropout": 0.1}, {"sliding_window": 4}, {"softcap": 30.0}):
         with pytest.raises(ValueError, match="has no"):
             attend(None, row, row, row, None, position_ids=ids, **options)
+    with pytest.raises(ValueError, match="is causal"):
+        attend(None, row, row, row, None, position_ids=ids, is_causal=False)
+    both_ways = SimpleNamespace(is_causal=False)
+    with pytest.raises(ValueError, match="is causal"):
+        attend(both_ways, row, row, row, None, position_ids=ids)
     with pytest.raises(ValueError, match="its position ids"):
         attend(None, row, row, row, None)
 

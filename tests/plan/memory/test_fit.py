@@ -96,6 +96,13 @@ def test_a_cpu_has_the_memory_of_its_machine(monkeypatch: pytest.MonkeyPatch) ->
     assert memory_mistakes(config, make_plan(config, FileHashes()).nodes) == []
 
 
+def test_gradients_that_are_kept_on_a_cpu_have_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machines, "host_memory", lambda: 64e9)
+    config = load([*SEVEN, "engine.device=cpu", "engine.ranks=2", "method=agem"])
+    (line,) = memory_mistakes(config, make_plan(config, FileHashes()).nodes)
+    assert "moments 27.0, kept gradients 27.0); " in line
+
+
 def test_a_model_that_nobody_knows_is_not_checked(tmp_path: Path) -> None:
     config = load([*declared(8, 1), "model.path=a/b", "model.parameters=null", "model.shape=null"])
     assert memory_of(config, make_plan(config, FileHashes()).nodes) is None

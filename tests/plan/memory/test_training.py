@@ -110,6 +110,32 @@ def test_gradients_in_main_memory_take_none_of_the_device() -> None:
     assert moved.offloaded > kept.offloaded
 
 
+def test_pinned_copies_may_take_twice_their_size() -> None:
+    kept = replace(EIGHT, host_copies=8)
+    assert training_memory(SEVEN, kept).host == 2 * 8 * 4 * SEVEN.weights / 8
+    on_a_cpu = training_memory(SEVEN, replace(kept, cuda=False))
+    assert on_a_cpu.host == on_a_cpu.offloaded
+
+
+@pytest.mark.parametrize(
+    ("words", "whole"),
+    [
+        (["method=o_lora"], True),
+        (["method=o_lora", "task=[micro_stance]"], False),
+        (["method=lora_seqft"], False),
+        (["method=seqft"], False),
+    ],
+)
+def test_stacked_adapters_begin_on_a_whole_model(words: list[str], whole: bool) -> None:
+    setting = setting_of(load(["model=llama2-7b-chat", "engine=zero3", *words]), 8, cuda=True)
+    assert setting.whole == whole
+    loading = training_memory(SEVEN, replace(setting, precision=Precision.bf16)).loading
+    assert (loading >= 2 * SEVEN.weights) == whole
+    moved = replace(setting, precision=Precision.bf16, offload=Offload.all)
+    adapted = replace(SEVEN, trained=1e6)
+    assert (training_memory(adapted, moved).offloaded >= 2 * SEVEN.weights) == whole
+
+
 def test_an_adapter_is_all_that_has_state() -> None:
     """Rank 8 on queries and values of LLaMA-2-7B: 4,194,304 weights, as peft counts them."""
     config = load(["model=llama2-7b-chat", "method=lora_seqft"])
