@@ -1,7 +1,9 @@
 """Memory of training, stage by stage, on ranks as processes on this machine's CPU: what is alive
-after a stage, and what loading and exporting take beside the running engine.
+after a stage, and what loading and exporting take beside the running engine. Between two stages
+every rank answers a few prompts with the model that came of the one before.
 
-`python scripts/bench_memory.py --zero 2 [--ranks 2] [--weights 300] [--stages 4] [--offload none]`
+`python scripts/bench_memory.py --zero 2 [--ranks 2] [--weights 330] [--stages 4]
+[--answers 4] [--offload none]`
 """
 
 import argparse
@@ -104,8 +106,26 @@ def rank_main(plan: dict[str, Any]) -> None:
         if rank.first and stage > 1:
             shutil.rmtree(parent)
         parent = folder
+        if plan["answers"]:
+            _answer(config, folder, plan["answers"])
+        rank.barrier()
     (work / f"found.{index}.json").write_text(json.dumps(found))
     leave(rank)
+
+
+def _answer(config: Any, folder: Path, count: int) -> None:
+    """Score as a rank does: load the stage, answer, let go."""
+    from harness.evaluation.evaluator import Evaluator
+    from harness.generation.backend import Sampling
+    from harness.models.memory import release_memory
+
+    backend = Evaluator(config, folder, "cpu").backend
+    answers = backend.generate(
+        [[1, 5, 6, 7 + n] for n in range(count)], Sampling(4), lambda n: None
+    )
+    assert len(answers) == count
+    del backend
+    release_memory()
 
 
 def _watch(engine: Any, sampler: Sampler, found: list[dict[str, int]], alive: list[Any]) -> None:
@@ -219,10 +239,13 @@ def _peak(seen: dict[str, int]) -> int:
     return max(seen["load"], seen["steps"], seen["export"])
 
 
+_NUMBERS = {"zero": 2, "ranks": 2, "weights": 330, "stages": 4, "answers": 4}
+
+
 def main(argv: list[str]) -> None:
     """Make model and rows, run the ranks, print what they measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, value in (("zero", 2), ("ranks", 2), ("weights", 300), ("stages", 4)):
+    for name, value in _NUMBERS.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--offload", default="none")
@@ -267,6 +290,7 @@ def _plan(asked: argparse.Namespace, work: Path) -> dict[str, Any]:
         "overrides": overrides,
         "zero": asked.zero,
         "stages": asked.stages,
+        "answers": asked.answers,
         "work": str(work),
         "rendezvous": str(work / "rendezvous"),
     }

@@ -36,6 +36,7 @@ def test_without_a_gpu_one_line_says_so(capsys: pytest.CaptureFixture[str]) -> N
     assert line == "gpu: no: there is none here; `harness check cpu` checks the same with gloo"
 
 
+@pytest.mark.distributed
 def test_a_vllm_that_answers_as_it_should(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,6 +93,7 @@ def agree(config: HarnessConfig, source: Path, prompts: list[list[int]]) -> Vllm
     return served
 
 
+@pytest.mark.distributed
 def test_it_answers_what_this_process_would(
     config: HarnessConfig, tiny_model: Path, prompts: list[list[int]]
 ) -> None:
@@ -126,6 +127,8 @@ def test_an_unknown_option_is_one_line(config: HarnessConfig, prompts: list[list
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.distributed
+@pytest.mark.distributed
 def test_adapters_are_swapped_in_a_living_process_and_other_weights_are_not(
     config: HarnessConfig, adapters: list[Path], prompts: list[list[int]], tmp_path: Path
 ) -> None:

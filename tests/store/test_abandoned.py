@@ -108,6 +108,7 @@ def test_what_a_living_process_works_on_stays(tmp_path: Path, host: str | None) 
     assert there(tmp_path) == []
 
 
+@pytest.mark.distributed
 def test_a_run_says_what_it_removes(tiny_run: list[str], tmp_path: Path) -> None:
     """Before it starts; `plan` removes nothing."""
     folder = left(tmp_path / "store", "k", 5)

@@ -14,6 +14,8 @@ from harness.config.plain import plain
 from harness.run.launch.forked import Forked, ForkServer, fork_server
 from harness.run.launch.job import PARENT, RankJob
 
+pytestmark = pytest.mark.distributed
+
 
 @pytest.fixture(scope="module")
 def variables() -> dict[str, str]:

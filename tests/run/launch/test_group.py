@@ -258,6 +258,7 @@ def hosts(tmp_path: Path, text: str) -> EngineConfig:
     return EngineConfig(hostfile=str(tmp_path / "hosts"))
 
 
+@pytest.mark.distributed
 def test_hosts_over_ssh(
     ssh: None, ranks_are: Callable[[str], None], job: RankJob, tmp_path: Path
 ) -> None:
