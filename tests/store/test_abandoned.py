@@ -3,14 +3,12 @@ works on is not, however old it looks."""
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.command import harness
-from support.places import REPOSITORY
+from support.command import beside, harness
 
 from harness.store.abandoned import DAY, Swept, sweep_abandoned
 from harness.store.store import Store
@@ -28,20 +26,10 @@ with Store(sys.argv[1]).locks([("eval", sys.argv[2])]) as held:
 @contextmanager
 def holding(store: Path, key: str, host: str | None) -> Iterator[subprocess.Popen[str]]:
     """A process, of another machine if `host` names one, that works on a node."""
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(store), key],
-        env=environment | ({"HARNESS_HOST": host} if host else {}),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with beside(HOLDER, str(store), key, host=host) as process:
         assert process.stdout is not None
-        try:
-            assert key in process.stdout.readline()
-            yield process
-        finally:
-            process.kill()
+        assert key in process.stdout.readline()
+        yield process
 
 
 def left(store: Path, key: str, days: float) -> Path:

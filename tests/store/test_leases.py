@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.command import beside
 from support.places import REPOSITORY
 
 from harness.errors import StageFailed
@@ -42,19 +43,9 @@ def worker(
     store: Path, host: str | None = None, silence: float = 600.0
 ) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A process, of another machine if `host` names one, that works on NODE; and its folder."""
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(store), str(silence)],
-        env=environment | ({"HARNESS_HOST": host} if host else {}),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with beside(WORKER, str(store), str(silence), host=host) as process:
         assert process.stdout is not None
-        try:
-            yield process, Path(process.stdout.readline().strip())
-        finally:
-            process.kill()
+        yield process, Path(process.stdout.readline().strip())
 
 
 def lease_file(store: Path) -> Path:

@@ -56,6 +56,23 @@ def script(name: str, *arguments: str) -> Done:
     return _captured(run, [path, *arguments], REPOSITORY)
 
 
+@contextmanager
+def beside(code: str, *words: str, host: str | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs these lines of Python until the context ends, on another machine if
+    `host` names one; its input and output are pipes of text."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        env=environment(**({"HARNESS_HOST": host} if host else {})),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def refused(*arguments: str, cwd: Path | None = None) -> str:
     """The one line that a wrong command line prints; it exits with 2 and without a traceback."""
     return only_error(harness(*arguments, cwd=cwd))

@@ -1,7 +1,7 @@
 """A process that has imported what ranks need, and forks one whenever it is told to.
 
-`python -m harness.run.launch.fork_server <descriptor>`, over whose socket `forked.py` asks. Nothing
-here starts a thread before a fork: a thread's locks would stay locked in the new process for ever.
+`python -m harness.run.launch.fork_server <descriptor>`, over whose socket `forked.py` asks. No
+thread of Python's runs here before a fork: its locks would stay locked in the new process for ever.
 Ranks on GPUs are not made this way, since CUDA's driver does not outlive a fork.
 """
 
