@@ -1,5 +1,6 @@
 """Keys and values of a model's attention, kept for the tokens that come after them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -42,6 +43,24 @@ class RoomyLayer(DynamicLayer):
             new[:, :, : self.length] = whole[rows, :, : self.length]
         self.keys, self.values = kept
 
+    @classmethod
+    def joined(
+        cls, parts: "Sequence[tuple[RoomyLayer, int]]", places: int, room: int
+    ) -> "RoomyLayer":
+        """The rows of several layers, each from a first place on, so that all end at `places`;
+        zeros are before them, and the layers are let go."""
+        layer = cls(room)
+        starts = [(part.length - places, start) for part, start in parts]
+        keys, values = [part.keys for part, _ in parts], [part.values for part, _ in parts]
+        layer.lazy_initialization(keys[0], values[0])
+        for part, _ in parts:
+            part.keys = part.values = None
+        layer.keys = _ending_at(keys, starts, places, room)
+        keys.clear()
+        layer.values = _ending_at(values, starts, places, room)
+        layer.length = places
+        return layer
+
     def get_seq_length(self) -> int:
         """Places that are filled."""
         return self.length
@@ -74,3 +93,20 @@ class SharedLayer(DynamicLayer):
 def roomy(layers: int, room: int) -> Cache:
     """An empty cache with so many places for every row."""
     return Cache(layers=[RoomyLayer(room) for _ in range(layers)])
+
+
+def _ending_at(
+    parts: Sequence[Tensor], starts: Sequence[tuple[int, int]], places: int, room: int
+) -> Tensor:
+    """Rows of several tensors below each other, zeros before them: what is masked counts nothing
+    only where it is a number. starts: which place of each comes to place 0, and from which place on
+    it is taken."""
+    _, heads, _, width = parts[0].shape
+    whole = parts[0].new_empty((sum(map(len, parts)), heads, room, width))
+    first = 0
+    for part, (zero, start) in zip(parts, starts, strict=True):
+        rows = whole[first : first + len(part)]
+        rows[:, :, : start - zero] = 0
+        rows[:, :, start - zero : places] = part[:, :, start : zero + places]
+        first += len(part)
+    return whole

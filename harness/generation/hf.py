@@ -1,12 +1,12 @@
 """A causal model of transformers as a backend.
 
 What rows share at their beginning goes through the model once, keys and values have one place from
-the start, and rows that have ended leave the batch. A model that does not allow for it, and what is
-drawn at random, goes through transformers' own `generate`.
+the start, and rows that have ended leave for others that wait. A model that does not allow for it,
+and what is drawn at random, goes through transformers' own `generate`.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -16,7 +16,7 @@ from transformers import StoppingCriteriaList
 
 from harness.generation.backend import Done, Likelihood, Sampling, TokenIds
 from harness.generation.batches import Limits
-from harness.generation.greedy import continued
+from harness.generation.greedy import Greedy
 from harness.generation.memory import Batches
 from harness.generation.passes import laid_out
 from harness.generation.prefixes import together
@@ -58,15 +58,35 @@ class HuggingFaceBackend:
             torch.manual_seed(how.seed)
         made: list[list[int]] = [[] for _ in prompts]
         sizes = [len(prompt) + how.max_tokens for prompt in prompts]
+        plainly = self._greedy and how.temperature == 0 and not how.options
+        for answers in (self._flowing if plainly else self._drawn)(prompts, sizes, how):
+            for index, answer in answers.items():
+                made[index] = answer
+            done(len(answers))
+        return made
+
+    def _flowing(
+        self, prompts: Sequence[TokenIds], sizes: Sequence[int], how: Sampling
+    ) -> Iterator[dict[int, list[int]]]:
+        """The likeliest tokens, of rows that leave when they have ended for others that wait."""
+        stop = StopTexts(self.tokenizer, how.stop)
+
+        def begin(order: list[int], limits: Limits) -> Greedy:
+            rows = [prompts[index] for index in order]
+            return Greedy(self.passes, rows, how.max_tokens, self.ends, stop, limits)
+
+        return self._batches.flow(together(prompts), sizes, begin)
+
+    def _drawn(
+        self, prompts: Sequence[TokenIds], sizes: Sequence[int], how: Sampling
+    ) -> Iterator[dict[int, list[int]]]:
+        """Tokens as transformers chooses them, batch after batch."""
 
         def work(batch: list[int]) -> list[list[int]]:
             return self._continued([prompts[index] for index in batch], how)
 
         for batch, answers in self._batches.run(together(prompts), sizes, work):
-            for index, answer in zip(batch, answers, strict=True):
-                made[index] = answer
-            done(len(batch))
-        return made
+            yield dict(zip(batch, answers, strict=True))
 
     def likelihoods(
         self, pairs: Sequence[tuple[TokenIds, TokenIds]], done: Done
@@ -131,8 +151,6 @@ class HuggingFaceBackend:
 
     def _continued(self, prompts: Sequence[TokenIds], how: Sampling) -> list[list[int]]:
         stop = StopTexts(self.tokenizer, how.stop)
-        if self._greedy and how.temperature == 0 and not how.options:
-            return continued(self.passes, prompts, how.max_tokens, self.ends, stop)
         ids, mask = self._padded_left(prompts)
         sampled = {"temperature": how.temperature} if how.temperature > 0 else {}
         stops = [StopCriterion(stop)] if how.stop else []

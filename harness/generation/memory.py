@@ -2,13 +2,23 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from harness.errors import StageFailed
 from harness.generation.batches import Limits
 
 Made = TypeVar("Made")
+Told = TypeVar("Told", covariant=True)
 TOLD = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+
+
+class Flow(Protocol[Told]):
+    """Rows that come and go together. under_way: how many are, or were when memory ran out."""
+
+    under_way: int
+
+    def run(self) -> Iterator[dict[int, Told]]:
+        """What was made of rows, by their places in the order, as they end."""
 
 
 class Batches:
@@ -39,6 +49,35 @@ class Batches:
                 continue
             yield batch, made[0]
             start += len(batch)
+
+    def flow(
+        self,
+        order: Sequence[int],
+        sizes: Sequence[int],
+        begin: Callable[[list[int], Limits], Flow[Told]],
+    ) -> Iterator[dict[int, Told]]:
+        """What was made of the rows `order`, as they end. begin: rows in their order, and limits ->
+        their flow; where memory ran out, what had not ended begins again within lower limits.
+
+        Raises StageFailed where a single row does not fit.
+        """
+        left = list(order)
+        while left:
+            flow, ended = begin(left, self.limits), set[int]()
+            try:
+                for told in flow.run():
+                    found = {left[place]: one for place, one in told.items()}
+                    ended |= set(found)
+                    yield found
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+            left = [index for index in left if index not in ended]
+            if left:
+                rows = flow.under_way
+                del flow  # its tensors, before others are made
+                _empty_cache()
+                self._halve(rows, max(sizes[index] for index in left))
 
     def _tried(self, batch: list[int], work: Callable[[list[int]], Made]) -> tuple[Made] | None:
         """What was made, or null where memory ran out; its tensors are let go with the error."""

@@ -4,7 +4,7 @@ Places of a row: [its beginning, padded behind][what follows, padded before], so
 at one place. Masks are made here, [rows, 1, places that look, places that are seen].
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,12 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from harness.generation.backend import TokenIds
-from harness.generation.cache import RoomyLayer, SharedLayer, roomy
+from harness.generation.cache import SharedLayer, roomy
 from harness.generation.prefixes import groups
 
 WORTH = 0.1  # of all tokens, to be saved
+# Keys and values of every layer, [heads, places, width], by the tokens of a beginning.
+Beginnings = dict[tuple[int, ...], list[tuple[Tensor, Tensor]]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Layout:
     """Rows and what they share. beginnings: those that several rows share, and an empty one where
     others share none; of: the beginning of each row; rests: what follows it."""
 
-    beginnings: list[TokenIds]
+    beginnings: list[tuple[int, ...]]
     of: list[int]
     rests: list[TokenIds]
 
@@ -37,6 +39,13 @@ class Layout:
     def width(self) -> int:
         """The longest rest."""
         return max(map(len, self.rests))
+
+    def of_rows(self, rows: Sequence[int]) -> "Layout":
+        """The layout of some of the rows."""
+        numbers = sorted({self.of[row] for row in rows})
+        of = [numbers.index(self.of[row]) for row in rows]
+        beginnings = [self.beginnings[number] for number in numbers]
+        return Layout(beginnings, of, [self.rests[row] for row in rows])
 
 
 def laid_out(rows: Sequence[TokenIds], outside: Sequence[int] | None = None) -> Layout:
@@ -63,15 +72,18 @@ class Passes:
         self.config = model.config.get_text_config()
         self.device = model.device
 
-    def rests(self, layout: Layout, room: int | None, kept: int) -> tuple[Tensor, Cache, Tensor]:
+    def rests(
+        self, layout: Layout, room: int | None, kept: int, known: Beginnings | None = None
+    ) -> tuple[Tensor, Cache, Tensor]:
         """What follows the beginnings goes through the model.
 
         room: places that a row may need behind; null = nothing comes behind, nothing is kept.
+        known: beginnings that went through before; those that are new are added.
         Returns logits of the last `kept` places, [rows, kept, vocabulary], the cache, and which
         places of it are seen, [rows, places].
         """
         of = torch.tensor(layout.of, device=self.device)
-        cache = self._begun(layout, of, room)
+        cache = self._begun(layout, of, room, {} if known is None else known)
         ids, there = self._padded_before(layout.rests)
         lengths = torch.tensor([len(one) for one in layout.beginnings], device=self.device)[of]
         before = torch.arange(layout.places, device=self.device) < lengths[:, None]
@@ -94,23 +106,48 @@ class Passes:
             logits_to_keep=kept,
         ).logits[:, -kept:]
 
-    def _begun(self, layout: Layout, of: Tensor, room: int | None) -> Cache:
+    def _begun(self, layout: Layout, of: Tensor, room: int | None, known: Beginnings) -> Cache:
         """A cache that holds every row's beginning."""
         places, layers = layout.places, self.config.num_hidden_layers
-        shared = roomy(layers, places)
-        if places:
-            ids = torch.zeros((len(layout.beginnings), places), dtype=torch.long)
-            for row, tokens in enumerate(layout.beginnings):
-                ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
-            positions = torch.arange(places, device=self.device).expand(ids.shape)
-            self.forward(ids.to(self.device), None, positions, shared, 1)
         if room is None and places:
-            return Cache([SharedLayer(one.keys, one.values, of) for one in shared.layers])
+            return Cache([SharedLayer(*both, of) for both in self._shared(layout, known)])
         own = roomy(layers, places + layout.width + (room or 0))
-        for layer, one in zip(own.layers, shared.layers, strict=True):
-            if places:
-                layer.update(one.keys[of], one.values[of])
+        if places:
+            for layer, (keys, values) in zip(own.layers, self._shared(layout, known), strict=True):
+                layer.update(keys[of], values[of])
         return own
+
+    def _shared(self, layout: Layout, known: Beginnings) -> Iterator[tuple[Tensor, Tensor]]:
+        """Keys and values of the beginnings in every layer, each [beginnings, heads, places,
+        width]."""
+        self._read([one for one in layout.beginnings if one and one not in known], known)
+        example = next(iter(known.values()))
+        for number, layer in enumerate(example):
+            both = [
+                one.new_zeros((len(layout.beginnings), len(one), layout.places, one.shape[-1]))
+                for one in layer
+            ]
+            for row, tokens in enumerate(layout.beginnings):
+                for whole, one in zip(both, known[tokens][number] if tokens else (), strict=False):
+                    whole[row, :, : len(tokens)] = one
+            yield both[0], both[1]
+
+    def _read(self, new: Sequence[tuple[int, ...]], known: Beginnings) -> None:
+        """Beginnings go through the model, padded behind, where nothing looks."""
+        if not new:
+            return
+        places = max(map(len, new))
+        cache = roomy(self.config.num_hidden_layers, places)
+        ids = torch.zeros((len(new), places), dtype=torch.long)
+        for row, tokens in enumerate(new):
+            ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+        positions = torch.arange(places, device=self.device).expand(ids.shape)
+        self.forward(ids.to(self.device), None, positions, cache, 1)
+        for row, tokens in enumerate(new):
+            known[tokens] = [
+                (layer.keys[row, :, : len(tokens)], layer.values[row, :, : len(tokens)])
+                for layer in cache.layers
+            ]
 
     def _padded_before(self, rows: Sequence[TokenIds]) -> tuple[Tensor, Tensor]:
         """Ids and which of them are there, each [rows, width]."""
@@ -136,10 +173,3 @@ class Passes:
             return mask
         types = torch.zeros((), dtype=self.model.dtype, device=mask.device)
         return torch.where(mask, types, torch.finfo(self.model.dtype).min)
-
-
-def keep_rows(cache: Cache, rows: Tensor) -> None:
-    """Keep these rows of a cache alone."""
-    for layer in cache.layers:
-        assert isinstance(layer, RoomyLayer)
-        layer.keep(rows)

@@ -61,12 +61,12 @@ def backend(model: Any, tokenizer: Any, rows: int = 16) -> HuggingFaceBackend:
     return HuggingFaceBackend(model, tokenizer, 1, Limits(rows, 10**6))
 
 
-def alone(model: Any, prompt: list[int], count: int) -> list[int]:
+def alone(model: Any, prompt: list[int], count: int, end: int | None = 1) -> list[int]:
     ids = list(prompt)
     for _ in range(count):
         with torch.no_grad():
             ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
-        if ids[-1] == 1:
+        if ids[-1] == end:
             return ids[len(prompt) : -1]
     return ids[len(prompt) :]
 
@@ -169,3 +169,47 @@ def test_one_token_costs_no_second_step(
     shapes = watched(llama, monkeypatch)
     asked.generate([[5, 6, 7], [8, 9]], Sampling(1), lambda count: None)
     assert shapes == [(2, 3)]
+
+
+def test_rows_that_wait_take_the_places_of_those_that_ended(
+    llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [[*row, last] for last in range(30, 36) for row in ROWS]
+    asked = backend(llama, tokenizer, rows=8)
+    asked.ends = set()
+    free = [alone(llama, row, 16, end=None) for row in rows]
+    asked.ends = ends = {row[1 + number % 12] for number, row in enumerate(free[::5])}
+    expected = [
+        row[: min((row.index(end) for end in ends if end in row), default=16)] for row in free
+    ]
+    shapes = watched(llama, monkeypatch)
+    told = list[int]()
+    assert asked.generate(rows, Sampling(16), told.append) == expected
+    assert sum(told) == len(rows)
+    steps = [count for count, places in shapes if places == 1]
+    assert max(steps) == 8
+    batches = [expected[start : start + 8] for start in range(0, len(rows), 8)]
+    assert len(steps) < sum(max(map(len, batch)) for batch in batches)
+    shared = [(count, places) for count, places in shapes if places >= 24]
+    assert sum(count for count, _ in shared) <= 3 + len(rows) / 7  # shots once; [71, 72] none
+
+
+def test_what_had_not_ended_when_memory_ran_out_begins_again_with_fewer_rows(
+    llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = backend(llama, tokenizer, rows=4)
+    expected = asked.generate(ROWS, Sampling(6), lambda count: None)
+    passes, forward = 0, llama.forward
+
+    def crowded(*args: Any, **options: Any) -> Any:
+        nonlocal passes
+        passes += 1
+        if passes > 8 and len(options["input_ids"]) > 2:  # some have ended by then
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(*args, **options)
+
+    monkeypatch.setattr(llama, "forward", crowded)
+    told = list[int]()
+    assert asked.generate(ROWS, Sampling(6), told.append) == expected
+    assert asked.halved == 1
+    assert sum(told) == len(ROWS)
