@@ -174,17 +174,17 @@ def test_one_token_costs_no_second_step(
 def test_rows_that_wait_take_the_places_of_those_that_ended(
     llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [[*row, last] for last in range(30, 36) for row in ROWS]
+    rows = [[*row, last] for last in range(30, 33) for row in ROWS]
     asked = backend(llama, tokenizer, rows=8)
     asked.ends = set()
-    free = [alone(llama, row, 16, end=None) for row in rows]
-    asked.ends = ends = {row[1 + number % 12] for number, row in enumerate(free[::5])}
+    free = [alone(llama, row, 12, end=None) for row in rows]
+    asked.ends = ends = {row[1 + number % 8] for number, row in enumerate(free[::3])}
     expected = [
-        row[: min((row.index(end) for end in ends if end in row), default=16)] for row in free
+        row[: min((row.index(end) for end in ends if end in row), default=12)] for row in free
     ]
     shapes = watched(llama, monkeypatch)
     told = list[int]()
-    assert asked.generate(rows, Sampling(16), told.append) == expected
+    assert asked.generate(rows, Sampling(12), told.append) == expected
     assert sum(told) == len(rows)
     steps = [count for count, places in shapes if places == 1]
     assert max(steps) == 8

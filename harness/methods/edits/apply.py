@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,17 +116,21 @@ def _stream(
         done += elements
         progress(done, total)
 
-    def merged(name: str) -> "Tensor":
-        if name not in models.sizes:
-            return models.base.read(name)
-        base, tuned = models.read(name)
-        result = edit.merge(name, base, tuned)
-        if not _finite(result):
-            inputs = zip([models.base, *models.tuned], [base, *tuned], strict=True)
-            bad = [model.folder for model, weight in inputs if not _finite(weight)]
-            whose = f"{bad[0]}: {name} holds" if bad else f"{name} of the edited model would hold"
-            raise DataError(f"{whose} values that are not finite numbers")
-        return result
+    def merged(name: str) -> "Tensor | Iterator[Tensor]":
+        return edited(name) if name in models.sizes else models.base.read(name)
+
+    def edited(name: str) -> "Iterator[Tensor]":
+        weights = models.stored(name)
+        edit.survey(name, _Parts(weights, edit.by_parts))
+        for base, tuned in _Parts(weights, edit.by_parts):
+            result = edit.merge(name, base, tuned)
+            if not _finite(result):
+                inputs = zip([models.base, *models.tuned], [base, *tuned], strict=True)
+                bad = [model.folder for model, weight in inputs if not _finite(weight)]
+                held = f"{name} of the edited model would hold"
+                whose = f"{bad[0]}: {name} holds" if bad else held
+                raise DataError(f"{whose} values that are not finite numbers")
+            yield result
 
     models.on_read = advance
     told = edit.prepare(models)
@@ -139,6 +144,27 @@ def _stream(
         "bytes": sum(spec.bytes for spec in models.specs.values()),
         "warnings": models.warnings,
     }
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A weight of all models in float32, part by part or in one; read through any number of
+    times."""
+
+    weights: "list[Tensor]"
+    flat: bool
+
+    def __iter__(self) -> "Iterator[tuple[Tensor, list[Tensor]]]":
+        from harness.models.weights.tensor_file import spans
+
+        if not self.flat:
+            base, *tuned = (weight.float() for weight in self.weights)
+            yield base, tuned
+            return
+        flat = [weight.reshape(-1) for weight in self.weights]
+        for start, stop in spans(0, flat[0].numel()):
+            base, *tuned = (weight[start:stop].float() for weight in flat)
+            yield base, tuned
 
 
 def _finite(weight: "Tensor") -> bool:

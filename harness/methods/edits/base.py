@@ -5,7 +5,7 @@ to know of all tensors (a norm, a threshold) it gathers in `prepare`, which may 
 Modules in this package import torch inside functions only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ class Models(Protocol):
         """One weight of the base and of every tuned model, in float32."""
 
 
+# Parts of one weight: of the base, and of every tuned model.
+Parts = Iterable[tuple["Tensor", list["Tensor"]]]
 Trial = Callable[[list[Path]], AbstractContextManager[Path]]
 
 
@@ -40,6 +42,8 @@ class Edit(Part):
     abstract: ClassVar[bool] = True
     fewest: ClassVar[int] = 1
     most: ClassVar[int | None] = None
+    # May `merge` be given a weight part by part, each flat? Parts stay in the processor's cache.
+    by_parts: ClassVar[bool] = False
 
     def chooses(self) -> bool:
         """Does it choose between models by a score on validation data? Then `score_by` comes before
@@ -74,6 +78,9 @@ class Edit(Part):
         """Gather what `merge` needs; returns what to tell the user (plain JSON)."""
         return {}
 
+    def survey(self, name: str, parts: Parts) -> None:
+        """Gather what `merge` needs of all of a weight, whose turn it is next."""
+
     def merge(self, name: str, base: "Tensor", tuned: "list[Tensor]") -> "Tensor":
         """The new weight. The tensors given must not be changed in place."""
         raise NotImplementedError
@@ -87,13 +94,14 @@ class TaskVectorEdit(Edit):
     """
 
     abstract: ClassVar[bool] = True
+    by_parts: ClassVar[bool] = True
     scale: float = 1.0
 
     def __post_init__(self) -> None:
         require_finite("scale", self.scale)
 
     def vector(self, name: str, vectors: "list[Tensor]") -> "Tensor":
-        """The merged task vector, before `scale`."""
+        """The merged task vector, before `scale`; of a part of a weight, that part of it."""
         raise NotImplementedError
 
     def merge(self, name: str, base: "Tensor", tuned: "list[Tensor]") -> "Tensor":

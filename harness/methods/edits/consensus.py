@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
-from harness.methods.edits.base import Models, TaskVectorEdit
+from harness.methods.edits.base import Models, Parts, TaskVectorEdit
 from harness.methods.edits.loading import load_merge
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class Consensus(TaskVectorEdit):
 
     def prepare(self, models: Models) -> dict[str, Any]:
         return self.inner.prepare(models)
+
+    def survey(self, name: str, parts: Parts) -> None:
+        self.inner.survey(name, parts)
 
     def vector(self, name: str, vectors: "list[Tensor]") -> "Tensor":
         merged = self.inner.vector(name, vectors)

@@ -5,11 +5,11 @@
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.config.ranges import require_choice, require_finite, require_range
 from harness.errors import ConfigError, DataError
-from harness.methods.edits.base import Edit, Models, TaskVectorEdit
+from harness.methods.edits.base import Edit, Models, Parts, TaskVectorEdit
 from harness.methods.edits.loading import load_merge
 from harness.models.weights.blocks import find_blocks, is_embedding
 
@@ -45,6 +45,8 @@ class LiNeS(Edit):
     exponent: float = 2.0
     head: str = "alpha"
     merge_with: dict[str, Any] | None = None
+
+    by_parts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.coefficients: dict[str, float] = {}
@@ -103,6 +105,10 @@ class LiNeS(Edit):
             "outside blocks": outside,
         }
 
+    def survey(self, name: str, parts: Parts) -> None:
+        if self.inner is not None:
+            self.inner.survey(name, parts)
+
     def merge(self, name: str, base: "Tensor", tuned: "list[Tensor]") -> "Tensor":
         if self.inner is None:
             return base.lerp(tuned[0], self.coefficients[name])
@@ -122,6 +128,7 @@ class LiNeS(Edit):
         total = merged = 0.0
         for name in models.sizes:
             base, tuned = models.read(name)
+            self.inner.survey(name, [(base, tuned)])
             vectors = [model - base for model in tuned]
             merged += float(self.inner.vector(name, vectors).double().abs().sum())
             total += float(sum(vectors[1:], start=vectors[0]).double().abs().sum())

@@ -6,7 +6,7 @@ increasing inference time" (arXiv 2203.05482), table 1. With weights: "Rewarded 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
@@ -24,6 +24,8 @@ class Soup(Edit):
     """
 
     weights: list[float] | None = None
+
+    by_parts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for weight in self.weights or []:

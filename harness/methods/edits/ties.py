@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.config.ranges import require_choice, require_range
-from harness.methods.edits.base import Models, TaskVectorEdit
+from harness.methods.edits.base import Models, Parts, TaskVectorEdit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ class TIES(TaskVectorEdit):
         require_range("density", self.density, 0, 1, open_low=True)
         require_choice("trim", self.trim, ("tensor", "global"))
         require_choice("combine", self.combine, ("mean", "sum"))
-        self.thresholds: list[float] = []  # of each task, with the global trim
+        self.thresholds: list[float] = []  # of each task, of the weight at hand or of all
 
     def passes(self, count: int) -> int:
         return 2 if self.trim == "global" else 0
@@ -54,8 +54,22 @@ class TIES(TaskVectorEdit):
         self.thresholds = kth_largest_streamed(magnitudes, self._kept(sum(models.sizes.values())))
         return {"trimmed below": self.thresholds}
 
+    def survey(self, name: str, parts: Parts) -> None:
+        if self.trim == "global":
+            return
+        import torch
+
+        from harness.methods.edits.kth_largest import kth_largest
+
+        changes = [[(model - base).flatten() for model in tuned] for base, tuned in parts]
+        sizes = [torch.cat(pieces).abs_() for pieces in zip(*changes, strict=True)]
+        self.thresholds = [kth_largest(size, self._kept(size.numel())) for size in sizes]
+
     def vector(self, name: str, vectors: "list[Tensor]") -> "Tensor":
-        trimmed = [self._trimmed(index, vector) for index, vector in enumerate(vectors)]
+        trimmed = [
+            vector.masked_fill(vector.abs() < threshold, 0)
+            for vector, threshold in zip(vectors, self.thresholds, strict=True)
+        ]
         positive = sum(trimmed[1:], start=trimmed[0]) >= 0
         agreeing = trimmed[0].new_zeros(trimmed[0].shape)
         for vector in trimmed:
@@ -64,16 +78,6 @@ class TIES(TaskVectorEdit):
             agreeing += agrees
         total = sum(trimmed[1:], start=trimmed[0])
         return total.div_(agreeing.clamp_(min=1)) if self.combine == "mean" else total
-
-    def _trimmed(self, index: int, vector: "Tensor") -> "Tensor":
-        from harness.methods.edits.kth_largest import kth_largest
-
-        size = vector.abs()
-        if self.trim == "global":
-            threshold = self.thresholds[index]
-        else:
-            threshold = kth_largest(size, self._kept(vector.numel()))
-        return vector.masked_fill(size < threshold, 0)
 
     def _kept(self, total: int) -> int:
         return max(1, int(self.density * total))

@@ -37,8 +37,13 @@ class ModelSet:
 
     def read(self, name: str) -> tuple[Tensor, list[Tensor]]:
         """One weight of the base and of every tuned model, in float32."""
+        base, *tuned = (weight.float() for weight in self.stored(name))
+        return base, tuned
+
+    def stored(self, name: str) -> list[Tensor]:
+        """One weight of the base and of every tuned model, each in the type that it has there."""
         self.on_read(self.sizes[name])
-        return self.base.read(name).float(), [model.read(name).float() for model in self.tuned]
+        return [model.read(name) for model in [self.base, *self.tuned]]
 
     @property
     def warnings(self) -> list[str]:

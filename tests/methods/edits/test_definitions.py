@@ -41,7 +41,13 @@ class Toy:
     def edited(self, edit: Edit) -> dict[str, list[float]]:
         edit.check_count(self.count)
         edit.prepare(self)
-        return {name: edit.merge(name, *self.read(name)).tolist() for name in self.sizes}
+        return {name: merged(edit, name, *self.read(name)).tolist() for name in self.sizes}
+
+
+def merged(edit: Edit, name: str, base: torch.Tensor, tuned: list[torch.Tensor]) -> torch.Tensor:
+    """A weight whose turn it is."""
+    edit.survey(name, [(base, tuned)])
+    return edit.merge(name, base, tuned)
 
 
 def near(found: Weights, expected: Weights) -> float:
@@ -83,7 +89,7 @@ def test_ties_differs_from_peft_only_among_equals_at_the_threshold() -> None:
     base = torch.randn(256, 512).bfloat16()
     vectors = [(base + 0.02 * torch.randn(base.shape)).bfloat16() - base for _ in range(3)]
     vectors = [vector.float() for vector in vectors]
-    found = TIES(density=0.2).vector("a", vectors)
+    found = merged(TIES(density=0.2), "a", torch.zeros(base.shape), vectors)
     differs = found != ties(vectors, torch.ones(3), 0.2)
     at_threshold = torch.zeros_like(differs)
     for vector in vectors:
@@ -151,6 +157,21 @@ def test_the_kth_largest_value_is_exact(k: int) -> None:
     expected = [float(x.sort(descending=True).values[k - 1]) for x in (values, other)]
     assert kth_largest_streamed(lambda: ([a, b] for a, b in pieces), k) == expected
     assert [kth_largest(values, k), kth_largest(other, k)] == expected
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.999])
+@pytest.mark.parametrize("order", ["random", "ascending", "equal", "misleading"])
+def test_the_kth_largest_of_many_values_is_exact(share: float, order: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(300_000, generator=generator).abs().bfloat16().float()
+    if order == "ascending":
+        values = values.sort().values
+    elif order == "equal":
+        values[:290_000] = 0.5
+    elif order == "misleading":
+        values[::5] = 0.0  # what a sample of every fifth value sees
+    k = 1 + int(share * (len(values) - 1))
+    assert kth_largest(values, k) == float(values.sort(descending=True).values[k - 1])
 
 
 def test_consensus_by_hand() -> None:
