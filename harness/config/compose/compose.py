@@ -8,7 +8,7 @@ import re
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -20,9 +20,17 @@ from harness.config import HarnessConfig
 from harness.config.compose.messages import explain, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
 from harness.config.compose.own_model import named_after, with_own_model
+from harness.config.compose.remembered import compose_whole
 from harness.config.compose.schema import Composed
 from harness.config.compose.search_path import refuse_chosen_clashes
-from harness.config.places import conf_dir, config_groups, option_files, package_file, parse
+from harness.config.places import (
+    conf_dir,
+    config_groups,
+    option_files,
+    package_file,
+    parse,
+    read_yaml,
+)
 from harness.errors import ConfigError, first_line, suggest
 
 _BASIC = (
@@ -56,7 +64,7 @@ def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
         try:
             refuse_chosen_clashes(overrides)
             whole = with_own_model(overrides)
-            composed = compose("config", overrides=whole, return_hydra_config=True)
+            composed = compose_whole(whole)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             check_stack(overrides)
             asks = _asks_hydra(composed.hydra, overrides)
@@ -120,7 +128,7 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
     lists = [(item.key_or_group, item.value()) for item in parse(overrides)]
     for group in ("sequence", "experiment"):
         chosen = option_files(group, overrides).get(str(choices.get(group)))
-        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen else []
+        defaults = read_yaml(chosen).get("defaults", []) if chosen else []
         for entry in defaults:
             lists += list(entry.items()) if OmegaConf.is_dict(entry) else []
     for name, value in lists:
