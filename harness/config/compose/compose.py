@@ -5,6 +5,7 @@ starts any of them.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -147,10 +148,9 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
     with flag_override(composed, ["struct", "readonly"], False):
         name_stack(composed, overrides)
     check_parts(composed.method, overrides)
+    if missing := sorted(_missing(composed, "")):
+        raise ConfigError(_no_value(missing[0]))
     try:
-        missing = sorted(OmegaConf.missing_keys(composed))
-        if missing:
-            raise ConfigError(_no_value(missing[0]))
         OmegaConf.resolve(composed)
         _refuse_additions(composed, "")
         found: Any = OmegaConf.to_object(composed)
@@ -176,6 +176,19 @@ def _refuse_additions(node: Any, prefix: str) -> None:
         if known is not None and name not in known:
             raise ConfigError(f"unknown key '{prefix}{name}'" + suggest(str(name), known))
         _refuse_additions(node._get_node(name), f"{prefix}{name}.")
+
+
+def _missing(node: Any, prefix: str) -> Iterator[str]:
+    """The mandatory keys without a value. `OmegaConf.missing_keys` follows every reference on the
+    way, which takes as long as resolving them all."""
+    if not isinstance(node, DictConfig) or node._is_none() or node._is_interpolation():
+        return
+    for name in node:
+        child = node._get_node(name)
+        if child._is_missing():
+            yield f"{prefix}{name}"
+        else:
+            yield from _missing(child, f"{prefix}{name}.")
 
 
 def _no_value(key: str) -> str:
