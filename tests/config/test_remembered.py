@@ -9,11 +9,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from harness.config.compose import remembered
 from harness.config.compose.compose import load
-from harness.config.compose.remembered import compose_whole
+from harness.config.compose.remembered import chosen_options, compose_whole
 from harness.config.places import conf_dir, read_yaml
 
 
@@ -77,6 +78,14 @@ def test_it_is_what_hydra_composes(overrides: list[str]) -> None:
         found = compose_whole(overrides)
         assert found.hydra.runtime.choices == choices
         assert content(found) == expected
+
+
+@pytest.mark.parametrize("overrides", RIGHT, ids=" ".join)
+def test_its_options_are_those_that_hydra_lists(overrides: list[str]) -> None:
+    loader = GlobalHydra.instance().config_loader()
+    listed = loader.compute_defaults_list("config", overrides, RunMode.RUN).defaults
+    for _ in range(2):
+        assert list(chosen_options(overrides)) == [str(item.config_path) for item in listed]
 
 
 @pytest.mark.parametrize("overrides", WRONG, ids=" ".join)

@@ -151,7 +151,7 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
     if missing := sorted(_missing(composed, "")):
         raise ConfigError(_no_value(missing[0]))
     try:
-        OmegaConf.resolve(composed)
+        _resolve(composed)
         _refuse_additions(composed, "")
         found: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
@@ -164,6 +164,15 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
             raise ConfigError(_no_value(needed[1])) from error
         raise ConfigError(first_line(error)) from error
     return HarnessConfig(**{**vars(found), "method": split_method(found.method)})
+
+
+def _resolve(composed: DictConfig) -> None:
+    """Replace references by what they refer to; an error says at which key."""
+    try:
+        OmegaConf.resolve(composed)
+    except OmegaConfBaseException:
+        OmegaConf.missing_keys(composed)  # follows references as well, and knows where it is
+        raise
 
 
 def _refuse_additions(node: Any, prefix: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from harness.config.compose.search_path import chosen_options
+from harness.config.compose.remembered import chosen_options
 from harness.config.places import option_files, parse, read_yaml
 
 DEFAULT = "micro"  # chosen by nobody, or by name

@@ -17,8 +17,10 @@ from pathlib import Path
 from hydra import compose
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -27,18 +29,23 @@ from harness.config.places import config_folders, parse
 
 def compose_whole(overrides: list[str]) -> DictConfig:
     """As `hydra.compose`, with the node of Hydra's own; Hydra must have been initialised."""
-    folders = config_folders(overrides)
-    parted = _parted(parse(overrides), folders)
-    state = _state(folders)
-    if parted is None or state is None:
+    parted = _parted(overrides)
+    if parted is None:
         return compose("config", overrides=overrides, return_hydra_config=True)
-    options, values = parted
-    composed: DictConfig = pickle.loads(_of_options(tuple(options), state))
+    options, values, state = parted
+    composed: DictConfig = pickle.loads(_of_options(options, state))
     try:
         ConfigLoaderImpl._apply_overrides_to_config(values, composed)
     except OmegaConfBaseException as error:
         raise ConfigCompositionException from error
     return composed
+
+
+def chosen_options(overrides: list[str]) -> Iterator[str]:
+    """Every file that a composition reads, as "group/option", found when the first is asked for.
+    Hydra must have been initialised."""
+    parted = _parted(overrides)
+    yield from _chosen(parted[0], parted[2]) if parted else _chosen_now(overrides)
 
 
 @lru_cache(maxsize=256)
@@ -49,11 +56,23 @@ def _of_options(options: tuple[str, ...], state: str) -> bytes:
     return pickle.dumps(composed, pickle.HIGHEST_PROTOCOL)
 
 
-def _parted(given: list[Override], folders: list[Path]) -> tuple[list[str], list[Override]] | None:
-    """The overrides that choose options, and those that set values, which Hydra applies behind all
-    of the former; None where Hydra alone can tell which is which."""
+@lru_cache(maxsize=256)
+def _chosen(options: tuple[str, ...], state: str) -> tuple[str, ...]:
+    return _chosen_now(list(options))
+
+
+def _chosen_now(overrides: list[str]) -> tuple[str, ...]:
+    loader = GlobalHydra.instance().config_loader()
+    listed = loader.compute_defaults_list("config", overrides, RunMode.RUN).defaults
+    return tuple(str(item.config_path) for item in listed)
+
+
+def _parted(overrides: list[str]) -> tuple[tuple[str, ...], list[Override], str] | None:
+    """The overrides that choose options, those that set values, which Hydra applies behind all of
+    the former, and the state of the files; None where Hydra alone can tell which is which."""
+    folders = config_folders(overrides)
     options, values = list[str](), list[Override]()
-    for item in given:
+    for item in parse(overrides):
         key = str(item.key_or_group)
         is_group = any((folder / key).is_dir() for folder in folders)
         if key == "hydra.searchpath" or (is_group and not isinstance(item.value(), dict)):
@@ -62,7 +81,8 @@ def _parted(given: list[Override], folders: list[Path]) -> tuple[list[str], list
             return None
         else:
             values.append(item)
-    return options, values
+    state = _state(folders)
+    return (tuple(options), values, state) if state else None
 
 
 def _foreign(key: str) -> bool:
