@@ -1,9 +1,13 @@
 """Where the config groups lie, and what they hold."""
 
+import io
 import os
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -31,6 +35,18 @@ def config_groups() -> list[str]:
     )
 
 
+def read_yaml(path: Path) -> Any:
+    """A config file as `OmegaConf.load` gives it, parsed again only where its text has changed."""
+    return deepcopy(_parsed_yaml(str(path), path.read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=1024)
+def _parsed_yaml(name: str, text: str) -> Any:
+    stream = io.StringIO(text)
+    stream.name = name  # which the message of a syntax error tells
+    return OmegaConf.load(stream)
+
+
 def package_file(path: str, package: str = "harness") -> str:
     """Where a file or folder inside an installed package lies (`${package:path,package}`)."""
     return str(files(package) / path)
@@ -41,7 +57,7 @@ def sequence_tasks(name: str) -> tuple[str, ...]:
     path = option_files("sequence", []).get(name)
     if path is None:
         return ()
-    for entry in OmegaConf.load(path).get("defaults", []):
+    for entry in read_yaml(path).get("defaults", []):
         if OmegaConf.is_dict(entry) and "override /task" in entry:
             return tuple(str(task).rpartition("/")[2] for task in entry["override /task"])
     return ()
@@ -127,6 +143,13 @@ def own_folders(paths: Sequence[str], overrides: Sequence[str] = ()) -> list[str
 def parse(overrides: list[str]) -> list[Override]:
     """Parse overrides with Hydra's grammar; a syntax error is a ConfigError."""
     try:
-        return OverridesParser.create().parse_overrides(overrides)
+        return [_parsed(word) for word in overrides]
     except HydraException as error:
         raise ConfigError(f"{first_line(error)} (write key=value)") from error
+
+
+@lru_cache(maxsize=4096)
+def _parsed(word: str) -> Override:
+    """One override; every step of composing asks for all of them."""
+    (override,) = OverridesParser.create().parse_overrides([word])
+    return override

@@ -91,7 +91,7 @@ def test_several_broken_files_and_settings_of_a_judge(tiny_run: list[str], tmp_p
 
 def test_what_is_right_is_composed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    compose = composing.compose
-    monkeypatch.setattr(composing, "compose", lambda *a, **k: calls.append(k) or compose(*a, **k))
+    compose = composing.compose_whole
+    monkeypatch.setattr(composing, "compose_whole", lambda a: calls.append(a) or compose(a))
     assert attempt(["method=replay", "seed=2"]).config is not None
     assert len(calls) == 1

@@ -49,12 +49,12 @@ def test_a_sweep_composes_checks_and_plans_each_job_once(
         raise StageFailed("stage 1: it is a test")
 
     monkeypatch.setattr(run, "finish", fail)
-    counter.watch(composing, "compose")
+    counter.watch(composing, "compose_whole")
     counter.watch(jobs, "mistakes")
     counter.watch(jobs, "make_plan")
     counter.watch(unfinished, "rebuild_table")
     assert main(["-m", *tiny_run, "seed=0,1", "method=seqft,replay"]) == 1
-    assert counter.calls == {"compose": 4, "mistakes": 4, "make_plan": 4, "rebuild_table": 1}
+    assert counter.calls == {"compose_whole": 4, "mistakes": 4, "make_plan": 4, "rebuild_table": 1}
     assert [(job.config.seed, job.config.method.name) for job in done] == [
         (0, "seqft"), (0, "replay"), (1, "seqft"), (1, "replay"),
     ]  # fmt: skip

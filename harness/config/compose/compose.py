@@ -5,10 +5,11 @@ starts any of them.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
@@ -20,9 +21,17 @@ from harness.config import HarnessConfig
 from harness.config.compose.messages import explain, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
 from harness.config.compose.own_model import named_after, with_own_model
+from harness.config.compose.remembered import compose_whole
 from harness.config.compose.schema import Composed
 from harness.config.compose.search_path import refuse_chosen_clashes
-from harness.config.places import conf_dir, config_groups, option_files, package_file, parse
+from harness.config.places import (
+    conf_dir,
+    config_groups,
+    option_files,
+    package_file,
+    parse,
+    read_yaml,
+)
 from harness.errors import ConfigError, first_line, suggest
 
 _BASIC = (
@@ -56,7 +65,7 @@ def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
         try:
             refuse_chosen_clashes(overrides)
             whole = with_own_model(overrides)
-            composed = compose("config", overrides=whole, return_hydra_config=True)
+            composed = compose_whole(whole)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             check_stack(overrides)
             asks = _asks_hydra(composed.hydra, overrides)
@@ -120,7 +129,7 @@ def _refuse_repeats(overrides: list[str], choices: Any) -> None:
     lists = [(item.key_or_group, item.value()) for item in parse(overrides)]
     for group in ("sequence", "experiment"):
         chosen = option_files(group, overrides).get(str(choices.get(group)))
-        defaults = OmegaConf.load(chosen).get("defaults", []) if chosen else []
+        defaults = read_yaml(chosen).get("defaults", []) if chosen else []
         for entry in defaults:
             lists += list(entry.items()) if OmegaConf.is_dict(entry) else []
     for name, value in lists:
@@ -139,11 +148,10 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
     with flag_override(composed, ["struct", "readonly"], False):
         name_stack(composed, overrides)
     check_parts(composed.method, overrides)
+    if missing := sorted(_missing(composed, "")):
+        raise ConfigError(_no_value(missing[0]))
     try:
-        missing = sorted(OmegaConf.missing_keys(composed))
-        if missing:
-            raise ConfigError(_no_value(missing[0]))
-        OmegaConf.resolve(composed)
+        _resolve(composed)
         _refuse_additions(composed, "")
         found: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
@@ -158,6 +166,15 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
     return HarnessConfig(**{**vars(found), "method": split_method(found.method)})
 
 
+def _resolve(composed: DictConfig) -> None:
+    """Replace references by what they refer to; an error says at which key."""
+    try:
+        OmegaConf.resolve(composed)
+    except OmegaConfBaseException:
+        OmegaConf.missing_keys(composed)  # follows references as well, and knows where it is
+        raise
+
+
 def _refuse_additions(node: Any, prefix: str) -> None:
     """A plus sign adds entries to mappings, not keys to what has fixed ones."""
     if not isinstance(node, DictConfig) or node._is_none() or node._is_missing():
@@ -168,6 +185,19 @@ def _refuse_additions(node: Any, prefix: str) -> None:
         if known is not None and name not in known:
             raise ConfigError(f"unknown key '{prefix}{name}'" + suggest(str(name), known))
         _refuse_additions(node._get_node(name), f"{prefix}{name}.")
+
+
+def _missing(node: Any, prefix: str) -> Iterator[str]:
+    """The mandatory keys without a value. `OmegaConf.missing_keys` follows every reference on the
+    way, which takes as long as resolving them all."""
+    if not isinstance(node, DictConfig) or node._is_none() or node._is_interpolation():
+        return
+    for name in node:
+        child = node._get_node(name)
+        if child._is_missing():
+            yield f"{prefix}{name}"
+        else:
+            yield from _missing(child, f"{prefix}{name}.")
 
 
 def _no_value(key: str) -> str:

@@ -5,12 +5,13 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
 from harness import config as sections
+from harness.config.compose.remembered import compose_whole
 from harness.config.compose.schema import Composed
 from harness.config.parts import Kind, load_part
 from harness.config.places import conf_dir, config_groups, option_names, parse
@@ -102,8 +103,9 @@ def known_keys(overrides: list[str]) -> list[str]:
     chosen = [str(i.input_line) for i in parse(overrides) if str(i.key_or_group) in known]
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        composed = compose("config", overrides=chosen)
-    return [*_dotted(composed, ""), *_parameters(composed.method)]
+        composed = compose_whole(chosen)
+    own = [key for key in _dotted(composed, "") if key.partition(".")[0] != "hydra"]
+    return [*own, *_parameters(composed.method)]
 
 
 def _parameters(method: DictConfig) -> list[str]:

@@ -11,7 +11,7 @@ from yaml import YAMLError
 
 from harness.config import MethodConfig
 from harness.config.parts import Kind, Part, load_part
-from harness.config.places import config_folders, option_files, parse
+from harness.config.places import config_folders, option_files, parse, read_yaml
 from harness.errors import ConfigError, suggest
 
 _FRAME = {spec.name for spec in fields(MethodConfig)} - {"strategies", "edits"}
@@ -138,7 +138,7 @@ def _stacked(overrides: list[str]) -> list[str]:
 
 
 def _raw(path: Path) -> dict[str, Any]:
-    return OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[return-value]
+    return OmegaConf.to_container(read_yaml(path))  # type: ignore[return-value]
 
 
 def _brought(option: str, overrides: list[str]) -> dict[str, str]:

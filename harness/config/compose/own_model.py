@@ -4,8 +4,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from harness.config.compose.search_path import chosen_options
-from harness.config.places import option_files, parse
+from harness.config.compose.remembered import chosen_options
+from harness.config.places import option_files, parse, read_yaml
 
 DEFAULT = "micro"  # chosen by nobody, or by name
 SMALL_BYTES = 100e6  # of weights; what has less is trained like the embedded model
@@ -41,7 +41,7 @@ def named_after(path: str) -> str:
 def _place(chosen: str, overrides: list[str]) -> str | None:
     """The path that a preset's file gives."""
     file = option_files("model", overrides).get(chosen.removeprefix("model/"))
-    found = OmegaConf.create() if file is None else OmegaConf.load(file)
+    found = OmegaConf.create() if file is None else read_yaml(file)
     return OmegaConf.select(found, "path") or OmegaConf.select(found, "model.path")
 
 

@@ -1,13 +1,10 @@
 """Config folders of plug-ins, on Hydra's search path behind the package's own."""
 
-from collections.abc import Iterator
-
 from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from hydra.types import RunMode
 
+from harness.config.compose.remembered import chosen_options
 from harness.config.places import config_groups, refuse_clashes
 from harness.config.plugins import conf_folders, leave_out, owner
 from harness.errors import suggest
@@ -31,13 +28,6 @@ def refuse_chosen_clashes(overrides: list[str]) -> None:
     """Raise ConfigError where overrides choose an option that a plug-in and another folder have.
     Hydra, which would take the first, must have been initialised."""
     refuse_clashes(chosen_options(overrides), overrides)
-
-
-def chosen_options(overrides: list[str]) -> Iterator[str]:
-    """Every file that a composition reads, as "group/option". Hydra must have been initialised."""
-    loader = GlobalHydra.instance().config_loader()
-    for item in loader.compute_defaults_list("config", overrides, RunMode.RUN).defaults:
-        yield str(item.config_path)
 
 
 def _tell_unread_folders() -> None:

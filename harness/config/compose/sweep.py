@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Glob, IntervalSweep, Override
 from hydra.errors import HydraException
@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.config.compose.messages import explain
+from harness.config.compose.remembered import compose_whole
 from harness.config.places import conf_dir, option_names, parse
 from harness.errors import ConfigError
 
@@ -52,7 +53,7 @@ def sweep_parameters(overrides: list[str]) -> list[str]:
 
 def _with_hydra(overrides: list[Override]) -> DictConfig:
     lines = [str(item.input_line) for item in overrides]
-    return compose("config", overrides=lines, return_hydra_config=True)
+    return compose_whole(lines)
 
 
 def swept_values(item: Override, overrides: list[str]) -> list[str]:
