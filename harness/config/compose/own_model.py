@@ -31,11 +31,12 @@ def with_own_model(overrides: list[str]) -> list[str]:
 
 
 def named_after(path: str) -> str:
-    """The last part of a folder's path or of a hub id; of a folder in the hub's cache the id's."""
+    """The last part of a folder's path or of a hub id, of a file's without its ending; of a folder
+    in the hub's cache the id's."""
     place = Path(path).absolute()
     if place.parent.name == "snapshots":
         return place.parents[1].name.rpartition("--")[2]
-    return place.name or path
+    return place.name.removesuffix(".gguf") or path
 
 
 def _place(chosen: str, overrides: list[str]) -> str | None:
