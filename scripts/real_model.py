@@ -46,7 +46,7 @@ class Job:
 
 # Six solved rows in a prompt of a thousand tokens; joint training takes the steps of eight tasks.
 ICL = ("method.prompting.max_prompt_tokens=1024",)
-JOINT = ("train.max_steps=128",)
+JOINT = ("train.max_steps=96",)
 BASELINES = (("icl", ICL), ("seqft", ()), ("lora_seqft", ()), ("replay", ()))
 JOBS = (
     *(Job(method, words=words) for method, words in BASELINES),

@@ -1,6 +1,7 @@
 """What a bare `model.path` implies: an option of the `model` group, or another name."""
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -40,10 +41,10 @@ def named_after(path: str) -> str:
 
 
 def _place(chosen: str, overrides: list[str]) -> str | None:
-    """The path that a preset's file gives."""
+    """The path that a preset's file gives, as it is written there."""
     file = option_files("model", overrides).get(chosen.removeprefix("model/"))
-    found = OmegaConf.create() if file is None else OmegaConf.load(file)
-    return OmegaConf.select(found, "path") or OmegaConf.select(found, "model.path")
+    found: Any = {} if file is None else OmegaConf.to_container(OmegaConf.load(file))
+    return found.get("path") or found.get("model", {}).get("path")
 
 
 def _is_small(folder: Path) -> bool:
