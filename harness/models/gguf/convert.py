@@ -34,7 +34,10 @@ def _load(file: Path) -> tuple[Any, Any]:
         )
         tokenizer = AutoTokenizer.from_pretrained(**place)
     except Exception as error:  # of a damaged file gguf and numpy raise whatever they stumble over
-        raise ConfigError(f"model.path: {file} cannot be read: {first_line(error)}") from error
+        raise ConfigError(
+            f"model.path: {file} cannot be read: {first_line(error)}; give a whole GGUF file of an "
+            "architecture that transformers reads"
+        ) from error
     lacking = sorted(report["missing_keys"])
     if lacking:
         raise ConfigError(f"model.path: {file} lacks the weight {lacking[0]}")

@@ -45,9 +45,9 @@ def converted(path: str, store: Path) -> Path:
 
 def _convert(file: Path, folder: Path) -> None:
     with appearing(folder) as working:
-        print(f"{_PLACE}: {file} is converted once, into {folder}", file=sys.stderr, flush=True)
         request = {"file": str(file.absolute()), "folder": str(working)}
         call("harness.models.gguf.convert", request, f"{_PLACE}: converting {file}")
+    print(f"{_PLACE}: {file} was converted, once, into {folder}", file=sys.stderr, flush=True)
 
 
 def _require_gguf(file: Path) -> None:
