@@ -1,4 +1,4 @@
-"""A model in one GGUF file: the weights that its blocks mean, converted once, run like any other."""
+"""A model in one GGUF file: the weights that its blocks mean, converted once, run as others are."""
 
 import os
 from pathlib import Path
