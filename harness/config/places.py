@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from functools import lru_cache
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,19 @@ def _parsed_yaml(name: str, text: str) -> Any:
     return OmegaConf.load(stream)
 
 
-def package_file(path: str, package: str = "harness") -> str:
-    """Where a file or folder inside an installed package lies (`${package:path,package}`)."""
-    return str(files(package) / path)
+def package_file(path: str, package: str = "harness", install: str | None = None) -> str:
+    """Where a file or folder inside an installed package lies (`${package:path,package,install}`);
+    the package is not imported. Raises ConfigError where it or the file is not there; install: the
+    command that brings them."""
+    found = find_spec(package)
+    folders = [] if found is None else list(found.submodule_search_locations or [])
+    hint = f"; run: {install}" if install else ""
+    if not folders:
+        raise ConfigError(f"the package {package} is not installed{hint}")
+    place = Path(folders[0]) / path
+    if install and not place.exists():
+        raise ConfigError(f"the package {package} has no {path}{hint}")
+    return str(place)
 
 
 def sequence_tasks(name: str) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""Overrides -> the configuration of a run, the tasks of a bare folder read from it; no torch."""
+"""Overrides -> the configuration of a run; what has another form than a run reads is put into it
+(the tasks of a bare folder, a model in one file). No torch."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,16 +7,29 @@ from pathlib import Path
 from harness.config import HarnessConfig
 from harness.config.compose.compose import load as composed
 from harness.data.guess import tasks_from_folder
+from harness.models.gguf.converted import converted, is_gguf
 
 
 def load(overrides: list[str]) -> HarnessConfig:
-    """Compose overrides, and take the tasks of `sequence.from_folder` from its rows. Raises
-    ConfigError or DataError."""
-    return with_folder(composed(overrides))
+    """Compose overrides, and settle what they name. Raises ConfigError or DataError."""
+    return settled(composed(overrides))
 
 
-def with_folder(config: HarnessConfig) -> HarnessConfig:
-    """The configuration with the tasks of `sequence.from_folder`, itself where none is given."""
+def settled(config: HarnessConfig) -> HarnessConfig:
+    """The configuration with the tasks of `sequence.from_folder`, and with the folder of a model
+    that is a GGUF file, which is converted where it has not been. Raises ConfigError or DataError.
+    """
+    return _with_model(_with_tasks(config))
+
+
+def _with_model(config: HarnessConfig) -> HarnessConfig:
+    if not is_gguf(config.model.path):
+        return config
+    folder = converted(config.model.path, Path(config.store.root).absolute())
+    return replace(config, model=replace(config.model, path=str(folder)))
+
+
+def _with_tasks(config: HarnessConfig) -> HarnessConfig:
     sequence = config.sequence
     if sequence.from_folder is None:
         return config

@@ -11,7 +11,7 @@ from harness.config.compose.settings import settings_of
 from harness.errors import mistakes_of, refuse
 from harness.evaluation.known_tasks import check_lm_eval_tasks
 from harness.plan.checks.run import mistakes, output_mistakes, validate
-from harness.plan.load import with_folder
+from harness.plan.load import settled
 from harness.plan.planner import make_plan
 from harness.store.layout import CACHE
 from harness.store.store import Store
@@ -125,7 +125,7 @@ def _composed(lists: Sequence[Sequence[str]], planned: bool = False) -> list[_Ca
         tried = attempt(list(overrides), known)
         each.lines += tried.lines
         each.left_out = bool(tried.lines)
-        config = _with_tasks(tried, each.lines)
+        config = _settled(tried, each.lines)
         if config is not None:
             each.composition = Composition(each.overrides, config, tried.asks_hydra)
             each.lines += tried.about_others(mistakes(config, planned))
@@ -134,12 +134,12 @@ def _composed(lists: Sequence[Sequence[str]], planned: bool = False) -> list[_Ca
     return found
 
 
-def _with_tasks(tried: Attempt, lines: list[str]) -> HarnessConfig | None:
-    """The configuration with the tasks of a bare folder; None where there is none."""
+def _settled(tried: Attempt, lines: list[str]) -> HarnessConfig | None:
+    """The configuration with all that it names in the form that a run reads; None for none."""
     found: list[HarnessConfig] = []
     if tried.config is not None:
         given = tried.config
-        lines += tried.about_others(mistakes_of(lambda: found.append(with_folder(given))))
+        lines += tried.about_others(mistakes_of(lambda: found.append(settled(given))))
     return found[0] if found else None
 
 

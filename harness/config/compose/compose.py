@@ -155,6 +155,9 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
         _refuse_additions(composed, "")
         found: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
+        by_resolver = re.search(r"^ConfigError raised while resolving \w+: (.*)", str(error))
+        if by_resolver:
+            raise ConfigError(f"{error.full_key}: {by_resolver[1]}") from error
         unset = re.search(r"Environment variable '(\w+)' not found", str(error))
         if unset:
             told = f"the environment variable {unset[1]} is not set; set it, or {error.full_key}="

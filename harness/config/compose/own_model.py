@@ -1,6 +1,7 @@
 """What a bare `model.path` implies: an option of the `model` group, or another name."""
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -31,18 +32,19 @@ def with_own_model(overrides: list[str]) -> list[str]:
 
 
 def named_after(path: str) -> str:
-    """The last part of a folder's path or of a hub id; of a folder in the hub's cache the id's."""
+    """The last part of a folder's path or of a hub id, of a file's without its ending; of a folder
+    in the hub's cache the id's."""
     place = Path(path).absolute()
     if place.parent.name == "snapshots":
         return place.parents[1].name.rpartition("--")[2]
-    return place.name or path
+    return place.name.removesuffix(".gguf") or path
 
 
 def _place(chosen: str, overrides: list[str]) -> str | None:
-    """The path that a preset's file gives."""
+    """The path that a preset's file gives, as it is written there."""
     file = option_files("model", overrides).get(chosen.removeprefix("model/"))
-    found = OmegaConf.create() if file is None else read_yaml(file)
-    return OmegaConf.select(found, "path") or OmegaConf.select(found, "model.path")
+    found: Any = {} if file is None else OmegaConf.to_container(read_yaml(file))
+    return found.get("path") or found.get("model", {}).get("path")
 
 
 def _is_small(folder: Path) -> bool:

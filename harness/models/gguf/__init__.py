@@ -1,0 +1,1 @@
+"""GGUF files as models: converted once into a folder in Hugging Face's layout."""
