@@ -151,7 +151,7 @@ class _Task:
         try:
             with joined(peers) if peers else nullcontext():
                 _require_ranks(job, peers)
-                watcher = Display(measured(job.config, job.store).paces())
+                watcher = Display(lambda: measured(job.config, job.store).paces())
                 outcome = finish(job, self.tables, watcher)
         except (HarnessError, OSError) as error:
             if not self.swept and not isinstance(error, StageFailed):

@@ -13,7 +13,7 @@ from harness.results.records import RunRecord, Trained, read_record, record_path
 from harness.results.schema import Scores
 from harness.results.versions import Versions, told_versions
 from harness.store.files import write_atomically
-from harness.store.layout import DETAILS, MANIFEST, SCORES, TRAINING
+from harness.store.layout import DETAILS, MANIFEST, TRAINING
 from harness.store.scores import (
     COST,
     COSTS,
@@ -97,7 +97,12 @@ def _in_words(error: Exception) -> str:
 
 
 def _wrong(store: Store, cell: Cell) -> str | None:
-    return store.wrong(cell.kind, cell.key, None if cell.kind == "judge" else cell.unit)
+    return store.wrong(cell.kind, cell.key, _unit(cell))
+
+
+def _unit(cell: Cell) -> str | None:
+    """Of its node's rows that tell none."""
+    return None if cell.kind == "judge" else cell.unit
 
 
 def _line(run: RunColumns, cell: Cell, problem: str) -> str:
@@ -111,13 +116,11 @@ def _line(run: RunColumns, cell: Cell, problem: str) -> str:
 def _of_cell(store: Store, run: RunColumns, cell: Cell) -> Iterator[TableRow]:
     """The rows of a cell, none where its node is not there. Raises DataError where its scores
     cannot be right."""
-    if not (store.path(cell.kind, cell.key) / MANIFEST).is_file():
+    try:
+        manifest = store.manifest(cell.kind, cell.key)
+    except FileNotFoundError:
         return
-    wrong = _wrong(store, cell)
-    if wrong:
-        raise DataError(wrong)
-    scores: list[ScoreRow] = store.read(cell.kind, cell.key, SCORES)
-    manifest = store.manifest(cell.kind, cell.key)
+    scores = store.scores(cell.kind, cell.key, _unit(cell))
     yield from score_rows(run, cell, scores, manifest["model"]["key"], told_versions(manifest))
     yield from _judge_costs(store, run, cell)
 

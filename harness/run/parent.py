@@ -25,6 +25,7 @@ from harness.run.events import Event, Nobody, Watcher, watched
 from harness.run.job import Job, job_of
 from harness.run.launch.crew import Crew, crew_for
 from harness.run.launch.devices import leased
+from harness.run.launch.forked import no_fork_server
 from harness.run.launch.group import WorkerGroup
 from harness.run.launch.job import RankJob, log_file
 from harness.run.pending import pending_nodes
@@ -60,14 +61,17 @@ class Outcome:
 def require_ready(jobs: list[Job]) -> None:
     """See that what the jobs read is within reach, and let the store know of it. Raises
     ConfigError, Mistakes for several."""
-    lines = []
+    lines, any_pending = [], False
     for job in jobs:
         pending = pending_nodes(job.config, job.store, job.plan)
+        any_pending |= bool(pending)
         lines += ready_mistakes(job.config, pending)
         lines += memory_mistakes(job.config, pending)
         lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
         job.store.hashes.save()
     refuse(lines)
+    if not any_pending:
+        no_fork_server()
     for job in jobs:  # before the first starts, so that none drops what a later one reads
         record_readers(job.store, job.plan)
 

@@ -11,28 +11,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.results.build import rebuild_table
+from harness.results.records import record_paths
 from harness.run.job import Job
 from harness.store.layout import TABLE
 from harness.store.store import Store
 
 SHARE = 0.05  # of the time since the rebuild before
+RUN_SECONDS = 0.03  # that a run of 75 cells takes in a rebuild; until one was timed here
 
 
 @dataclass
 class _Table:
-    """One table. seconds: what rebuilding it took; before: when that was over, by a clock of this
-    process; None where this process has not rebuilt it. stale: was work done since?"""
+    """One table. before: when its last rebuild was over, or when the command began; seconds: what
+    that took, None where this process has not done it. stale: was work done since?"""
 
     store: Store
-    seconds: float = 0.0
-    before: float | None = None
+    before: float
+    seconds: float | None = None
     stale: bool = True
     left_out: list[str] = field(default_factory=list)
 
     @property
     def due(self) -> bool:
         """Is a rebuild a small share of the time since the last one?"""
-        return self.before is None or self.seconds <= SHARE * (time.monotonic() - self.before)
+        seconds = self.seconds
+        if seconds is None:
+            seconds = RUN_SECONDS * sum(1 for _ in record_paths(self.store))
+        return seconds <= SHARE * (time.monotonic() - self.before)
 
     def rebuild(self, path: Path) -> None:
         started = time.monotonic()
@@ -45,7 +50,7 @@ class Tables:
     """The tables of some jobs."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._tables = {_place(job): _Table(job.store) for job in jobs}
+        self._tables = {_place(job): _Table(job.store, time.monotonic()) for job in jobs}
 
     @property
     def left_out(self) -> list[str]:
@@ -55,7 +60,7 @@ class Tables:
 
     def note(self, job: Job) -> None:
         """Work of a job is in its store; its table is rebuilt now, or by `finish`."""
-        table = self._tables.setdefault(_place(job), _Table(job.store))
+        table = self._tables.setdefault(_place(job), _Table(job.store, time.monotonic()))
         table.stale = True
         if table.due:
             table.rebuild(table_path(job))
