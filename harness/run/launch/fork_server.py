@@ -82,22 +82,23 @@ def _become(asked: dict[str, Any], server: int) -> None:
 
 def _load(module: str) -> None:
     """Import a module, without looking for garbage among what is there to stay; the collector of a
-    rank leaves these pages shared."""
+    rank leaves these pages shared. Nobody looks for the parent meanwhile but the kernel, which goes
+    by the thread that started this process: that may end while its process works on."""
+    end_with_parent = ctypes.CDLL(None).prctl
+    end_with_parent(PR_SET_PDEATHSIG, signal.SIGKILL)
     gc.disable()
     with suppress(Exception):  # the rank that misses it says so in its own log
         import_module(module)
     gc.freeze()
     gc.enable()
+    end_with_parent(PR_SET_PDEATHSIG, 0)
 
 
 def main() -> NoReturn:
     """Import, then serve."""
-    end_with_parent = ctypes.CDLL(None).prctl
-    end_with_parent(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ["DS_ACCELERATOR"] = "cpu"  # DeepSpeed looks for it when it is imported
     for module in FIRST:
         _load(module)
-    end_with_parent(PR_SET_PDEATHSIG, 0)  # which follows a thread; from here on `serve` looks
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     line = Line(connection.fileno(), connection.fileno(), connection)

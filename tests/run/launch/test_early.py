@@ -1,6 +1,9 @@
 """A command that will make ranks here has their imports begin at once; others start nothing."""
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -76,3 +79,19 @@ def test_an_early_server_that_nobody_needs_is_ended(tmp_path: Path) -> None:
     assert server.process.poll() is None
     forked.no_fork_server()
     assert server.process.poll() is not None
+
+
+def test_a_killed_command_leaves_no_server_that_still_imports() -> None:
+    code = (
+        "import os, time\n"
+        "from harness.run.launch.forked import fork_server, rank_variables\n"
+        "print(fork_server(os.environ | rank_variables(1)).process.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    command = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    server = Path("/proc", command.stdout.readline().strip())
+    assert server.is_dir()
+    command.kill()
+    command.communicate()
+    while server.is_dir():
+        time.sleep(0.02)
