@@ -26,6 +26,7 @@ from harness.results.build import wrong_nodes
 from harness.run.job import Job, Refused, make_jobs, make_sweep
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import joined
+from harness.run.launch.early import note_end
 from harness.run.parent import finish, require_ready
 from harness.run.tables import Tables, current_tables
 from harness.store.abandoned import sweep_abandoned
@@ -51,7 +52,9 @@ def main(argv: list[str]) -> int:
     made = parser("run", _DESCRIPTION, *_EXAMPLES)
     _add_hydra(made)
     with joined(peers) if peers else nullcontext():
-        return run(read(made, argv))
+        code = run(read(made, argv))
+    note_end(argv, complete=code == 0)
+    return code
 
 
 def run(words: Words) -> int:

@@ -22,6 +22,7 @@ PARTIAL = "partial"  # what is done of unfinished work: <kind>/<key>/; and who d
 CACHE = "cache"
 HASHES = "hashes.json"
 DATASETS = "datasets"  # what lm-eval made of local files
+FINISHED = "finished"  # command lines after which nothing was left to do
 SUITES = "suites"  # rows that nodes have in common
 TOKENS = "tokens.json"
 JUDGE_REPLIES = "judge.sqlite"

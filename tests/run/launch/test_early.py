@@ -95,3 +95,19 @@ def test_a_killed_command_leaves_no_server_that_still_imports() -> None:
     command.communicate()
     while server.is_dir():
         time.sleep(0.02)
+
+
+def test_what_was_complete_begins_no_server_again(started: list, tmp_path: Path) -> None:
+    words = ["method=seqft", f"store.root={tmp_path}"]
+    early.note_end(words, complete=True)  # there is no store
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "cache").mkdir()
+    early.note_end(words, complete=True)
+    early.start_early(words)
+    early.start_early(["run", *words])
+    assert started == []
+    early.start_early([*words, "seed=1"])
+    assert len(started) == 1
+    early.note_end(words, complete=False)
+    early.start_early(words)
+    assert len(started) == 2
