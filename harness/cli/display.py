@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from rich.console import Console
@@ -20,11 +20,13 @@ class Display:
     the time left is the remaining work of each kind over its rate. Until a kind was measured, it
     counts with the rate of work that was done before, else with the other's.
 
-    paces: kind of work -> seconds for each unit of its effort, of work that was done before.
+    paces: kind of work -> seconds for each unit of its effort, of work that was done before; asked
+        where there is something to do.
     """
 
-    def __init__(self, paces: Mapping[str, float] | None = None) -> None:
-        self.paces = paces or {}
+    def __init__(self, paces: Callable[[], Mapping[str, float]] = dict) -> None:
+        self._paces = paces
+        self.paces: Mapping[str, float] = {}
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
         self.current = ""
@@ -32,6 +34,7 @@ class Display:
 
     def begin(self, works: Sequence[Work]) -> None:
         """Show that these are to do."""
+        self.paces = self._paces()
         self.nodes = {work.key: work for work in works}
         self.fractions = dict.fromkeys(self.nodes, 0.0)
         self.spent = {work.kind: 0.0 for work in works}

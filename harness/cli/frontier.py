@@ -18,9 +18,10 @@ from harness.plan.load import load
 from harness.results.report.frontier import Comparison, Point, compare, point, verdict
 from harness.results.report.frontier_plot import frontier_png
 from harness.results.runs import Run, load_runs
-from harness.results.schema import read_scores
+from harness.results.schema import Scores
 from harness.run.job import Job, make_jobs
 from harness.run.parent import finish, require_ready
+from harness.run.tables import Tables, current_tables
 from harness.store.files import write_atomically
 
 _DESCRIPTION = """\
@@ -74,9 +75,10 @@ def main(argv: list[str]) -> int:
     for job in jobs:
         _require_transfer(job.config)
     require_ready(jobs)
-    run = _Runner(jobs)
-    curve = [point(label, run.all_of(label, members)) for label, members in against.items()]
-    points = [point(label, run.all_of(label, members)) for label, members in settings.items()]
+    with current_tables(jobs) as tables:
+        run = _Runner(jobs, tables)
+        curve = [point(label, run.all_of(label, members)) for label, members in against.items()]
+        points = [point(label, run.all_of(label, members)) for label, members in settings.items()]
     return _report(asked, jobs[0].config, points, curve)
 
 
@@ -217,7 +219,8 @@ def _seeds(asked: Request, setting: list[str]) -> list[list[str]]:
 class _Runner:
     """Does what the store lacks and says how far it is."""
 
-    def __init__(self, jobs: list[Job]) -> None:
+    def __init__(self, jobs: list[Job], tables: Tables) -> None:
+        self.tables = tables
         self.jobs = {job.composition.overrides: job for job in jobs}
         self.display, self.begun = Jobs(len(jobs)), 0
 
@@ -229,6 +232,6 @@ class _Runner:
             name, seed = job.config.method.name, job.config.seed
             self.display.begin(self.begun, f"{name} {label} seed={seed}")
             self.begun += 1
-            outcomes.append(finish(job, Display()))
-        wanted = {outcome.plan.run["run"] for outcome in outcomes}
-        return [run for run in load_runs(read_scores(outcomes[-1].table)) if run.name in wanted]
+            outcomes.append(finish(job, self.tables, Display()))
+        by_run = {outcome.plan.run["run"]: outcome.scores for outcome in outcomes}
+        return load_runs(Scores.of(row for scores in by_run.values() for row in scores.rows))

@@ -26,7 +26,9 @@ from harness.results.build import wrong_nodes
 from harness.run.job import Job, Refused, make_jobs, make_sweep
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import joined
+from harness.run.launch.early import note_end
 from harness.run.parent import finish, require_ready
+from harness.run.tables import Tables, current_tables
 from harness.store.abandoned import sweep_abandoned
 from harness.store.layout import PARTIAL
 
@@ -50,7 +52,9 @@ def main(argv: list[str]) -> int:
     made = parser("run", _DESCRIPTION, *_EXAMPLES)
     _add_hydra(made)
     with joined(peers) if peers else nullcontext():
-        return run(read(made, argv))
+        code = run(read(made, argv))
+    note_end(argv, complete=code == 0)
+    return code
 
 
 def run(words: Words) -> int:
@@ -70,12 +74,15 @@ def run(words: Words) -> int:
         forget_reason(job)
     display = Jobs(len(jobs)) if several else None
     alone, swept = launched() is None, bool(words.multirun)
-    task = _Task(jobs, display, tuple(sweep.refused), alone, swept)
-    if by_hydra:
-        _through_hydra(words, task)
-    else:  # Hydra would compose all of them twice more
-        for number, job in enumerate(jobs):
-            task.do(number, job)
+    with current_tables(jobs) as tables:
+        task = _Task(jobs, display, tables, tuple(sweep.refused), alone, swept)
+        if by_hydra:
+            _through_hydra(words, task)
+        else:  # Hydra would compose all of them twice more
+            for number, job in enumerate(jobs):
+                task.do(number, job)
+    for line in tables.left_out:
+        print(line)
     return report_unfinished(sweep)
 
 
@@ -116,6 +123,7 @@ class _Task:
 
     jobs: list[Job]
     display: Jobs | None
+    tables: Tables
     refused: tuple[Refused, ...] = ()
     alone: bool = True
     swept: bool = False
@@ -146,7 +154,8 @@ class _Task:
         try:
             with joined(peers) if peers else nullcontext():
                 _require_ranks(job, peers)
-                outcome = finish(job, Display(measured(job.config, job.store).paces()))
+                watcher = Display(lambda: measured(job.config, job.store).paces())
+                outcome = finish(job, self.tables, watcher)
         except (HarnessError, OSError) as error:
             if not self.swept and not isinstance(error, StageFailed):
                 raise

@@ -5,7 +5,6 @@ from typing import Any
 
 from harness.config import HarnessConfig
 from harness.results.report.terminal import main_table_markdown, matrix_markdown
-from harness.results.schema import read_scores
 
 
 def show_notes(config: HarnessConfig) -> None:
@@ -38,8 +37,8 @@ def show_outcome(outcome: Any, others: bool = True) -> None:
         if any(shares.values()):
             told = f"{shares['prompt']:.1%} of its prompts, {shares['answer']:.1%} of its answers"
             print(f"cut to fit while training {task}: {told}")
-    mine = read_scores(outcome.table).of_run(run)
+    mine = outcome.scores
     print(main_table_markdown(mine))
     print(matrix_markdown(mine, run))
     stays = outcome.stays if others else []
-    print(*outcome.left_out, *stays, f"scores: {outcome.table}", sep="\n")
+    print(*stays, f"scores: {outcome.table}", sep="\n")

@@ -3,11 +3,10 @@
 from contextlib import suppress
 from pathlib import Path
 
-from harness.results.build import rebuild_table
 from harness.run.job import Job, Sweep
 from harness.run.pending import pending_nodes
 from harness.store.files import write_atomically
-from harness.store.layout import LOGS, TABLE
+from harness.store.layout import LOGS
 from harness.store.work import Work
 
 
@@ -34,10 +33,6 @@ def report_unfinished(sweep: Sweep) -> int:
     unfinished = sum(map(bool, missing)) + len(sweep.refused)
     if len(jobs) == 1 and not sweep.refused:
         return 1 if unfinished else 0
-    # Jobs side by side each wrote the table; the last to write may not have seen the others.
-    tables = {(job.store.root, job.config.store.results): job.store for job in jobs}
-    for (_, results), store in tables.items():
-        rebuild_table(store, Path(results) / TABLE)
     for job, nodes in zip(jobs, missing, strict=True):
         print(f"{job.name}: {_state(job, nodes)}")
     for job in sweep.refused:

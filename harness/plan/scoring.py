@@ -30,9 +30,16 @@ class Scoring:
         self.config = config
         self.hashes = hashes
         self.settings = EvalSettings(config.eval, config.engine, config.model)
+        self._tasks = dict[str, Evaluation]()
 
     def task(self, name: str) -> Evaluation:
-        """A task of the sequence on the split that the run scores."""
+        """A task of the sequence on the split that the run scores; put together once, though it is
+        asked at many stages."""
+        if name not in self._tasks:
+            self._tasks[name] = self._task(name)
+        return self._tasks[name]
+
+    def _task(self, name: str) -> Evaluation:
         prompting, task = self.config.method.prompting, self.config.task[name]
         cap = self.config.eval.max_answer_tokens
         if prompting.postprocess:

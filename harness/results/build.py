@@ -9,10 +9,11 @@ from harness.errors import DataError
 from harness.models.folders import ADAPTER_WEIGHTS
 from harness.models.weights.headers import stored_weights
 from harness.results.columns import ROW_KEY, SCHEMA_VERSION, TableRow, problems
-from harness.results.records import Trained, read_record, record_paths
-from harness.results.schema import write_scores
+from harness.results.records import RunRecord, Trained, read_record, record_paths
+from harness.results.schema import Scores
 from harness.results.versions import Versions, told_versions
-from harness.store.layout import DETAILS, MANIFEST, SCORES, TRAINING
+from harness.store.files import write_atomically
+from harness.store.layout import DETAILS, MANIFEST, TRAINING
 from harness.store.scores import (
     COST,
     COSTS,
@@ -46,21 +47,39 @@ def rebuild_table(store: Store, path: Path) -> Rebuilt:
         except DataError as error:
             left_out[place.name] = f"left out of the table: {error}"
             continue
-        for cell in record.cells:
-            try:
-                rows += list(_of_cell(store, record.run, cell))
-            except (DataError, *_DAMAGED) as error:
-                left_out[cell.key] = _line(record.run, cell, _in_words(error))
-        for trained in record.training:
-            try:
-                rows += list(_of_stage(store, record.run, trained))
-            except (DataError, *_DAMAGED) as error:
-                left_out[trained["key"]] = f"costs of train/{trained['key']}: {_in_words(error)}"
+        rows += _of_record(store, record, left_out)
+    scores = _checked(rows, left_out)
+    return Rebuilt(write_atomically(Path(path), scores.text()), list(left_out.values()))
+
+
+def run_scores(store: Store, record: RunRecord) -> Scores:
+    """The rows of one run, as the table has them; no other run is read."""
+    left_out: dict[str, str] = {}
+    return _checked(_of_record(store, record, left_out), left_out)
+
+
+def _of_record(store: Store, record: RunRecord, left_out: dict[str, str]) -> list[TableRow]:
+    """The rows of a run; what is wrong with nodes that have none is added to `left_out`."""
+    rows: list[TableRow] = []
+    for cell in record.cells:
+        try:
+            rows += list(_of_cell(store, record.run, cell))
+        except (DataError, *_DAMAGED) as error:
+            left_out[cell.key] = _line(record.run, cell, _in_words(error))
+    for trained in record.training:
+        try:
+            rows += list(_of_stage(store, record.run, trained))
+        except (DataError, *_DAMAGED) as error:
+            left_out[trained["key"]] = f"costs of train/{trained['key']}: {_in_words(error)}"
+    return rows
+
+
+def _checked(rows: list[TableRow], left_out: dict[str, str]) -> Scores:
+    """Those rows that are rows of a table; what is wrong with others is added to `left_out`."""
     try:
-        written = write_scores(rows, path)
+        return Scores.of(rows)
     except DataError:
-        written = write_scores(_fitting(rows, left_out), path)
-    return Rebuilt(written, list(left_out.values()))
+        return Scores.of(_fitting(rows, left_out))
 
 
 def wrong_nodes(store: Store, run: RunColumns, cells: Sequence[Cell]) -> list[str]:
@@ -78,7 +97,12 @@ def _in_words(error: Exception) -> str:
 
 
 def _wrong(store: Store, cell: Cell) -> str | None:
-    return store.wrong(cell.kind, cell.key, None if cell.kind == "judge" else cell.unit)
+    return store.wrong(cell.kind, cell.key, _unit(cell))
+
+
+def _unit(cell: Cell) -> str | None:
+    """Of its node's rows that tell none."""
+    return None if cell.kind == "judge" else cell.unit
 
 
 def _line(run: RunColumns, cell: Cell, problem: str) -> str:
@@ -92,13 +116,11 @@ def _line(run: RunColumns, cell: Cell, problem: str) -> str:
 def _of_cell(store: Store, run: RunColumns, cell: Cell) -> Iterator[TableRow]:
     """The rows of a cell, none where its node is not there. Raises DataError where its scores
     cannot be right."""
-    if not (store.path(cell.kind, cell.key) / MANIFEST).is_file():
+    try:
+        manifest = store.manifest(cell.kind, cell.key)
+    except FileNotFoundError:
         return
-    wrong = _wrong(store, cell)
-    if wrong:
-        raise DataError(wrong)
-    scores: list[ScoreRow] = store.read(cell.kind, cell.key, SCORES)
-    manifest = store.manifest(cell.kind, cell.key)
+    scores = store.scores(cell.kind, cell.key, _unit(cell))
     yield from score_rows(run, cell, scores, manifest["model"]["key"], told_versions(manifest))
     yield from _judge_costs(store, run, cell)
 

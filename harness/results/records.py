@@ -34,10 +34,15 @@ class RunRecord:
     training: list[Trained]
 
 
+def record_of(plan: Plan) -> RunRecord:
+    """What is to be remembered of a planned run."""
+    training = [Trained(stage=node.stage, key=node.key) for node in plan.of(TrainWork)]
+    return RunRecord(plan.run, plan.cells, training)
+
+
 def record_run(store: Store, plan: Plan) -> None:
     """Remember a planned run."""
-    training = [Trained(stage=node.stage, key=node.key) for node in plan.of(TrainWork)]
-    write_record(store, RunRecord(plan.run, plan.cells, training))
+    write_record(store, record_of(plan))
 
 
 def write_record(store: Store, record: RunRecord) -> None:

@@ -56,7 +56,8 @@ class Scores:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([_cell(name, row.get(name)) for name in names] for row in self.rows)
+        kinds = [(name, BY_NAME[name].kind if name in BY_NAME else str) for name in names]
+        writer.writerows([_cell(kind, row.get(name)) for name, kind in kinds] for row in self.rows)
         return text.getvalue()
 
     def frame(self) -> "DataFrame":
@@ -116,10 +117,11 @@ def _sort_key(row: TableRow) -> tuple[Any, ...]:
     )
 
 
-def _cell(name: str, value: object) -> str:
+def _cell(kind: type, value: object) -> str:
     if value is None:
         return ""
-    kind = BY_NAME[name].kind if name in BY_NAME else str
+    if kind is str:
+        return str(value)
     if kind is dict:
         return json.dumps(value, sort_keys=True, ensure_ascii=False)
     return repr(float(value)) if kind is float else str(value)  # type: ignore[arg-type]

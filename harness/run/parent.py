@@ -18,18 +18,21 @@ from harness.errors import StageFailed, mistakes_of, refuse
 from harness.plan.checks.inputs import ready_mistakes
 from harness.plan.memory.fit import memory_mistakes
 from harness.plan.tokens import check_demonstrations
-from harness.results.build import rebuild_table
-from harness.results.records import record_run
+from harness.results.build import run_scores
+from harness.results.records import record_of, record_run
+from harness.results.schema import Scores
 from harness.run.events import Event, Nobody, Watcher, watched
 from harness.run.job import Job, job_of
 from harness.run.launch.crew import Crew, crew_for
 from harness.run.launch.devices import leased
+from harness.run.launch.forked import no_fork_server
 from harness.run.launch.group import WorkerGroup
 from harness.run.launch.job import RankJob, log_file
 from harness.run.pending import pending_nodes
 from harness.run.readers import note_progress, record_readers
 from harness.run.retention import stays_for, tidy
-from harness.store.layout import LOGS, TABLE, TRAINING, TRANSIENT
+from harness.run.tables import Tables, current_tables, table_path
+from harness.store.layout import LOGS, TRAINING, TRANSIENT
 from harness.store.store import Held, Store
 from harness.store.work import EvalWork, Plan, TrainWork, Work
 
@@ -39,9 +42,10 @@ SEEN_SECONDS = 60.0  # what a network file system may keep to itself
 
 @dataclass
 class Outcome:
-    """What a run did. `found`: how many nodes were there before. `cut`: task -> share of training
-    rows whose prompt or answer was cut. `left_out`: what the table lacks, a line per node. `stays`:
-    why weights are there that are not to be kept, a line per run that reads them."""
+    """What a run did. `found`: how many nodes were there before. `table`: where the scores of all
+    runs are, or will be when the command ends; `scores`: of this run. `cut`: task -> share of
+    training rows whose prompt or answer was cut. `stays`: why weights are there that are not to be
+    kept, a line per run that reads them."""
 
     plan: Plan
     trained: int
@@ -49,7 +53,7 @@ class Outcome:
     found: int
     seconds: float
     table: Path
-    left_out: list[str]
+    scores: Scores
     cut: dict[str, dict[str, float]]
     stays: list[str]
 
@@ -57,14 +61,17 @@ class Outcome:
 def require_ready(jobs: list[Job]) -> None:
     """See that what the jobs read is within reach, and let the store know of it. Raises
     ConfigError, Mistakes for several."""
-    lines = []
+    lines, any_pending = [], False
     for job in jobs:
         pending = pending_nodes(job.config, job.store, job.plan)
+        any_pending |= bool(pending)
         lines += ready_mistakes(job.config, pending)
         lines += memory_mistakes(job.config, pending)
         lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
         job.store.hashes.save()
     refuse(lines)
+    if not any_pending:
+        no_fork_server()
     for job in jobs:  # before the first starts, so that none drops what a later one reads
         record_readers(job.store, job.plan)
 
@@ -74,12 +81,13 @@ def execute(config: HarnessConfig, watcher: Watcher | None = None) -> Outcome:
     StageFailed."""
     job = job_of(config)
     require_ready([job])
-    return finish(job, watcher)
+    with current_tables([job]) as tables:
+        return finish(job, tables, watcher)
 
 
-def finish(job: Job, watcher: Watcher | None = None) -> Outcome:
-    """Do what is missing of a job and rebuild the table; the watcher is told how far it is. Raises
-    StageFailed."""
+def finish(job: Job, tables: Tables, watcher: Watcher | None = None) -> Outcome:
+    """Do what is missing of a job and note that its table is to be rebuilt; the watcher is told
+    how far it is. Raises StageFailed."""
     started = time.monotonic()
     config, store, plan = job.config, job.store, job.plan
     store.sweep_leftovers()
@@ -89,15 +97,15 @@ def finish(job: Job, watcher: Watcher | None = None) -> Outcome:
         done = _Walk(config, store, plan, watcher or Nobody()).finish()
     finally:
         store.hashes.save()
-        rebuilt = rebuild_table(store, Path(config.store.results) / TABLE)
+        tables.note(job)
     return Outcome(
         plan=plan,
         trained=sum(isinstance(node, TrainWork) for node in done),
         scored=sum(isinstance(node, EvalWork) for node in done),
         found=len(plan.nodes) - len(done),
         seconds=time.monotonic() - started,
-        table=rebuilt.path,
-        left_out=rebuilt.left_out,
+        table=table_path(job),
+        scores=run_scores(store, record_of(plan)),
         cut=_cut_shares(store, plan),
         stays=stays_for(store, plan, config.store.keep, config.store.forget_days),
     )

@@ -24,7 +24,8 @@ from harness.config.plain import typed
 from harness.run.events import EventLog, Progress, event_path
 from harness.run.handlers import HANDLERS, grouped
 from harness.run.launch.failure import note_failure
-from harness.run.launch.job import PARENT, RankJob
+from harness.run.launch.forked import PARENT
+from harness.run.launch.job import RankJob
 from harness.run.versions import versions
 from harness.store.claims import Claims
 from harness.store.listener import Listener

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -18,7 +19,14 @@ def stamp(path: Path) -> list[int]:
 
 def identity(path: Path, size: int, time: int) -> str:
     """A file as it is now: another one once it was written to."""
-    return f"{path.resolve()}|{size}|{time}"
+    place = path.resolve() if path.is_symlink() else _resolved(path.absolute().parent) / path.name
+    return f"{place}|{size}|{time}"
+
+
+@lru_cache(100_000)
+def _resolved(folder: Path) -> Path:
+    """Where a folder is; it is asked for every file in it, and again and again."""
+    return folder.resolve()
 
 
 class HashedFile:

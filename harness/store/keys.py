@@ -39,21 +39,16 @@ class FileHashes:
             except (json.JSONDecodeError, OSError):
                 self._known = {}
 
-    def file(self, path: Path) -> str:
-        """sha256 of one file's bytes."""
-        name = identity(path, *stamp(path))
+    def file(self, path: Path, told: str = "", written: list[int] | None = None) -> str:
+        """sha256 of one file's bytes. told: the hash by who wrote it, who is believed while the
+        file has the size and time that it had then, `written` (see `stamp`)."""
+        now = stamp(path)
+        name = identity(path, *now)
         if name not in self._known:
-            self._known[name] = written_hash(name) or file_sha256(path)
+            by_writer = told if now == written else None
+            self._known[name] = by_writer or written_hash(name) or file_sha256(path)
             self._changed = True
         return self._known[name]
-
-    def told(self, path: Path, sha: str, written: list[int] | None) -> None:
-        """Believe who wrote a file and says its hash, while it has the size and time it had then
-        (`stamp`)."""
-        if written is not None and stamp(path) == written:
-            name = identity(path, *written)
-            self._changed |= name not in self._known
-            self._known.setdefault(name, sha)
 
     def folder(self, path: Path, without: str | None = None) -> dict[str, str]:
         """Relative name -> sha256 of every file below a folder. Hidden files are left out, and so

@@ -23,6 +23,7 @@ CACHE = "cache"
 HASHES = "hashes.json"
 DATASETS = "datasets"  # what lm-eval made of local files
 CONVERTED = "models"  # folders that were made of models in one file
+FINISHED = "finished"  # command lines after which nothing was left to do
 SUITES = "suites"  # rows that nodes have in common
 TOKENS = "tokens.json"
 JUDGE_REPLIES = "judge.sqlite"

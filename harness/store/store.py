@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.errors import DataError
 from harness.store import locks
 from harness.store.files import write_json
 from harness.store.folders import filled, working_path
@@ -34,7 +35,7 @@ from harness.store.layout import (
     cache_place,
 )
 from harness.store.leases import SILENCE_SECONDS, Leases
-from harness.store.scores import wrong_score
+from harness.store.scores import ScoreRow, wrong_score
 
 # What reading a file raises that is not what was written there.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
@@ -97,7 +98,7 @@ class Store:
 
     def path(self, kind: str, key: str) -> Path:
         """Folder of a node, whether it exists or not."""
-        return self.root / kind / key
+        return self.root.joinpath(kind, key)
 
     def working_path(self, kind: str, key: str, token: str) -> Path:
         """Where the holder of a lease writes a node before it is complete."""
@@ -119,16 +120,17 @@ class Store:
             manifest, gone = self.manifest(kind, key), self.dropped(kind, key)
             listed = {n: sha for n, sha in manifest["files"].items() if n not in gone}
             stamps = manifest.get("stamps", {})
-            for name in listed:
-                self.hashes.told(folder / name, listed[name], stamps.get(name))
-            intact = all(self.hashes.file(folder / name) == sha for name, sha in listed.items())
+            intact = all(
+                self.hashes.file(folder / name, sha, stamps.get(name)) == sha
+                for name, sha in listed.items()
+            )
             return intact and self.wrong(kind, key) is None
         except _DAMAGED:
             return False
 
     def dropped(self, kind: str, key: str) -> dict[str, int]:
         """The files of a node that were let go to save space, and how many values each held."""
-        path = self.path(kind, key) / DROPPED
+        path = self.root.joinpath(kind, key, DROPPED)
         return json.loads(path.read_text()) if path.is_file() else {}
 
     def whole(self, kind: str, key: str) -> bool:
@@ -142,17 +144,32 @@ class Store:
         if not (folder / SCORES).is_file() or not (folder / MANIFEST).is_file():
             return None
         try:
-            return wrong_score(self.read(kind, key, SCORES), unit)
+            self.scores(kind, key, unit)
+        except (DataError, OSError) as error:
+            return str(error)
+        return None
+
+    def scores(self, kind: str, key: str, unit: str | None = None) -> list[ScoreRow]:
+        """A node's rows of scores. Raises DataError, which says what of them cannot be one, and
+        OSError where there is no such file. unit: of rows that have none."""
+        try:
+            rows = self.read(kind, key, SCORES)
+            problem = wrong_score(rows, unit)
+        except OSError:
+            raise
         except _DAMAGED:
-            return f"{SCORES} holds no rows of scores"
+            raise DataError(f"{SCORES} holds no rows of scores") from None
+        if problem:
+            raise DataError(problem)
+        return rows
 
     def manifest(self, kind: str, key: str) -> dict[str, Any]:
         """The manifest of a node."""
-        return json.loads((self.path(kind, key) / MANIFEST).read_text())
+        return self.read(kind, key, MANIFEST)
 
     def read(self, kind: str, key: str, name: str) -> Any:
         """One JSON file of a node."""
-        return json.loads((self.path(kind, key) / name).read_text())
+        return json.loads(self.root.joinpath(kind, key, name).read_text())
 
     @contextmanager
     def writing(

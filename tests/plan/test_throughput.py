@@ -139,7 +139,7 @@ def test_time_left_of_what_has_not_begun(
     nodes = make_plan(load(tiny_run), FileHashes()).nodes
     stages = [replace(node, effort=30.0) for node in nodes if isinstance(node, TrainWork)]
     scored = next(node for node in nodes if isinstance(node, EvalWork))
-    display = Display({"train": 2.0})
+    display = Display(lambda: {"train": 2.0})
     with watched(display, [scored, *stages]):
         display.follow(Event(scored.key, 1.0))
     assert "left 2:00" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.results.build import rebuild_table, wrong_nodes
+from harness.results.build import rebuild_table, run_scores, wrong_nodes
 from harness.results.records import RunRecord, read_record, record_path, write_record
 from harness.results.runs import load_runs
 from harness.results.schema import read_scores
@@ -222,3 +222,15 @@ def test_settings_of_a_record_of_version_0_1(store, tmp_path):
         },
         "r2": {},
     }
+
+
+def test_the_rows_of_one_run_are_those_of_the_table(store, tmp_path):
+    """Made of its own nodes, without reading another run or the file."""
+    made = {"torch": "2.13.0"}
+    node(store, "eval", "new", versions=made, s=[score(1, floor=0.5), score(0.75, subtask="x")])
+    node(store, "train", "t1", versions=made, t={"cost": {"optimizer_steps": 3}})
+    record(store, "r3", cell("new"), training=[{"stage": 1, "key": "t1"}], settings={"a.b": [1]})
+    rebuilt = read_scores(rebuild_table(store, tmp_path / "scores.csv").path)
+    own = run_scores(store, read_record(record_path(store, "r3")))
+    assert own == rebuilt.of_run("r3")
+    assert len(own.rows) == 4

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.cli import run, unfinished
+from harness.cli import run
 from harness.cli.main import main
 from harness.config.compose import compose as composing
 from harness.config.launched import Launched
@@ -14,8 +14,10 @@ from harness.config.places import parse
 from harness.data import rows
 from harness.errors import ConfigError, Mistakes, StageFailed
 from harness.run import job as jobs
+from harness.run import tables
 from harness.run.job import make_jobs
 from harness.run.parent import require_ready
+from harness.run.tables import Tables
 
 
 class Counter:
@@ -44,7 +46,7 @@ def test_a_sweep_composes_checks_and_plans_each_job_once(
 ) -> None:
     done = []
 
-    def fail(job: jobs.Job, watcher: object) -> None:
+    def fail(job: jobs.Job, *others: object) -> None:
         done.append(job)
         raise StageFailed("stage 1: it is a test")
 
@@ -52,7 +54,7 @@ def test_a_sweep_composes_checks_and_plans_each_job_once(
     counter.watch(composing, "compose_whole")
     counter.watch(jobs, "mistakes")
     counter.watch(jobs, "make_plan")
-    counter.watch(unfinished, "rebuild_table")
+    counter.watch(tables, "rebuild_table")
     assert main(["-m", *tiny_run, "seed=0,1", "method=seqft,replay"]) == 1
     assert counter.calls == {"compose_whole": 4, "mistakes": 4, "make_plan": 4, "rebuild_table": 1}
     assert [(job.config.seed, job.config.method.name) for job in done] == [
@@ -90,7 +92,8 @@ def test_a_job_is_found_by_its_number_in_another_process_too(
     import cloudpickle
 
     given = [[*tiny_run, f"train.learning_rate={rate}"] for rate in ("1e-3", "0.002")]
-    task = cloudpickle.loads(cloudpickle.dumps(run._Task(make_jobs(given), None)))
+    made = make_jobs(given)
+    task = cloudpickle.loads(cloudpickle.dumps(run._Task(made, None, Tables(made))))
     monkeypatch.setattr(run, "make_jobs", None)  # nothing is made again
     for number, rate in enumerate((0.001, 0.002)):
         told = [item for item in parse(given[number]) if "searchpath" not in item.key_or_group]
@@ -129,7 +132,7 @@ def test_a_refused_job_of_a_sweep_is_left_out_where_that_is_asked_for(
     tiny_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     done = []
-    monkeypatch.setattr(run, "finish", lambda job, watcher: done.append(job.config))
+    monkeypatch.setattr(run, "finish", lambda job, *others: done.append(job.config))
     monkeypatch.setattr("harness.cli.show.show_outcome", lambda outcome, others=True: None)
     rates = "train.batch_size=4,0,two", "method=seqft,hft"
     assert main(["-m", *tiny_run, SKIP, *rates]) == 1
@@ -175,7 +178,7 @@ def test_what_a_job_reads_and_cannot_have_leaves_it_out_too(
 def test_any_error_of_a_job_leaves_the_others_of_a_sweep_running(
     tiny_run: list[str], monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    def fail(job: jobs.Job, watcher: object) -> None:
+    def fail(job: jobs.Job, *others: object) -> None:
         raise ConfigError(f"seed {job.config.seed}: it is a test")
 
     monkeypatch.setattr(run, "finish", fail)
@@ -202,8 +205,10 @@ def test_a_slurm_job_with_other_tasks_than_ranks(
 ) -> None:
     """Told before anything is trained; in a sweep the other jobs go on."""
     monkeypatch.setattr(run, "joined", lambda peers: nullcontext())
-    monkeypatch.setattr(run, "finish", lambda job, watcher: pytest.fail("it was started"))
+    monkeypatch.setattr(run, "finish", lambda job, *others: pytest.fail("it was started"))
     (job,) = make_jobs([[*tiny_run, "engine.ranks=2"]])
-    task = run._Task([job], None, swept=True)  # one job, which submitit would wrap the error of
+    task = run._Task(
+        [job], None, Tables([job]), swept=True
+    )  # one job, which submitit would wrap the error of
     task.do(0, job, Launched(0, 4, 0, 2, "node1", 12000))
     assert "error: engine.ranks=2, but the job was given 4 tasks" in capsys.readouterr().err

@@ -5,37 +5,38 @@ thread of Python's runs here before a fork: its locks would stay locked in the n
 Ranks on GPUs are not made this way, since CUDA's driver does not outlive a fork.
 """
 
+import ctypes
 import gc
 import os
+import signal
 import socket
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module, invalidate_caches
 from typing import Any, NoReturn
 
-from harness.run.launch.job import PARENT
+from harness.run.launch.forked import PARENT
 from harness.run.launch.network import Line
+from harness.run.rank import PR_SET_PDEATHSIG
 from harness.run.rank import main as run_rank
 
 POLL_SECONDS = 0.05
-# What nearly every rank imports, and what takes long.
-PRELOADED = (
-    "deepspeed",
-    "harness.train.stage",
-    "harness.evaluation.evaluator",
-    "harness.evaluation.loading",
-    "transformers.models.llama.modeling_llama",
-    "lm_eval.evaluator",
-    "peft",
-)
+# What nearly every rank imports, and what takes long: before the first step of training, and after.
+FIRST = ("deepspeed", "harness.train.stage", "transformers.models.llama.modeling_llama")
+LATER = ("harness.evaluation.evaluator", "harness.generation.hf", "lm_eval.evaluator", "peft")
 
 
-def serve(line: Line, parent: int) -> NoReturn:
-    """Fork what is asked for and tell of every end, until the other end or the parent is gone."""
-    children, server = dict[int, int](), os.getpid()
+def serve(line: Line, parent: int, later: Sequence[str] = LATER) -> NoReturn:
+    """Fork what is asked for and tell of every end, until the other end or the parent is gone; and
+    import the rest while nothing is asked for."""
+    children, server, rest = dict[int, int](), os.getpid(), list(later)
     while line.open and os.getppid() == parent:
-        for asked in line.new(POLL_SECONDS if children else 1.0):
+        asked_now = line.new(0.0 if rest else POLL_SECONDS if children else 1.0)
+        if rest and not asked_now:
+            _load(rest.pop(0))
+        for asked in asked_now:
             if "start" in asked:
                 children[_fork(asked, line, server)] = asked["start"]
             else:
@@ -79,14 +80,25 @@ def _become(asked: dict[str, Any], server: int) -> None:
     invalidate_caches()  # of folders to import from
 
 
+def _load(module: str) -> None:
+    """Import a module, without looking for garbage among what is there to stay; the collector of a
+    rank leaves these pages shared. Nobody looks for the parent meanwhile but the kernel, which goes
+    by the thread that started this process: that may end while its process works on."""
+    end_with_parent = ctypes.CDLL(None).prctl
+    end_with_parent(PR_SET_PDEATHSIG, signal.SIGKILL)
+    gc.disable()
+    with suppress(Exception):  # the rank that misses it says so in its own log
+        import_module(module)
+    gc.freeze()
+    gc.enable()
+    end_with_parent(PR_SET_PDEATHSIG, 0)
+
+
 def main() -> NoReturn:
     """Import, then serve."""
     os.environ["DS_ACCELERATOR"] = "cpu"  # DeepSpeed looks for it when it is imported
-    for module in PRELOADED:
-        with suppress(Exception):  # the rank that misses it says so in its own log
-            import_module(module)
-    gc.collect()
-    gc.freeze()  # so that the collector of a rank leaves these pages shared
+    for module in FIRST:
+        _load(module)
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     line = Line(connection.fileno(), connection.fileno(), connection)

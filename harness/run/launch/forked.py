@@ -1,5 +1,6 @@
 """Processes that a fork server makes: it is started once, and again where the variables differ."""
 
+import atexit
 import os
 import signal
 import socket
@@ -9,10 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from harness.run.launch.network import Line
+from harness.store.helper import import_path
 
-LOG = "fork_server.log"
+PARENT = "HARNESS_PARENT"  # variable: number of the process with which a rank ends
 HEARS_SECONDS = 2.0
 # Read when a rank's work begins; all others count when its interpreter or a library is loaded.
 PASSING = {"RANK", "LOCAL_RANK", "WORLD_SIZE"}
@@ -52,22 +55,20 @@ class Forked:
 
 
 class ForkServer:
-    """The server's process, seen from the one that started it.
+    """The server's process, seen from the one that started it."""
 
-    log: the file for what it prints, which is what its imports print.
-    """
-
-    def __init__(self, variables: Mapping[str, str], log: Path) -> None:
+    def __init__(self, variables: Mapping[str, str]) -> None:
         self.started_by = os.getpid()
         self.settings = _lasting(variables)
         self.codes = dict[int, int | None]()
-        self.log, self.logs = log, dict[int, Path]()
+        # What its imports print; nobody has said yet where files may be written.
+        self.log, self.logs = TemporaryFile(), dict[int, Path]()  # noqa: SIM115
         ours, theirs = socket.socketpair()
-        with theirs, log.open("wb") as output:
+        with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "harness.run.launch.fork_server", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=self.log,
                 stderr=subprocess.STDOUT,
                 env=dict(variables),
                 pass_fds=(theirs.fileno(),),
@@ -106,29 +107,51 @@ class ForkServer:
     def _gone(self, left: Sequence[int]) -> None:
         """Its processes ended with it, for the reason that its log tells."""
         code = self.process.wait()
+        self.log.seek(0)
+        said = self.log.read()
         for number in left:
             self.codes[number] = code if code < 0 else 1
             with suppress(OSError), self.logs[number].open("ab") as stream:
-                stream.write(self.log.read_bytes())
+                stream.write(said)
 
     def close(self) -> None:
         """End it, unless what it has forked still runs or another process uses it."""
         if self.started_by == os.getpid() and None not in self.codes.values():
             self.line.close()
+            self.process.kill()  # it may still import
             self.process.wait()
 
 
 _SERVERS = list[ForkServer]()
 
 
-def fork_server(variables: Mapping[str, str], folder: Path) -> ForkServer:
-    """The one for these variables, which takes the place of an earlier one; where it is new, what
-    it prints goes to this folder."""
+def fork_server(variables: Mapping[str, str]) -> ForkServer:
+    """The one for these variables, which takes the place of an earlier one."""
     if _SERVERS and not _SERVERS[0].serves(variables):
         _SERVERS.pop().close()
     if not _SERVERS:
-        _SERVERS.append(ForkServer(variables, folder / LOG))
+        _SERVERS.append(ForkServer(variables))
+        atexit.register(_SERVERS[0].close)
     return _SERVERS[0]
+
+
+def no_fork_server() -> None:
+    """There is nothing to do for one that is there."""
+    while _SERVERS:
+        _SERVERS.pop().close()
+
+
+def rank_variables(threads: int) -> dict[str, str]:
+    """The environment of a rank on a CPU, besides its number and this process's environment."""
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONUNBUFFERED": "1",
+        # How long a thread spins before it sleeps. Endless spinning (the default) is 30 times
+        # slower as soon as a core is busy with something else, none is twice as slow always.
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
+        "PYTHONPATH": import_path(),
+        PARENT: str(os.getpid()),
+    }
 
 
 def _lasting(variables: Mapping[str, str]) -> dict[str, str]:

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from harness.store.records import Json
 
-PARENT = "HARNESS_PARENT"  # variable: number of the process with which a rank ends
-
 
 @dataclass(frozen=True)
 class RankJob:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from harness.models.determinism import kernel_variables
 from harness.run.launch.failure import Failure, failure_of
-from harness.run.launch.forked import Forked, fork_server
-from harness.run.launch.job import PARENT, RankJob, Seat, job_file, log_file
+from harness.run.launch.forked import Forked, fork_server, rank_variables
+from harness.run.launch.job import RankJob, Seat, job_file, log_file
 from harness.run.launch.network import interface_towards, tcp_address
-from harness.store.helper import import_path
 
 GRACE_SECONDS = 5.0
 
@@ -47,7 +46,7 @@ class LocalRanks:
         variables = os.environ | common | own
         argv, log = [str(job_file(job.folder))], log_file(job.folder, seat.rank)
         if is_forked(job, listener):
-            return fork_server(variables, self.folder).start(argv, variables, log)
+            return fork_server(variables).start(argv, variables, log)
         if listener is not None:
             variables["HARNESS_LISTENER"] = str(listener)
         with log.open("wb") as output:
@@ -89,16 +88,7 @@ def is_forked(job: RankJob, listener: int | None) -> bool:
 
 
 def _variables(job: RankJob, world: int) -> dict[str, str]:
-    found = {
-        "WORLD_SIZE": str(world),
-        "OMP_NUM_THREADS": str(job.threads),
-        "PYTHONUNBUFFERED": "1",
-        # How long a thread spins before it sleeps. Endless spinning (the default) is 30 times
-        # slower as soon as a core is busy with something else, none is twice as slow always.
-        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
-        "PYTHONPATH": import_path(),
-        PARENT: str(os.getpid()),
-    }
+    found = rank_variables(job.threads) | {"WORLD_SIZE": str(world)}
     if job.device == "cuda" and "PYTORCH_ALLOC_CONF" not in os.environ:
         # Batches of many lengths fragment memory otherwise. (The older name: 2.8 knows no other.)
         given = os.environ.get("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")

@@ -11,8 +11,8 @@ import pytest
 from support.places import REPOSITORY
 
 from harness.config.plain import plain
-from harness.run.launch.forked import Forked, ForkServer, fork_server
-from harness.run.launch.job import PARENT, RankJob
+from harness.run.launch.forked import PARENT, Forked, ForkServer, fork_server
+from harness.run.launch.job import RankJob
 
 pytestmark = pytest.mark.distributed
 
@@ -29,8 +29,8 @@ def variables() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> ForkServer:
-    return fork_server(variables, tmp_path_factory.mktemp("server"))
+def server(variables: dict[str, str]) -> ForkServer:
+    return fork_server(variables)
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_server_that_cannot_begin_says_why(variables: dict[str, str], tmp_path
         "import os, sys\nprint('Error: no room', flush=True)\nos._exit(3)\n"
     )
     path = f"{tmp_path}{os.pathsep}{variables['PYTHONPATH']}"
-    server = ForkServer(variables | {"PYTHONPATH": path}, tmp_path / "server.log")
+    server = ForkServer(variables | {"PYTHONPATH": path})
     forked = server.start(["job.json"], variables, tmp_path / "log")
     assert forked.wait(60.0) == 1
     assert "Error: no room" in (tmp_path / "log").read_text()
@@ -123,7 +123,7 @@ def test_one_that_has_not_begun_is_killed_with_the_server(
 ) -> None:
     (tmp_path / "deepspeed.py").write_text("import time\ntime.sleep(600)\n")
     path = f"{tmp_path}{os.pathsep}{variables['PYTHONPATH']}"
-    server = ForkServer(variables | {"PYTHONPATH": path}, tmp_path / "server.log")
+    server = ForkServer(variables | {"PYTHONPATH": path})
     forked = server.start(["job.json"], variables, tmp_path / "log")
     forked.kill()
     assert forked.wait(30.0) == -signal.SIGKILL
@@ -133,7 +133,7 @@ def test_one_that_has_not_begun_is_killed_with_the_server(
 def test_one_server_as_long_as_the_variables_stay(
     server: ForkServer, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    assert fork_server(variables | {"RANK": "1", "WORLD_SIZE": "2"}, tmp_path) is server
+    assert fork_server(variables | {"RANK": "1", "WORLD_SIZE": "2"}) is server
     assert server.serves(variables)
     assert not server.serves(variables | {"OMP_NUM_THREADS": "7"})
     assert not server.serves(variables | {"HF_HOME": str(tmp_path)})
@@ -142,7 +142,7 @@ def test_one_server_as_long_as_the_variables_stay(
 def test_what_a_killed_server_has_forked_ends_with_it(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
-    server = ForkServer(variables, tmp_path / "server.log")
+    server = ForkServer(variables)
     os.mkfifo(tmp_path / "job.json")
     forked = server.start([str(tmp_path / "job.json")], variables, tmp_path / "log")
     while not (tmp_path / "log").exists():
