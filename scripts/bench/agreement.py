@@ -65,9 +65,7 @@ class _Gaps:
         return float(best[0] - best[1]), place
 
 
-def _likelihoods(
-    suite: Suite, folder: Path, mine: list[Any], other: list[Any]
-) -> dict[str, Any]:
+def _likelihoods(suite: Suite, folder: Path, mine: list[Any], other: list[Any]) -> dict[str, Any]:
     """Differences per scored token, and the items whose likeliest choice is another one."""
     from transformers import AutoTokenizer
 

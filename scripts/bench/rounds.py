@@ -6,7 +6,6 @@ A script that is run with `--one <request>` is one contestant: it does what the 
 """
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.config.places import PACKAGE
+from bench.environment import environment
 
 Numbers = dict[str, float]
 
@@ -27,10 +26,18 @@ class Stopwatch:
     which load on the machine disturbs least."""
 
     def __enter__(self) -> "Stopwatch":
-        self._began, self._used = time.monotonic(), time.process_time()
+        self.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Count from now on."""
+        self._began, self._used = time.monotonic(), time.process_time()
+
+    def stop(self) -> None:
+        """Know how long it was."""
         self.seconds = time.monotonic() - self._began
         self.cpu_s = time.process_time() - self._used
 
@@ -58,7 +65,7 @@ def launch(script: str, request: Mapping[str, Any], threads: int) -> Numbers:
         capture_output=True,
         text=True,
         check=False,
-        env=_environment(threads),
+        env=environment(threads),
     )
     whole = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -70,20 +77,6 @@ def launch(script: str, request: Mapping[str, Any], threads: int) -> Numbers:
         "whole_s": whole,
         "whole_cpu_s": used,
         "useful_share": min(1.0, found["seconds"] / whole),
-    }
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """Contestants find this package and its helpers, ask no network, and no launcher started
-    them."""
-    given = {k: v for k, v in os.environ.items() if k not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
-    paths = [str(PACKAGE.parent), str(Path(__file__).parents[1])]
-    return given | {
-        "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": str(threads),
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
     }
 
 

@@ -69,7 +69,9 @@ class Source:
 
 def generation(source: Source) -> Suite:
     """Test prompts of all tasks in turn, cut to `PROMPT` tokens; answers of up to 128 tokens."""
-    return _generated("generation", _prompts(source, source.few(source.items, 1)), source.few(128, 12))
+    return _generated(
+        "generation", _prompts(source, source.few(source.items, 1)), source.few(128, 12)
+    )
 
 
 def in_context(source: Source) -> Suite:
