@@ -57,7 +57,7 @@ def main(argv: list[str]) -> None:
     if asked.small:
         asked.rounds, asked.runs, asked.stages = 1, "1", "2"
     with tempfile.TemporaryDirectory() as place:
-        rows = [line for line in measured(asked, Path(place))]  # noqa: C416
+        rows = list(measured(asked, Path(place)))
     report.show("fixed costs", SHOWN, rows)
     report.write(asked.out, rows, asked.threads)
 

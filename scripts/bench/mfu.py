@@ -1,7 +1,8 @@
-"""The share of a GPU's peak that training reaches: a random model of 7 to 8 billion weights in bf16,
-rows packed. Needs a GPU that holds it."""
+"""The share of a GPU's peak that training reaches: a random model of 7 to 8 billion weights,
+bf16, rows packed. Needs a GPU that holds it."""
 
 import argparse
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,8 +89,6 @@ def _request(asked: argparse.Namespace, place: Path, layers: int) -> dict[str, A
 
 
 def _turn(request: dict[str, Any], script: str, threads: int) -> dict[str, Any]:
-    import json
-
     with tempfile.TemporaryDirectory() as out:
         path = Path(out) / "request.json"
         path.write_text(json.dumps(request | {"out": out}))

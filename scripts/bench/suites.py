@@ -54,8 +54,8 @@ class Suite:
 
 @dataclass(frozen=True)
 class Source:
-    """Where rows come from, and how many of them: a few in a trial. items: of each task of TRACE that
-    is generated for."""
+    """Where rows come from, and how many of them: a few in a trial. items: of each task of TRACE
+    that is generated for."""
 
     prompts: PromptFormat
     data: Path | None
