@@ -110,7 +110,9 @@ def contestants(suite: Suite, small: bool) -> list[tuple[str, int | None]]:
     """Who takes part, and with which batch."""
     batches = (8,) if small else BATCHES
     names: list[tuple[str, int | None]] = [("ours", None), *(("stock", b) for b in batches)]
-    return names + [("hf_generate", None), ("trace_protocol", None)] * (suite.name == "generation")
+    if suite.name == "generation":
+        names += [("hf_generate", None), ("trace_protocol", None)]
+    return names
 
 
 def without_slow_batches(
