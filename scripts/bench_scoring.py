@@ -23,7 +23,7 @@ from bench.material import MEDIUM, SMALL, TINY, add_arguments, make_model, promp
 from bench.rounds import Numbers, launch, medians, note, tell
 from bench.suites import MADE, Source, Suite, missing
 
-BATCHES = (4, 8, 16, 32)
+BATCHES = "4,8,16,32"
 STEPS = 160
 TRIAL = ("generation", "choices")
 SHOWN = ("contestant", "rounds", "seconds", "cpu_s", "ours_is_x_faster", "by_cpu", "tokens_by_s",
@@ -35,6 +35,7 @@ def main(argv: list[str]) -> None:
     """Measure the suites one after the other; print and write their tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser, "scoring.csv")
+    parser.add_argument("--batches", default=BATCHES, help=f"of stock lm-eval ({BATCHES})")
     parser.add_argument("--items", type=int, default=64, help="prompts per task to generate for")
     asked = parser.parse_args(argv)
     if asked.one:
@@ -88,7 +89,7 @@ def measured(
     """Contestant -> its rounds, in turn; every answer is compared with ours."""
     found: dict[str, list[Numbers]] = {}
     mine: dict[str, Any] = {}
-    names = contestants(suite, asked.small)
+    names = contestants(suite, "8" if asked.small else asked.batches)
     for number in range(asked.rounds):
         for who, batch in names:
             label = who if batch is None else f"{who} {batch}"
@@ -106,10 +107,12 @@ def measured(
     return found
 
 
-def contestants(suite: Suite, small: bool) -> list[tuple[str, int | None]]:
+def contestants(suite: Suite, batches: str) -> list[tuple[str, int | None]]:
     """Who takes part, and with which batch."""
-    batches = (8,) if small else BATCHES
-    names: list[tuple[str, int | None]] = [("ours", None), *(("stock", b) for b in batches)]
+    names: list[tuple[str, int | None]] = [
+        ("ours", None),
+        *(("stock", int(b)) for b in batches.split(",")),
+    ]
     if suite.name == "generation":
         names += [("hf_generate", None), ("trace_protocol", None)]
     return names
