@@ -36,6 +36,10 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser, "scoring.csv")
     parser.add_argument("--batches", default=BATCHES, help=f"of stock lm-eval ({BATCHES})")
+    parser.add_argument("--model", type=Path, help="a model's folder, instead of random Llamas")
+    parser.add_argument(
+        "--model-steps", type=int, default=STEPS, help=f"that teach one to answer ({STEPS})"
+    )
     parser.add_argument("--items", type=int, default=64, help="prompts per task to generate for")
     asked = parser.parse_args(argv)
     if asked.one:
@@ -76,10 +80,13 @@ def suite_rows(name: str, asked: argparse.Namespace, place: Path) -> list[dict[s
 
 def model_of(name: str, asked: argparse.Namespace, place: Path) -> Path:
     """Generation needs a model that has learned to end; likelihoods take a larger one."""
+    if asked.model is not None:
+        return asked.model.absolute()
     if asked.small:
         return make_model(place / "tiny", asked.data, TINY)
     if name in ("generation", "in_context", "gsm8k", "bbh"):
-        return make_model(place / f"small-{STEPS}-steps", asked.data, SMALL, STEPS)
+        name = f"small-{asked.model_steps}-steps"
+        return make_model(place / name, asked.data, SMALL, asked.model_steps)
     return make_model(place / "medium", asked.data, MEDIUM)
 
 

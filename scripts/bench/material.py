@@ -25,6 +25,7 @@ TRACE = (
 )
 MICRO = PACKAGE / "data" / "micro" / "data"
 PROMPT, ANSWER = 512, 128  # most tokens
+SHORT = 256  # tokens of the rows that a model learns from
 BOS = "<s>"
 VOCABULARY, CONTEXT = 4096, 4096
 # Sizes of a Llama with this vocabulary: 0.6, 3.4 and 15 million weights.
@@ -135,16 +136,17 @@ def encoded(prompts: PromptFormat, rows: Mapping[str, Sequence[Row]]) -> list[Ex
 
 
 def _train(model: Any, examples: Sequence[Example], steps: int) -> None:
-    """Steps of 16 rows at a falling rate, enough to answer in the tasks' form and to end."""
+    """Steps of 16 short rows at a falling rate, enough to answer in the tasks' form and to end."""
     import torch
 
     from harness.data.micro.pretrain import rate_at, train_step
 
     source = random.Random(0)
+    short = [one for one in examples if len(one) <= SHORT]
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95))
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate_at(step, steps)
-        chosen = source.sample(list(examples), 16)
+        chosen = source.sample(short, 16)
         train_step(model, optimizer, [(one.prompt_ids, one.answer_ids) for one in chosen])
     model.eval()
