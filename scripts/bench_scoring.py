@@ -46,6 +46,7 @@ def main(argv: list[str]) -> None:
         return one(json.loads(asked.one))
     with tempfile.TemporaryDirectory() as passing:
         place = (asked.place or Path(passing)).absolute()
+        place.mkdir(parents=True, exist_ok=True)
         rows = [row for name in chosen(asked) for row in suite_rows(name, asked, place)]
     if not rows:
         sys.exit("nothing was measured: every suite was left out")

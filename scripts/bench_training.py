@@ -68,6 +68,7 @@ def main(argv: list[str]) -> None:
         return measure(asked, __file__)
     with tempfile.TemporaryDirectory() as passing:
         place = (asked.place or Path(passing)).absolute()
+        place.mkdir(parents=True, exist_ok=True)
         report_rounds(*measured(asked, place), asked)
     return None
 
