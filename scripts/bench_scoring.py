@@ -47,10 +47,12 @@ def main(argv: list[str]) -> None:
     with tempfile.TemporaryDirectory() as passing:
         place = (asked.place or Path(passing)).absolute()
         place.mkdir(parents=True, exist_ok=True)
-        rows = [row for name in chosen(asked) for row in suite_rows(name, asked, place)]
+        rows: list[dict[str, Any]] = []
+        for name in chosen(asked):
+            rows += suite_rows(name, asked, place)
+            report.write(asked.out, rows, asked.threads)
     if not rows:
         sys.exit("nothing was measured: every suite was left out")
-    report.write(asked.out, rows, asked.threads)
     return None
 
 

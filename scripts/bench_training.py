@@ -15,7 +15,7 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +69,22 @@ def main(argv: list[str]) -> None:
     with tempfile.TemporaryDirectory() as passing:
         place = (asked.place or Path(passing)).absolute()
         place.mkdir(parents=True, exist_ok=True)
-        report_rounds(*measured(asked, place), asked)
+        for found, title in measured(asked, place):
+            report_rounds(found, title, asked)
     return None
 
 
-def measured(asked: argparse.Namespace, place: Path) -> tuple[dict[str, list[Numbers]], str]:
-    """Contestant -> its rounds; and a line that says what was trained."""
+def measured(
+    asked: argparse.Namespace, place: Path
+) -> Iterator[tuple[dict[str, list[Numbers]], str]]:
+    """After every round: contestant -> its rounds so far; and a line that says what was trained."""
     if asked.small:
         asked.rows, asked.steps = 24, 1
     sizes = TINY if asked.small else MEDIUM
     folder = make_model(place / ("tiny" if asked.small else "medium"), asked.data, sizes)
     requests = {way: request_of(way, asked, folder, place / f"training-{way}") for way in REFERENCE}
+    steps, tokens = len(requests["random"]["batches"]), useful_tokens(requests["random"])
+    title = f"{folder.name}: {steps} steps of {BATCH} rows, {tokens} tokens"
     found: dict[str, list[Numbers]] = {}
     for number in range(asked.rounds):
         for name, (who, way, package) in LINES.items():
@@ -89,8 +94,7 @@ def measured(asked: argparse.Namespace, place: Path) -> tuple[dict[str, list[Num
                 note(f"round {number + 1}: {name} {found[name][-1]['cpu_s']:.1f} CPU s")
             elif why and not number:
                 print(f"{name}: left out, {why}")
-    steps, tokens = len(requests["random"]["batches"]), useful_tokens(requests["random"])
-    return found, f"{folder.name}: {steps} steps of {BATCH} rows, {tokens} tokens"
+        yield found, title
 
 
 def taking_part(name: str, asked: argparse.Namespace) -> bool:
