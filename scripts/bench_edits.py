@@ -62,7 +62,7 @@ PARAMETERS = {
     "wise_ft": (f"--alpha={ALPHA}",),
 }
 SHOWN = ("edit", "contestant", "rounds", "whole_s", "whole_cpu_s", "ours_is_x_faster", "by_cpu",
-         "peak_gb", "largest_difference")  # fmt: skip
+         "peak_gb", "unequal_share", "largest_difference")  # fmt: skip
 
 
 def main(argv: list[str]) -> None:
@@ -92,10 +92,10 @@ def main(argv: list[str]) -> None:
 
 def rounds_of(
     names: list[str], place: Path, asked: argparse.Namespace
-) -> tuple[dict[tuple[str, str], list[Numbers]], dict[tuple[str, str], float]]:
-    """(edit, contestant) -> its rounds; and how far its weights are from ours."""
+) -> tuple[dict[tuple[str, str], list[Numbers]], dict[tuple[str, str], Numbers]]:
+    """(edit, contestant) -> its rounds; and how its weights differ from ours."""
     found: dict[tuple[str, str], list[Numbers]] = {}
-    apart: dict[tuple[str, str], float] = {}
+    apart: dict[tuple[str, str], Numbers] = {}
     why = lacking("mergekit")
     if why:
         print(f"mergekit: left out, {why}")
@@ -108,7 +108,8 @@ def rounds_of(
                 note(f"round {number + 1}: {name}, {who} {found[name, who][-1]['whole_s']:.1f} s")
                 if who == "mergekit" and not number:
                     told = _do(asked.threads, "compare", str(place / "out-ours"), str(out))
-                    apart[name, who] = float(told.split()[-1])
+                    share, most = map(float, told.split()[-2:])
+                    apart[name, who] = {"unequal_share": share, "largest_difference": most}
     return found, apart
 
 
@@ -129,7 +130,7 @@ def contestants(name: str, place: Path, with_mergekit: bool) -> dict[str, list[s
 
 
 def summary(
-    found: dict[tuple[str, str], list[Numbers]], apart: dict[tuple[str, str], float]
+    found: dict[tuple[str, str], list[Numbers]], apart: dict[tuple[str, str], Numbers]
 ) -> list[dict[str, Any]]:
     """Medians, and of ratios in the same round."""
     rows = []
@@ -143,7 +144,7 @@ def summary(
         row = {"edit": name, "contestant": who, "rounds": len(rounds)}
         row |= medians(rounds) | medians(each)
         if (name, who) in apart:
-            row |= {"largest_difference": apart[name, who], "equal": apart[name, who] <= EQUAL}
+            row |= apart[name, who]
         rows.append(row)
     return rows
 
@@ -167,7 +168,9 @@ def make(place: str, millions: str) -> None:
 
 
 def compare(first: str, second: str) -> None:
-    """Print the largest difference between the weights of two folders."""
+    """Print how many weights of two folders differ by more than `EQUAL`, as a share of all, and the
+    largest difference. TIES may keep another one of weights that are equally large at its
+    threshold."""
     from safetensors import safe_open
 
     def opened(folder: str) -> dict[str, Any]:
@@ -177,8 +180,13 @@ def compare(first: str, second: str) -> None:
     mine, other = opened(first), opened(second)
     if mine.keys() != other.keys():
         raise SystemExit(f"{first} and {second} hold weights of different names")
-    values = ((mine[n].get_tensor(n), other[n].get_tensor(n)) for n in mine)
-    print(max(float((a.float() - b.float()).abs().max()) for a, b in values))
+    most = unequal = count = 0.0
+    for name in mine:
+        difference = mine[name].get_tensor(name).float() - other[name].get_tensor(name).float()
+        difference = difference.abs()
+        most = max(most, float(difference.max()))
+        unequal, count = unequal + int((difference > EQUAL).sum()), count + difference.numel()
+    print(unequal / count, most)
 
 
 DOING = {"make": make, "compare": compare}
