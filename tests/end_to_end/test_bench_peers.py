@@ -1,0 +1,193 @@
+"""The benchmarks beside other packages: what they count and compare is checked against values by
+hand, and each runs in its small form; what it measured is nobody's to assert."""
+
+import argparse
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import bench_scoring
+import bench_training
+import pytest
+from bench import agreement, mfu
+from bench.material import TINY, make_model
+from bench.rounds import medians
+from bench.suites import Source, Suite, missing
+from end_to_end.test_bench import bench
+from support.places import MICRO_MODEL
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_flops_of_a_token() -> None:
+    """Two products with every weight, thrice: forward, and backward for weights and inputs. Scores
+    and sums of a layer cost 2 x 2 x hidden a token seen, thrice, of which a causal row has half."""
+    assert mfu.model_flops(10, layers=0, hidden=0, length=0) == 60
+    assert mfu.model_flops(0, layers=2, hidden=8, length=100) == 3 * 2 * (2 * 2 * 8 * 100 / 2)
+
+
+def test_a_device_whose_peak_is_not_known_is_refused() -> None:
+    assert mfu.peak_of("NVIDIA H100 80GB HBM3") == 989e12
+    with pytest.raises(SystemExit, match="the peak of Abacus is not known; known are H100"):
+        mfu.peak_of("Abacus")
+
+
+def test_medians_leave_out_what_is_no_number() -> None:
+    rounds = [{"a": 1.0, "b": "x"}, {"a": 5.0, "b": "y"}, {"a": 2.0, "b": "z"}]
+    assert medians(rounds) == {"a": 2.0}
+
+
+@pytest.mark.parametrize("way", ["random", "grouped"])
+def test_batches_stay_within_a_task_and_repeat(way: str) -> None:
+    lengths = [7 * n % 31 for n in range(100)]
+    asked = argparse.Namespace(steps=2)
+    found = bench_training.drawn([60, 40], lengths, way, asked)
+    assert found == bench_training.drawn([60, 40], lengths, way, asked)
+    assert [len(batch) for batch in found] == [bench_training.BATCH] * 4
+    assert all(index < 60 for batch in found[:2] for index in batch)
+    assert all(60 <= index < 100 for batch in found[2:] for index in batch)
+    assert len({index for batch in found for index in batch}) == 32
+
+
+def test_grouped_batches_are_alike_in_length() -> None:
+    lengths = [7 * n % 199 for n in range(200)]
+
+    def padded(way: str) -> int:
+        batches = bench_training.drawn([200], lengths, way, argparse.Namespace(steps=5))
+        return sum(
+            len(b) * max(lengths[i] for i in b) - sum(lengths[i] for i in b) for b in batches
+        )
+
+    assert padded("grouped") < padded("random") / 2
+
+
+def compared(mine: Sequence[float], other: Sequence[float]) -> dict[str, object]:
+    """Two items of two choices, each a token."""
+    rows = [("a", " b"), ("a", " c"), ("d", " b"), ("d", " c")]
+    suite = Suite("two", "loglikelihood", rows, [0, 0, 1, 1])
+    given = [
+        {"answers": [(value, True) for value in values], "ids": []} for values in (mine, other)
+    ]
+    return agreement.compare(suite, MICRO_MODEL, *given)
+
+
+def test_likelihoods_are_compared_per_token_and_by_choice() -> None:
+    same = compared([-1.0, -2.0, -3.0, -1.0], [-1.0, -2.0, -3.0, -1.0])
+    assert (same["unequal"], same["beyond_tolerance"], same["differences"]) == (0, 0, [])
+    other = compared([-1.0, -2.0, -3.0, -1.0], [-2.5, -2.0, -3.0, -1.0])
+    assert (other["unequal"], other["beyond_tolerance"]) == (1, 1)
+    assert other["differences"][-1] == "item 0: another choice, the two best 1.0e+00 apart"
+
+
+def test_an_answer_that_parts_is_listed_with_its_gap(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(MICRO_MODEL)
+    model = AutoModelForCausalLM.from_pretrained(MICRO_MODEL, dtype="float32").eval()
+    ids = tokenizer("one two", add_special_tokens=False)["input_ids"]
+    suite = Suite("one", "generate_until", [("Say it:", "")], [0], 8)
+    mine = {"answers": [tokenizer.decode(ids)], "ids": [ids]}
+    other = {"answers": [tokenizer.decode(ids[:1]) + "#"], "ids": []}
+    found = agreement.compare(suite, MICRO_MODEL, mine, other)
+    with torch.no_grad():
+        seen = torch.tensor([[*tokenizer("Say it:")["input_ids"], ids[0]]])
+        best = model(seen).logits[0, -1].sort(descending=True).values
+    assert found["unequal"] == 1
+    assert found["largest_difference"] == pytest.approx(float(best[0] - best[1]), abs=1e-4)
+    assert found["differences"][0].startswith("request 0: parts at new token 1,")
+
+
+def test_only_the_best_batch_of_stock_stays() -> None:
+    names = [("ours", None), ("stock", 4), ("stock", 8), ("hf_generate", None)]
+    found = {"ours": [{"cpu_s": 1.0}], "stock 4": [{"cpu_s": 9.0}], "stock 8": [{"cpu_s": 3.0}]}
+    left = bench_scoring.without_slow_batches(names, found)
+    assert left == [("ours", None), ("stock", 8), ("hf_generate", None)]
+
+
+def test_a_suite_without_its_files_is_left_out_by_name(tmp_path: Path) -> None:
+    assert missing("generation", None) is None
+    assert missing("mmlu_40", tmp_path) == f"--suites={tmp_path} holds no folder general/mmlu"
+
+
+def test_requests_are_kept_as_they_are(tmp_path: Path) -> None:
+    """Small requests of the embedded tasks, written and read; prompts of all tasks in turn."""
+    from bench.material import prompt_format
+
+    folder = make_model(tmp_path / "model", None, TINY)
+    suite = bench_scoring.MADE["generation"](Source(prompt_format(folder), None, None, True))
+    suite.save(tmp_path / "suite.json")
+    assert Suite.load(tmp_path / "suite.json") == suite
+    assert len(suite.rows) == 8
+    assert next(one.args for one in suite.instances())[1] == {
+        "until": [],
+        "max_gen_toks": 12,
+        "do_sample": False,
+    }
+
+
+@pytest.mark.distributed
+def test_a_trial_of_scoring(tmp_path: Path) -> None:
+    out = tmp_path / "scoring.csv"
+    told = bench(
+        "bench_scoring.py", "--small", "--only=choices,mmlu_4", "--rounds=1", f"--out={out}"
+    )
+    assert "mmlu_4: left out, --suites=" in told or "mmlu_4" in {r["suite"] for r in rows_of(out)}
+    rows = [row for row in rows_of(out) if row["suite"] == "choices"]
+    assert [row["contestant"] for row in rows] == ["ours", "stock 8"]
+    assert float(rows[1]["beyond_tolerance"]) == 0
+    assert all(row["machine"] and row["date"] and "torch=" in row["versions"] for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+def test_a_trial_of_generation(tmp_path: Path) -> None:
+    """All say the same, and TRACE's protocol takes many more passes."""
+    out = tmp_path / "scoring.csv"
+    bench("bench_scoring.py", "--small", "--only=generation", "--rounds=1", f"--out={out}")
+    rows = {row["contestant"]: row for row in rows_of(out)}
+    assert list(rows) == ["ours", "stock 8", "hf_generate", "trace_protocol"]
+    assert all(float(row["beyond_tolerance"] or 0) == 0 for row in rows.values())
+
+
+@pytest.mark.distributed
+def test_a_trial_of_training(tmp_path: Path) -> None:
+    """Losses of all steps are those of Trainer; what is not installed is left out by name."""
+    out = tmp_path / "training.csv"
+    told = bench("bench_training.py", "--small", "--rounds=1", f"--out={out}")
+    rows = {row["contestant"]: row for row in rows_of(out)}
+    assert {"ours", "Trainer"} <= rows.keys()
+    assert "losses agree" in told
+    for name in ("TRL bfd", "TRL batch 1, accumulated"):
+        assert name in rows or f"{name}: left out, trl is not installed here" in told
+
+
+@pytest.mark.slow
+@pytest.mark.distributed
+def test_a_trial_of_edits(tmp_path: Path) -> None:
+    """Ours and mergekit's LiNeS-like merge write the same weights."""
+    out = tmp_path / "edits.csv"
+    bench("bench_edits.py", "--small", "--rounds=1", f"--out={out}", f"--place={tmp_path}")
+    rows = {row["contestant"]: row for row in rows_of(out)}
+    assert list(rows) == ["ours", "mergekit", "cp and sync"]
+    assert float(rows["mergekit"]["largest_difference"]) <= 1e-6
+
+
+@pytest.mark.distributed
+def test_a_trial_of_fixed_costs(tmp_path: Path) -> None:
+    out = tmp_path / "fixed.csv"
+    bench("bench_fixed.py", "--small", f"--out={out}")
+    whats = [row["what"] for row in rows_of(out)]
+    assert whats == ["first step", "plan, fresh", "cached run"]
+
+
+def test_without_a_gpu_its_share_is_not_measured() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is one here")
+    with pytest.raises(SystemExit, match="PyTorch finds no GPU here; nothing was measured"):
+        bench_training.main(["--mfu"])
