@@ -40,6 +40,11 @@ class Layout:
         """The longest rest."""
         return max(map(len, self.rests))
 
+    @property
+    def padded(self) -> int:
+        """Tokens that go through the model, padding included."""
+        return len(self.beginnings) * self.places + len(self.rests) * self.width
+
     def of_rows(self, rows: Sequence[int]) -> "Layout":
         """The layout of some of the rows."""
         numbers = sorted({self.of[row] for row in rows})
@@ -49,19 +54,17 @@ class Layout:
 
 
 def laid_out(rows: Sequence[TokenIds], outside: Sequence[int] | None = None) -> Layout:
-    """The layout that saves most tokens; one without beginnings where that is not worth the mask
-    that it needs. outside: as for `groups`."""
+    """The layout whose beginnings save most tokens; one without beginnings where, all padded, that
+    is not worth the mask that it needs. outside: as for `groups`."""
     beginnings = dict[tuple[int, ...], int]()
     of, rests = [0] * len(rows), list[TokenIds](rows)
-    found = groups(rows, outside)
-    if sum(group.saved for group in found) < WORTH * sum(map(len, rows)):
-        return Layout([()], of, rests)
-    for group in found:
+    for group in groups(rows, outside):
         beginning = tuple(rows[group.rows[0]][: group.shared])
         number = beginnings.setdefault(beginning, len(beginnings))
         for row in group.rows:
             of[row], rests[row] = number, rows[row][group.shared :]
-    return Layout(list(beginnings), of, rests)
+    plain, shared = Layout([()], [0] * len(rows), list(rows)), Layout(list(beginnings), of, rests)
+    return shared if shared.padded < (1 - WORTH) * plain.padded else plain
 
 
 class Passes:

