@@ -26,7 +26,7 @@ def kth_largest(values: "Tensor", k: int) -> float:
     place, slack = k * len(sample) // len(flat), _SLACK * int(len(sample) ** 0.5)
     high = sample[max(0, place - slack)]
     low = sample[min(len(sample) - 1, place + slack)]
-    above = int((flat > high).sum())
+    above = int((flat > high).count_nonzero())
     between = flat[(flat >= low) & (flat <= high)]
     if not above < k <= above + len(between):  # the sample misled
         above, between = 0, flat
