@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.cli.display import Display, Jobs
@@ -27,6 +27,7 @@ from harness.run.job import Job, Refused, make_jobs, make_sweep
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import joined
 from harness.run.launch.early import note_end
+from harness.run.launch.forked import no_fork_server
 from harness.run.parent import finish, require_ready
 from harness.run.tables import Tables, current_tables
 from harness.store.abandoned import sweep_abandoned
@@ -77,12 +78,14 @@ def run(words: Words) -> int:
     with current_tables(jobs) as tables:
         task = _Task(jobs, display, tables, tuple(sweep.refused), alone, swept)
         if by_hydra:
+            no_fork_server()  # the variables of its ranks are others
             _through_hydra(words, task)
         else:  # Hydra would compose all of them twice more
             for number, job in enumerate(jobs):
                 task.do(number, job)
     for line in tables.left_out:
-        print(line)
+        if line not in task.told:
+            print(line)
     return report_unfinished(sweep)
 
 
@@ -119,7 +122,8 @@ def print_of_abandoned(jobs: list[Job]) -> None:
 @dataclass(frozen=True)
 class _Task:
     """What is done for each job; a launcher of Hydra's calls it in processes of its own, for the
-    refused ones too. alone: nobody started this command more than once. swept: -m was given."""
+    refused ones too. alone: nobody started this command more than once. swept: -m was given. told:
+    what tables lack, as far as the jobs of this process have said it."""
 
     jobs: list[Job]
     display: Jobs | None
@@ -127,6 +131,7 @@ class _Task:
     refused: tuple[Refused, ...] = ()
     alone: bool = True
     swept: bool = False
+    told: set[str] = field(default_factory=set)
 
     def __call__(self, composed: Any) -> None:
         """The job of which Hydra tells the number."""
@@ -164,6 +169,7 @@ class _Task:
             print(f"error: {'; '.join(told)}", file=sys.stderr)
             return
         # Before the last job of a sweep others of it are unfinished by nature.
+        self.told.update(outcome.left_out)
         show_outcome(outcome, others=number + 1 >= len(self.jobs))
 
 

@@ -41,4 +41,4 @@ def show_outcome(outcome: Any, others: bool = True) -> None:
     print(main_table_markdown(mine))
     print(matrix_markdown(mine, run))
     stays = outcome.stays if others else []
-    print(*stays, f"scores: {outcome.table}", sep="\n")
+    print(*outcome.left_out, *stays, f"scores: {outcome.table}", sep="\n")

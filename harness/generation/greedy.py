@@ -8,7 +8,7 @@ import torch
 
 from harness.generation.backend import TokenIds
 from harness.generation.batches import Limits
-from harness.generation.passes import Beginnings, Passes, laid_out
+from harness.generation.passes import Beginnings, Passes, with_beginnings
 from harness.generation.rows import Rows
 
 # Of the rows have ended: the rest moves together, or others join it, which costs about a step.
@@ -26,7 +26,7 @@ class Greedy:
     """Continues prompts, in their order, by at most `most` tokens each. ends: tokens that end a
     row, and are not part of it. limits: of the rows that are under way at a time.
 
-    under_way: how many rows are, or were when memory ran out.
+    under_way: the rows that are, or were when memory ran out, by their prompts' numbers.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class Greedy:
     ) -> None:
         self.passes, self.prompts, self.most = passes, prompts, most
         self.ends, self.stop, self.limits = ends, stop, limits
-        self.layout = laid_out(prompts)
+        self.layout = with_beginnings(prompts)
         self.beginnings: Beginnings = {}
         self.made: list[list[int]] = [[] for _ in prompts]
         self.waiting = list(reversed(range(len(prompts))))  # the next one is the last
-        self.under_way = 0
+        self.under_way: list[int] = []
 
     @torch.no_grad()
     def run(self) -> Iterator[dict[int, list[int]]]:
@@ -54,7 +54,7 @@ class Greedy:
         while self.waiting or running:
             if new := self._joining(running, rows):
                 rows = rows.kept(running) if running else None
-                self.under_way = len(running) + len(new)
+                self.under_way = [*running, *new]
                 begun = self._begun(new)
                 running |= set(new)
                 yield from self._noted(begun, running)
@@ -62,7 +62,7 @@ class Greedy:
                 continue
             if len(running) <= (1 - LEAVE) * len(rows.prompts):
                 rows = rows.kept(running)
-            self.under_way = len(rows.prompts)
+            self.under_way = rows.prompts
             logits = self.passes.forward(
                 rows.tokens[:, None], rows.mask, rows.positions[:, None], rows.cache, 1
             )
@@ -86,7 +86,7 @@ class Greedy:
 
     def _begun(self, prompts: list[int]) -> Rows:
         """The rows of prompts with their first tokens."""
-        layout = self.layout.of_rows(prompts)
+        layout = self.layout.of_rows(prompts).or_plain()
         needed = {self.layout.beginnings[self.layout.of[one]] for one in [*prompts, *self.waiting]}
         for known in set(self.beginnings) - needed:
             del self.beginnings[known]

@@ -13,9 +13,9 @@ TOLD = ("out of memory", "can't allocate memory", "not enough memory", "alloc_fa
 
 
 class Flow(Protocol[Told]):
-    """Rows that come and go together. under_way: how many are, or were when memory ran out."""
+    """Rows that come and go together. under_way: which are, or were when memory ran out."""
 
-    under_way: int
+    under_way: Sequence[int]
 
     def run(self) -> Iterator[dict[int, Told]]:
         """What was made of rows, by their places in the order, as they end."""
@@ -72,12 +72,12 @@ class Batches:
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
+            tried = [left[place] for place in flow.under_way]
             left = [index for index in left if index not in ended]
             if left:
-                rows = flow.under_way
                 del flow  # its tensors, before others are made
                 _empty_cache()
-                self._halve(rows, max(sizes[index] for index in left))
+                self._halve(len(tried), max(sizes[index] for index in tried))
 
     def _tried(self, batch: list[int], work: Callable[[list[int]], Made]) -> tuple[Made] | None:
         """What was made, or null where memory ran out; its tensors are let go with the error."""

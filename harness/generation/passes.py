@@ -45,6 +45,13 @@ class Layout:
         """Tokens that go through the model, padding included."""
         return len(self.beginnings) * self.places + len(self.rests) * self.width
 
+    def or_plain(self) -> "Layout":
+        """One without beginnings where, with all padded, they are not worth the mask that they
+        need."""
+        rows = [[*self.beginnings[of], *rest] for of, rest in zip(self.of, self.rests, strict=True)]
+        plain = Layout([()], [0] * len(rows), rows)
+        return self if self.padded < (1 - WORTH) * plain.padded else plain
+
     def of_rows(self, rows: Sequence[int]) -> "Layout":
         """The layout of some of the rows."""
         numbers = sorted({self.of[row] for row in rows})
@@ -53,9 +60,8 @@ class Layout:
         return Layout(beginnings, of, [self.rests[row] for row in rows])
 
 
-def laid_out(rows: Sequence[TokenIds], outside: Sequence[int] | None = None) -> Layout:
-    """The layout whose beginnings save most tokens; one without beginnings where, all padded, that
-    is not worth the mask that it needs. outside: as for `groups`."""
+def with_beginnings(rows: Sequence[TokenIds], outside: Sequence[int] | None = None) -> Layout:
+    """The layout whose beginnings save most tokens. outside: as for `groups`."""
     beginnings = dict[tuple[int, ...], int]()
     of, rests = [0] * len(rows), list[TokenIds](rows)
     for group in groups(rows, outside):
@@ -63,8 +69,12 @@ def laid_out(rows: Sequence[TokenIds], outside: Sequence[int] | None = None) -> 
         number = beginnings.setdefault(beginning, len(beginnings))
         for row in group.rows:
             of[row], rests[row] = number, rows[row][group.shared :]
-    plain, shared = Layout([()], [0] * len(rows), list(rows)), Layout(list(beginnings), of, rests)
-    return shared if shared.padded < (1 - WORTH) * plain.padded else plain
+    return Layout(list(beginnings), of, rests)
+
+
+def laid_out(rows: Sequence[TokenIds], outside: Sequence[int] | None = None) -> Layout:
+    """The same for rows that go through the model together, if beginnings are worth it."""
+    return with_beginnings(rows, outside).or_plain()
 
 
 class Passes:
@@ -148,9 +158,9 @@ class Passes:
         self.forward(ids.to(self.device), None, positions, cache, 1)
         for row, tokens in enumerate(new):
             known[tokens] = [
-                (layer.keys[row, :, : len(tokens)], layer.values[row, :, : len(tokens)])
+                tuple(whole[row, :, : len(tokens)].clone() for whole in (layer.keys, layer.values))
                 for layer in cache.layers
-            ]
+            ]  # copies, so that each is let go for itself
 
     def _padded_before(self, rows: Sequence[TokenIds]) -> tuple[Tensor, Tensor]:
         """Ids and which of them are there, each [rows, width]."""

@@ -52,10 +52,12 @@ def rebuild_table(store: Store, path: Path) -> Rebuilt:
     return Rebuilt(write_atomically(Path(path), scores.text()), list(left_out.values()))
 
 
-def run_scores(store: Store, record: RunRecord) -> Scores:
-    """The rows of one run, as the table has them; no other run is read."""
+def run_scores(store: Store, record: RunRecord) -> tuple[Scores, list[str]]:
+    """The rows of one run, as the table has them, and a line per node that has none in it; no other
+    run is read."""
     left_out: dict[str, str] = {}
-    return _checked(_of_record(store, record, left_out), left_out)
+    scores = _checked(_of_record(store, record, left_out), left_out)
+    return scores, list(left_out.values())
 
 
 def _of_record(store: Store, record: RunRecord, left_out: dict[str, str]) -> list[TableRow]:

@@ -43,9 +43,9 @@ SEEN_SECONDS = 60.0  # what a network file system may keep to itself
 @dataclass
 class Outcome:
     """What a run did. `found`: how many nodes were there before. `table`: where the scores of all
-    runs are, or will be when the command ends; `scores`: of this run. `cut`: task -> share of
-    training rows whose prompt or answer was cut. `stays`: why weights are there that are not to be
-    kept, a line per run that reads them."""
+    runs are, or will be when the command ends; `scores`: of this run; `left_out`: what they lack,
+    a line per node. `cut`: task -> share of training rows whose prompt or answer was cut. `stays`:
+    why weights are there that are not to be kept, a line per run that reads them."""
 
     plan: Plan
     trained: int
@@ -54,6 +54,7 @@ class Outcome:
     seconds: float
     table: Path
     scores: Scores
+    left_out: list[str]
     cut: dict[str, dict[str, float]]
     stays: list[str]
 
@@ -61,16 +62,16 @@ class Outcome:
 def require_ready(jobs: list[Job]) -> None:
     """See that what the jobs read is within reach, and let the store know of it. Raises
     ConfigError, Mistakes for several."""
-    lines, any_pending = [], False
+    lines, forks = [], False
     for job in jobs:
         pending = pending_nodes(job.config, job.store, job.plan)
-        any_pending |= bool(pending)
+        forks |= bool(pending) and machine(job.config.engine)[0] == "cpu"
         lines += ready_mistakes(job.config, pending)
         lines += memory_mistakes(job.config, pending)
         lines += mistakes_of(partial(check_demonstrations, job.config, job.store, job.plan))
         job.store.hashes.save()
     refuse(lines)
-    if not any_pending:
+    if not forks:
         no_fork_server()
     for job in jobs:  # before the first starts, so that none drops what a later one reads
         record_readers(job.store, job.plan)
@@ -98,6 +99,7 @@ def finish(job: Job, tables: Tables, watcher: Watcher | None = None) -> Outcome:
     finally:
         store.hashes.save()
         tables.note(job)
+    scores, left_out = run_scores(store, record_of(plan))
     return Outcome(
         plan=plan,
         trained=sum(isinstance(node, TrainWork) for node in done),
@@ -105,7 +107,8 @@ def finish(job: Job, tables: Tables, watcher: Watcher | None = None) -> Outcome:
         found=len(plan.nodes) - len(done),
         seconds=time.monotonic() - started,
         table=table_path(job),
-        scores=run_scores(store, record_of(plan)),
+        scores=scores,
+        left_out=left_out,
         cut=_cut_shares(store, plan),
         stays=stays_for(store, plan, config.store.keep, config.store.forget_days),
     )

@@ -22,8 +22,9 @@ RUN_SECONDS = 0.03  # that a run of 75 cells takes in a rebuild; until one was t
 
 @dataclass
 class _Table:
-    """One table. before: when its last rebuild was over, or when the command began; seconds: what
-    that took, None where this process has not done it. stale: was work done since?"""
+    """One table. before: when its last rebuild was over, or when the command began (a time of day,
+    since a launcher's job may ask on another machine); seconds: what that took, None where this
+    process has not done it. stale: was work done since?"""
 
     store: Store
     before: float
@@ -37,12 +38,12 @@ class _Table:
         seconds = self.seconds
         if seconds is None:
             seconds = RUN_SECONDS * sum(1 for _ in record_paths(self.store))
-        return seconds <= SHARE * (time.monotonic() - self.before)
+        return seconds <= SHARE * (time.time() - self.before)
 
     def rebuild(self, path: Path) -> None:
-        started = time.monotonic()
+        started = time.time()
         self.left_out = rebuild_table(self.store, path).left_out
-        self.before = time.monotonic()
+        self.before = time.time()
         self.seconds, self.stale = self.before - started, False
 
 
@@ -50,7 +51,7 @@ class Tables:
     """The tables of some jobs."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._tables = {_place(job): _Table(job.store, time.monotonic()) for job in jobs}
+        self._tables = {_place(job): _Table(job.store, time.time()) for job in jobs}
 
     @property
     def left_out(self) -> list[str]:
@@ -60,7 +61,7 @@ class Tables:
 
     def note(self, job: Job) -> None:
         """Work of a job is in its store; its table is rebuilt now, or by `finish`."""
-        table = self._tables.setdefault(_place(job), _Table(job.store, time.monotonic()))
+        table = self._tables.setdefault(_place(job), _Table(job.store, time.time()))
         table.stale = True
         if table.due:
             table.rebuild(table_path(job))

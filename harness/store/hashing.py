@@ -19,12 +19,14 @@ def stamp(path: Path) -> list[int]:
 
 def identity(path: Path, size: int, time: int) -> str:
     """A file as it is now: another one once it was written to."""
-    place = path.resolve() if path.is_symlink() else _resolved(path.absolute().parent) / path.name
+    place = (
+        path.resolve() if path.is_symlink() else resolved_folder(path.absolute().parent) / path.name
+    )
     return f"{place}|{size}|{time}"
 
 
 @lru_cache(100_000)
-def _resolved(folder: Path) -> Path:
+def resolved_folder(folder: Path) -> Path:
     """Where a folder is; it is asked for every file in it, and again and again."""
     return folder.resolve()
 

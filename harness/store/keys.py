@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.config.plain import plain
 from harness.store.files import file_sha256, write_json
-from harness.store.hashing import identity, stamp, written_hash
+from harness.store.hashing import identity, resolved_folder, stamp, written_hash
 
 KEY_LENGTH = 20
 # What keys are made of; part of every key, so that another number is another set of keys. 2: parts
@@ -30,6 +30,7 @@ class FileHashes:
     """sha256 of files, remembered by (path, size, modification time) in one JSON file."""
 
     def __init__(self, cache: Path | None = None) -> None:
+        resolved_folder.cache_clear()  # folders may have moved since another was made
         self._cache = cache
         self._known: dict[str, str] = {}
         self._changed = False

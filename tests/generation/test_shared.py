@@ -213,3 +213,33 @@ def test_what_had_not_ended_when_memory_ran_out_begins_again_with_fewer_rows(
     assert asked.generate(ROWS, Sampling(6), told.append) == expected
     assert asked.halved == 1
     assert sum(told) == len(ROWS)
+
+
+def test_long_rows_that_wait_do_not_keep_batches_of_short_ones_large(
+    llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that share go first, however short they are."""
+    rows = [[*SHOTS[0], last] for last in range(30, 38)] + [list(range(10, 90)) * 2]
+    asked = backend(llama, tokenizer)
+    expected = asked.generate(rows, Sampling(4), lambda count: None)
+    forward = llama.forward
+
+    def crowded(*args: Any, **options: Any) -> Any:
+        if len(options["input_ids"]) > 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(*args, **options)
+
+    monkeypatch.setattr(llama, "forward", crowded)
+    asked = HuggingFaceBackend(llama, tokenizer, 1, Limits(8, 8 * 40))
+    assert asked.generate(rows, Sampling(4), lambda count: None) == expected
+    assert asked.halved == 2
+
+
+def test_a_long_row_by_itself_does_not_keep_others_from_sharing(
+    llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [[*SHOTS[0], last] for last in range(30, 46)] + [list(range(10, 90)) * 2]
+    asked = backend(llama, tokenizer, rows=8)
+    shapes = watched(llama, monkeypatch)
+    asked.generate(rows, Sampling(1), lambda count: None)
+    assert shapes == [(1, 24), (8, 1), (8, 1), (1, 160)]

@@ -29,7 +29,7 @@ class Clock:
 
         monkeypatch.setattr(tables, "rebuild_table", rebuilding)
         monkeypatch.setattr(build, "read_record", reading)
-        monkeypatch.setattr(tables.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(tables.time, "time", lambda: self.now)
 
 
 def sweep(tiny_run: list[str], count: int) -> list[Job]:

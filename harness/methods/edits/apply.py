@@ -121,8 +121,8 @@ def _stream(
 
     def edited(name: str) -> "Iterator[Tensor]":
         weights = models.stored(name)
-        edit.survey(name, _Parts(weights, edit.by_parts))
-        for base, tuned in _Parts(weights, edit.by_parts):
+        edit.survey(name, _Parts(weights, edit.by_parts()))
+        for base, tuned in _Parts(weights, edit.by_parts()):
             result = edit.merge(name, base, tuned)
             if not _finite(result):
                 inputs = zip([models.base, *models.tuned], [base, *tuned], strict=True)

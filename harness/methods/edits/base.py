@@ -43,7 +43,7 @@ class Edit(Part):
     fewest: ClassVar[int] = 1
     most: ClassVar[int | None] = None
     # May `merge` be given a weight part by part, each flat? Parts stay in the processor's cache.
-    by_parts: ClassVar[bool] = False
+    in_parts: ClassVar[bool] = False
 
     def chooses(self) -> bool:
         """Does it choose between models by a score on validation data? Then `score_by` comes before
@@ -52,6 +52,10 @@ class Edit(Part):
 
     def score_by(self, score: Callable[[Path], float]) -> None:
         """Take a function from a model folder to a number, higher being better."""
+
+    def by_parts(self) -> bool:
+        """Are weights given to it part by part?"""
+        return self.in_parts
 
     def merges(self) -> bool:
         """Does it take the models of several tasks?"""
@@ -94,7 +98,6 @@ class TaskVectorEdit(Edit):
     """
 
     abstract: ClassVar[bool] = True
-    by_parts: ClassVar[bool] = True
     scale: float = 1.0
 
     def __post_init__(self) -> None:

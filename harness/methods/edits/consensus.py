@@ -40,6 +40,9 @@ class Consensus(TaskVectorEdit):
             raise ConfigError(f"agree={self.agree}: it must be 0 or more")
         self.inner = load_merge(self.merge_with)
 
+    def by_parts(self) -> bool:
+        return self.inner.by_parts()
+
     def check_count(self, count: int) -> None:
         super().check_count(count)
         if count < self.agree:

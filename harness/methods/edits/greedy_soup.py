@@ -31,7 +31,7 @@ class GreedySoup(Edit):
 
     code_parameters: ClassVar[tuple[str, ...]] = ("score",)
     fewest: ClassVar[int] = 2
-    by_parts: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.given: Callable[[Path], float] | None = None

@@ -16,7 +16,8 @@ _CHUNK = 1 << 20  # elements counted at a time: counting widens them to 64 bits
 
 
 def kth_largest(values: "Tensor", k: int) -> float:
-    """The k-th largest of a tensor's values; takes the memory of one copy at most.
+    """The k-th largest of a tensor's values; takes the memory of two copies at most, where most
+    values are equal.
 
     A sample says between which two values it lies; only what lies there is sorted.
     """

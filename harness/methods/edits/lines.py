@@ -5,7 +5,7 @@
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from harness.config.ranges import require_choice, require_finite, require_range
 from harness.errors import ConfigError, DataError
@@ -46,8 +46,6 @@ class LiNeS(Edit):
     head: str = "alpha"
     merge_with: dict[str, Any] | None = None
 
-    by_parts: ClassVar[bool] = True
-
     def __post_init__(self) -> None:
         self.coefficients: dict[str, float] = {}
         self.inner: TaskVectorEdit | None = None
@@ -65,6 +63,9 @@ class LiNeS(Edit):
         require_range("exponent", self.exponent, 0, open_low=True)
         require_choice("schedule", self.schedule, SCHEDULES)
         require_choice("head", self.head, ("alpha", "alpha+beta"))
+
+    def by_parts(self) -> bool:
+        return self.inner is None or self.inner.by_parts()
 
     def merges(self) -> bool:
         return self.inner is not None

@@ -25,7 +25,7 @@ class Soup(Edit):
 
     weights: list[float] | None = None
 
-    by_parts: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for weight in self.weights or []:

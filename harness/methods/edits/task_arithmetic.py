@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.config.ranges import require_choice
 from harness.methods.edits.base import TaskVectorEdit
@@ -24,6 +24,8 @@ class TaskArithmetic(TaskVectorEdit):
 
     scale: float = 0.4
     normalise: str = "sum"
+
+    in_parts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

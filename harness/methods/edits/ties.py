@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.config.ranges import require_choice, require_range
 from harness.methods.edits.base import Models, Parts, TaskVectorEdit
@@ -30,6 +30,8 @@ class TIES(TaskVectorEdit):
     density: float = 0.2
     trim: str = "tensor"
     combine: str = "mean"
+
+    in_parts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

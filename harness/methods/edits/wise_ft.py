@@ -23,7 +23,7 @@ class WiSEFT(Edit):
     alpha: float = 0.5
 
     most: ClassVar[int | None] = 1
-    by_parts: ClassVar[bool] = True
+    in_parts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_range("alpha", self.alpha, 0, 1)

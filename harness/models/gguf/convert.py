@@ -25,12 +25,15 @@ def convert(request: dict[str, str]) -> None:
 
 def _load(file: Path) -> tuple[Any, Any]:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     place = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
-            **place, dtype=torch.float32, output_loading_info=True
+            **place,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),  # else kernels may keep the blocks
+            output_loading_info=True,
         )
         tokenizer = AutoTokenizer.from_pretrained(**place)
     except Exception as error:  # of a damaged file gguf and numpy raise whatever they stumble over
@@ -48,7 +51,7 @@ def _load(file: Path) -> tuple[Any, Any]:
 def _forget_quantization(model: Any) -> None:
     """Its tensors are ordinary ones; transformers refuses to save what it takes for quantized."""
     model.hf_quantizer = None
-    del model.config.quantization_config
+    vars(model.config).pop("quantization_config", None)
 
 
 def _clean(file: Path) -> None:

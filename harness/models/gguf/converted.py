@@ -4,7 +4,9 @@ The folder lies in the cache of a store, named after the file's content. It hold
 fp32: values of 4 bits with a scale and an offset in fp16 are exact there, and not in bf16.
 """
 
+import shutil
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from harness.store.layout import CONVERTED, HASHES, cache_place
 SUFFIX = ".gguf"
 _MAGIC = b"GGUF"
 _PLACE = "model.path"
+_FAILED = dict[str, ConfigError]()  # by the folder's name: each job of a sweep asks again
 
 
 def is_gguf(path: str) -> bool:
@@ -32,21 +35,29 @@ def converted(path: str, store: Path) -> Path:
     _require_gguf(file)
     hashes = FileHashes(cache_place(store, HASHES))
     folder = cache_place(store, CONVERTED) / f"{file.stem}-{hashes.file(file)[:16]}"
-    if folder.is_dir():
-        return folder
-    _require_package()
-    require_writable(folder.parent, "store.root")
-    hashes.save()
-    with exclusive(folder.parent):
-        if not folder.is_dir():
-            _convert(file, folder)
+    if not folder.is_dir():
+        _require_package()
+        require_writable(folder.parent, "store.root")
+        with exclusive(folder.parent):
+            if not folder.is_dir():
+                _convert(file, folder)
+    with suppress(OSError):  # of a store that is only read
+        hashes.save()
     return folder
 
 
 def _convert(file: Path, folder: Path) -> None:
-    with appearing(folder) as working:
-        request = {"file": str(file.absolute()), "folder": str(working)}
-        call("harness.models.gguf.convert", request, f"{_PLACE}: converting {file}")
+    if folder.name in _FAILED:
+        raise _FAILED[folder.name]
+    for killed in folder.parent.glob(".*.*"):  # nobody else converts now
+        shutil.rmtree(killed, ignore_errors=True)
+    try:
+        with appearing(folder) as working:
+            request = {"file": str(file.absolute()), "folder": str(working)}
+            call("harness.models.gguf.convert", request, f"{_PLACE}: converting {file}")
+    except ConfigError as error:
+        _FAILED[folder.name] = error
+        raise
     print(f"{_PLACE}: {file} was converted, once, into {folder}", file=sys.stderr, flush=True)
 
 

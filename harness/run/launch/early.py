@@ -18,15 +18,17 @@ from harness.store.layout import FINISHED, cache_place
 # A launcher's process, or one of several machines, has its ranks started in another way.
 LAUNCHED = ("WORLD_SIZE", "SLURM_JOB_ID")
 ROOT = "store.root="
-ELSEWHERE = ("engine.hostfile=", "hydra/launcher=")
+ELSEWHERE = ("engine.hostfile=", "hydra")
+KEPT_DAYS = 30
 
 
 def start_early(argv: Sequence[str]) -> None:
     """Start the server for a command line without a verb, or with `run`, if it is likely that ranks
     will be made here and on CPUs."""
     words = argv[1:] if argv[:1] == ["run"] else argv
-    if words and _will_run(words) and _on_cpu(words) and not _finished(words).exists():
-        fork_server(os.environ | rank_variables(_threads(words)))
+    with suppress(OSError):  # whatever it is, the command itself will tell
+        if words and _will_run(words) and _on_cpu(words) and not _finished(words).exists():
+            fork_server(os.environ | rank_variables(_threads(words)))
 
 
 def note_end(words: Sequence[str], complete: bool) -> None:
@@ -39,6 +41,9 @@ def note_end(words: Sequence[str], complete: bool) -> None:
         elif _will_run(words) and place.parent.parent.is_dir():
             place.parent.mkdir(exist_ok=True)
             place.touch()
+            for old in place.parent.iterdir():
+                if old.stat().st_mtime < place.stat().st_mtime - KEPT_DAYS * 86400:
+                    old.unlink(missing_ok=True)
 
 
 def _finished(words: Sequence[str]) -> Path:

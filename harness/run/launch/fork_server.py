@@ -34,7 +34,7 @@ def serve(line: Line, parent: int, later: Sequence[str] = LATER) -> NoReturn:
     children, server, rest = dict[int, int](), os.getpid(), list(later)
     while line.open and os.getppid() == parent:
         asked_now = line.new(0.0 if rest else POLL_SECONDS if children else 1.0)
-        if rest and not asked_now:
+        if rest and not asked_now and line.open:
             _load(rest.pop(0))
         for asked in asked_now:
             if "start" in asked:
@@ -86,6 +86,8 @@ def _load(module: str) -> None:
     by the thread that started this process: that may end while its process works on."""
     end_with_parent = ctypes.CDLL(None).prctl
     end_with_parent(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(os.environ[PARENT]):  # it was gone before
+        os._exit(0)
     gc.disable()
     with suppress(Exception):  # the rank that misses it says so in its own log
         import_module(module)

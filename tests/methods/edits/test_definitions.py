@@ -159,6 +159,37 @@ def test_the_kth_largest_value_is_exact(k: int) -> None:
     assert [kth_largest(values, k), kth_largest(other, k)] == expected
 
 
+class Centred(TaskArithmetic):
+    """An edit of a user's that has to see whole weights."""
+
+    in_parts = False
+
+    def vector(self, name: str, vectors: list[torch.Tensor]) -> torch.Tensor:
+        total = super().vector(name, vectors)
+        return total - total.mean()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda: TIES(density=0.2), lambda: TIES(density=0.2, trim="global"), lambda: WiSEFT(),
+        lambda: LiNeS(beta=0.5, merge_with={"_target_": "ties"}), lambda: Soup(), lambda: Centred(),
+        lambda: Consensus(lam=0.4), lambda: Consensus(merge_with={"_target_": "ties"}),
+    ],
+)  # fmt: skip
+def test_weights_in_parts_give_what_whole_ones_give(
+    edit: Callable[[], Edit], tiny_model: Path, tuned: list[Path], weights: Read, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    models = tuned[:1] if edit().most == 1 else tuned
+    apply_edit(edit(), tiny_model, models, tmp_path / "whole")
+    monkeypatch.setattr("harness.models.weights.tensor_file.PIECE", 1000)
+    apply_edit(edit(), tiny_model, models, tmp_path / "parts")
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert max(value.numel() for value in whole.values()) > 2000
+    assert all(torch.equal(parts[name], value) for name, value in whole.items())
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.999])
 @pytest.mark.parametrize("order", ["random", "ascending", "equal", "misleading"])
 def test_the_kth_largest_of_many_values_is_exact(share: float, order: str) -> None:

@@ -38,6 +38,7 @@ def test_a_run_begins_early(started: list, words: list[str]) -> None:
         [], ["--help"], ["plan", "method=seqft"], ["tables"], ["--cfg", "job"], ["run"],
         ["method=seqft", "--cfg", "job"], ["engine.hostfile=hosts"], ["-cd", "mine", "method=own"],
         ["-m", "hydra/launcher=slurm_gpu", "seed=0,1"],
+        ["-m", "hydra.launcher.n_jobs=2", "seed=0,1"],
     ],
 )  # fmt: skip
 def test_what_makes_no_ranks_here_does_not(started: list, words: list[str]) -> None:
@@ -81,20 +82,29 @@ def test_an_early_server_that_nobody_needs_is_ended(tmp_path: Path) -> None:
     assert server.process.poll() is not None
 
 
-def test_a_killed_command_leaves_no_server_that_still_imports() -> None:
+def test_a_killed_command_leaves_no_server_that_still_imports(tmp_path: Path) -> None:
+    imports = tmp_path / "imports"
+    (tmp_path / "deepspeed.py").write_text(
+        f"import time\nopen({str(imports)!r}, 'w').close()\ntime.sleep(600)\n"
+    )
     code = (
-        "import os, time\n"
+        "import os, sys, time\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
         "from harness.run.launch.forked import fork_server, rank_variables\n"
         "print(fork_server(os.environ | rank_variables(1)).process.pid, flush=True)\n"
         "time.sleep(600)\n"
     )
     command = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     server = Path("/proc", command.stdout.readline().strip())
-    assert server.is_dir()
+    while not imports.exists():
+        time.sleep(0.02)
     command.kill()
     command.communicate()
-    while server.is_dir():
+    tries = 0
+    while server.is_dir() and tries < 1000:
         time.sleep(0.02)
+        tries += 1
+    assert not server.is_dir()
 
 
 def test_what_was_complete_begins_no_server_again(started: list, tmp_path: Path) -> None:
