@@ -51,7 +51,10 @@ def package_file(path: str, package: str = "harness", install: str | None = None
     """Where a file or folder inside an installed package lies (`${package:path,package,install}`);
     the package is not imported. Raises ConfigError where it or the file is not there; install: the
     command that brings them."""
-    found = find_spec(package)
+    try:
+        found = find_spec(package)
+    except ModuleNotFoundError:  # of a package around it
+        found = None
     folders = [] if found is None else list(found.submodule_search_locations or [])
     hint = f"; run: {install}" if install else ""
     if not folders:

@@ -193,14 +193,15 @@ def _refuse_additions(node: Any, prefix: str) -> None:
 def _missing(node: Any, prefix: str) -> Iterator[str]:
     """The mandatory keys without a value. `OmegaConf.missing_keys` follows every reference on the
     way, which takes as long as resolving them all."""
-    if not isinstance(node, DictConfig) or node._is_none() or node._is_interpolation():
+    if not OmegaConf.is_config(node) or node._is_none() or node._is_interpolation():
         return
-    for name in node:
-        child = node._get_node(name)
+    listed = OmegaConf.is_list(node)
+    for name in range(len(node)) if listed else node:
+        child, key = node._get_node(name), f"{prefix}[{name}]" if listed else f"{prefix}.{name}"
         if child._is_missing():
-            yield f"{prefix}{name}"
+            yield key.removeprefix(".")
         else:
-            yield from _missing(child, f"{prefix}{name}.")
+            yield from _missing(child, key)
 
 
 def _no_value(key: str) -> str:

@@ -97,15 +97,25 @@ def _state(folders: list[Path]) -> str | None:
     digest, names = sha256(), set[bytes]()
     try:
         for path in _files(folders):
-            content = Path(path).read_bytes()
-            names.update(re.findall(rb"oc\.env:\s*(\w+)", content))
-            digest.update(f"{path}\0{len(content)}\0".encode())
-            digest.update(content)
+            status = os.stat(path)
+            read = _read(
+                path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+            )
+            names.update(read[1])
+            digest.update(f"{path}\0".encode() + read[0])
     except OSError:
         return None
     variables = [(name, os.environb.get(name)) for name in sorted(names)]
     digest.update(repr(variables).encode())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=1 << 16)
+def _read(path: str, *status: int) -> tuple[bytes, list[bytes]]:
+    """The hash of a file and the variables that it names; status: tells when to read it again
+    (nobody sets the time of a change of the file's entry)."""
+    content = Path(path).read_bytes()
+    return sha256(content).digest(), re.findall(rb"oc\.env:\s*(\w+)", content)
 
 
 def _files(folders: list[Path]) -> Iterator[str]:
