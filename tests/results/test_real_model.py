@@ -1,13 +1,19 @@
 """The driver of the real model: what has rows is done, and rows of a lost store stay."""
 
 import importlib.util
+import os
+import re
+import signal
+import subprocess
 import sys
+import time
 from types import ModuleType
 
 import pytest
 from support.places import REPOSITORY
 
-from harness.errors import StageFailed
+from harness.config.compose.compose import compose_job
+from harness.errors import ConfigError, DataError, StageFailed
 from harness.results.schema import read_scores, write_scores
 
 
@@ -25,35 +31,50 @@ def driver(tmp_path, monkeypatch) -> ModuleType:
     return module
 
 
+CELLS = {(1, "a_1"): 0.8, (2, "a_1"): 0.4, (2, "b"): 0.6}
+
+
 @pytest.fixture
-def calls(driver, monkeypatch, score_row) -> list[list[str]]:
-    """The words of every command; a run leaves a table of its own row and of another seed's."""
+def made(driver, run_rows):
+    """The rows of a complete run of the experiment."""
+
+    def rows(method, seed, name="", cells=CELLS):
+        run = name or f"{method}-{seed}"
+        return run_rows(run, cells, method=method, seed=seed, experiment=driver.EXPERIMENT)
+
+    return rows
+
+
+@pytest.fixture
+def calls(driver, monkeypatch, made) -> list[list[str]]:
+    """The words of every command; a run leaves a table of its own rows and of another seed's."""
     called = list[list[str]]()
 
     def harness(*words):
         called.append(list(words))
-        method = next((w.partition("=")[2] for w in words if w.startswith("method=")), None)
-        seed = next((int(w.partition("=")[2]) for w in words if w.startswith("seed=")), None)
-        rows = [
-            score_row(run=f"{method}-{s}", method=method, seed=s, experiment=driver.EXPERIMENT)
-            for s in (seed, 7)
-        ]
-        if method:
-            write_scores(rows, driver.OF_STORE / driver.TABLE)
+        if words[0] == "tables":
+            main = driver.FOLDER / "tables" / "main.md"
+            main.parent.mkdir(exist_ok=True)
+            main.touch()
+            return
+        told = dict(word.split("=", 1) for word in words)
+        seed = int(told["seed"])
+        rows = [*made(told["method"], seed), *made(told["method"], 7)]
+        write_scores(rows, driver.OF_STORE / driver.TABLE)
 
     monkeypatch.setattr(driver, "_harness", harness)
     return called
 
 
 def runs(driver):
-    return [row["run"] for row in read_scores(driver.FOLDER / driver.TABLE).rows]
+    return sorted({row["run"] for row in read_scores(driver.FOLDER / driver.TABLE).rows})
 
 
 def test_each_job_adds_its_rows_once(driver, calls):
     driver.main(["engine.ranks=2"])
-    assert sorted(runs(driver)) == ["replay-1", "seqft-0"]
+    assert runs(driver) == ["replay-1", "seqft-0"]
     assert [words[0] for words in calls] == [f"experiment={driver.EXPERIMENT}", "tables"] * 2
-    assert calls[2][1:] == ["method=replay", "seed=1", *calls[2][3:4], "engine.ranks=2"]
+    assert calls[2][1:] == ["method=replay", "seed=1", "engine.ranks=2"]
     calls.clear()
     driver.main([])
     assert calls == []
@@ -63,7 +84,7 @@ def test_rows_of_a_lost_store_stay_and_count_as_done(driver, calls, score_row):
     old = score_row(run="old", method="seqft", seed=0, experiment=driver.EXPERIMENT)
     write_scores([old], driver.FOLDER / driver.TABLE)
     driver.main([])
-    assert sorted(runs(driver)) == ["old", "replay-1"]
+    assert runs(driver) == ["old", "replay-1"]
 
 
 def test_nothing_is_added_of_a_job_that_fails(driver, monkeypatch):
@@ -71,6 +92,108 @@ def test_nothing_is_added_of_a_job_that_fails(driver, monkeypatch):
     with pytest.raises(StageFailed, match=r"method=seqft .*: exit code 1"):
         driver.main([])
     assert not (driver.FOLDER / driver.TABLE).exists()
+
+
+def test_a_run_that_lacks_a_cell_or_has_one_undone_is_not_kept(driver, made):
+    job, table = driver.Job("seqft"), driver.OF_STORE / driver.TABLE
+    lacking = made("seqft", 0, cells={(1, "a_1"): 0.8, (2, "a_1"): 0.4})
+    *others, last = made("seqft", 0)
+    for rows in (lacking, [*others, last | {"status": "failed"}]):
+        write_scores(rows, table)
+        with pytest.raises(
+            DataError, match=r"store_only/scores.csv: method seqft, seed 0: no comp"
+        ):
+            driver._add(job)
+    write_scores([*made("seqft", 0), *made("seqft", 0, "old", cells={(1, "a_1"): 0.1})], table)
+    driver._add(job)
+    assert runs(driver) == ["seqft-0"]
+
+
+def test_of_two_complete_runs_none_is_chosen(driver, made):
+    write_scores([*made("seqft", 0), *made("seqft", 0, "other")], driver.OF_STORE / driver.TABLE)
+    with pytest.raises(
+        DataError, match=r"method seqft, seed 0: 2 complete runs \(other, seqft-0\)"
+    ):
+        driver._add(driver.Job("seqft"))
+    assert not (driver.FOLDER / driver.TABLE).exists()
+
+
+def test_tables_that_a_run_did_not_come_to_are_made_at_the_end(driver, calls):
+    driver.main([])
+    main, scores = driver.FOLDER / "tables" / "main.md", driver.FOLDER / driver.TABLE
+    for spoil in (main.unlink, lambda: os.utime(main, ns=(0, 0))):
+        calls.clear()
+        spoil()
+        driver.main([])
+        assert calls == [["tables", "--scores", str(scores), "--out", str(driver.FOLDER)]]
+
+
+@pytest.mark.parametrize("word", ["seed=3", "method=ewc", "+experiment=demo", "store.results=here"])
+def test_what_the_jobs_decide_is_no_override(driver, calls, word):
+    with pytest.raises(ConfigError, match=rf"^{re.escape(word)}: .* leave it out") as caught:
+        driver.main(["engine.ranks=2", word])
+    assert "\n" not in str(caught.value)
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([], ["train.max_steps=96"]),  # 8 tasks of 12 steps
+        (["++train.max_steps=5", "engine.ranks=2"], ["engine.ranks=2", "train.max_steps=40"]),
+        (["train.max_steps=null"], ["train.max_steps=null"]),
+    ],
+)
+def test_joint_training_takes_the_steps_of_all_tasks(driver, given, words):
+    first = [f"experiment={driver.EXPERIMENT}", "method=joint", "seed=0"]
+    assert driver._words(driver.Job("joint"), given) == [*first, *words]
+
+
+def test_the_experiment_keeps_away_from_the_committed_table(driver):
+    config = compose_job([f"experiment={driver.EXPERIMENT}"])
+    assert config.store.results == str(driver.OF_STORE)
+
+
+# Stands in for `python -m harness`: says that it runs, and takes its time to end.
+CHILD = """#!{python}
+import pathlib, signal, sys, time
+def end(number, frame):
+    time.sleep(0.5)
+    pathlib.Path("ended").write_text(signal.Signals(number).name)
+    sys.exit(143)
+signal.signal(signal.SIGTERM, end)
+pathlib.Path("runs").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)]
+)
+def test_what_ends_the_driver_ends_its_job_first(tmp_path, number, code):
+    child = tmp_path / "child"
+    child.write_text(CHILD.format(python=sys.executable))
+    child.chmod(0o755)
+    script = REPOSITORY / "scripts" / "real_model.py"
+    started = f"""
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+sys.executable, sys.argv = {str(child)!r}, ["real_model.py"]
+runpy.run_path({str(script)!r}, run_name="__main__")
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", started]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as driver:
+        while not (tmp_path / "runs").exists() and driver.poll() is None:
+            time.sleep(0.05)
+        driver.send_signal(number)
+        told = driver.communicate()[1]
+    assert driver.returncode == code, told
+    assert (tmp_path / "ended").read_text() == "SIGTERM"
+    assert "Traceback" not in told
 
 
 def test_a_stack_is_a_list_of_methods(driver):
