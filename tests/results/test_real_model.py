@@ -97,8 +97,9 @@ def test_nothing_is_added_of_a_job_that_fails(driver, monkeypatch):
 def test_a_run_that_lacks_a_cell_or_has_one_undone_is_not_kept(driver, made):
     job, table = driver.Job("seqft"), driver.OF_STORE / driver.TABLE
     lacking = made("seqft", 0, cells={(1, "a_1"): 0.8, (2, "a_1"): 0.4})
-    *others, last = made("seqft", 0)
-    for rows in (lacking, [*others, last | {"status": "failed"}]):
+    whole = made("seqft", 0)
+    undone = whole[0] | {"metric": "other", "headline": False, "value": None, "status": "failed"}
+    for rows in (lacking, [*whole, undone]):
         write_scores(rows, table)
         with pytest.raises(
             DataError, match=r"store_only/scores.csv: method seqft, seed 0: no comp"
@@ -184,13 +185,17 @@ runpy.run_path({str(script)!r}, run_name="__main__")
 """
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-c", started]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    ) as driver:
+    heard = tmp_path / "stderr"  # a pipe would be waited for until the job, too, has closed it
+    with (
+        heard.open("w") as err,
+        subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stderr=err, process_group=0
+        ) as driver,
+    ):
         while not (tmp_path / "runs").exists() and driver.poll() is None:
             time.sleep(0.05)
-        driver.send_signal(number)
-        told = driver.communicate()[1]
+        os.killpg(driver.pid, number)  # as a terminal does
+    told = heard.read_text()
     assert driver.returncode == code, told
     assert (tmp_path / "ended").read_text() == "SIGTERM"
     assert "Traceback" not in told
