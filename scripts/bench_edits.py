@@ -8,7 +8,6 @@ models against mergekit's, and `cp` with sync as the least that writing a model 
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 from bench import report
 from bench.commands import command, harness
 from bench.environment import environment
+from bench.options import add_only, parsed, parser_of, run
 from bench.rounds import Numbers, lacking, medians, note
 
 DENSITY, ALPHA = 0.2, 0.5
@@ -67,23 +67,18 @@ SHOWN = ("edit", "contestant", "rounds", "whole_s", "whole_cpu_s", "ours_is_x_fa
 
 def main(argv: list[str]) -> None:
     """Measure the edits in turn; print and write their table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser = parser_of(__doc__)
+    add_only(parser, RECIPES)
     parser.add_argument("--millions", type=int, default=265, help="weights of a model (265)")
-    parser.add_argument("--out", type=Path, default=Path("results/bench/edits.csv"))
-    parser.add_argument("--small", action="store_true", help="a trial with a small model")
-    parser.add_argument("--only", default=",".join(RECIPES))
-    parser.add_argument("--place", type=Path, help="where the folders lie; null = a passing one")
     parser.add_argument("--do", nargs="+", help=argparse.SUPPRESS)
-    asked = parser.parse_args(argv)
+    asked = parsed(parser, argv, "edits.csv", RECIPES)
     if asked.do:
         return DOING[asked.do[0]](*asked.do[1:])
     with tempfile.TemporaryDirectory(dir=asked.place) as passing:
         place, millions = Path(passing), 80 if asked.small else asked.millions
         _do(asked.threads, "make", str(place), str(millions))
-        names = asked.only.split(",")
-        found, apart = rounds_of(names[:1] if asked.small else names, place, asked)
+        names = asked.only or list(RECIPES)[: 1 if asked.small else None]
+        found, apart = rounds_of(names, place, asked)
     rows = summary(found, apart)
     report.show(f"edits of folders of {4 * millions / 1000:.2f} GB", SHOWN, rows)
     report.write(asked.out, [{"millions": millions} | row for row in rows], asked.threads)
@@ -207,4 +202,4 @@ def _do(threads: int, *words: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

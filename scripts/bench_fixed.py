@@ -7,9 +7,8 @@ sweep. The first step of an optimizer is seen by a strategy of a user's that not
 """
 
 import argparse
-import os
+import re
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import report
-from bench.commands import command, harness
+from bench.commands import command, harness, heard
+from bench.options import parsed, parser_of, run
 from bench.rounds import Numbers, medians, note
 
 JOBS = 16
@@ -46,20 +46,18 @@ SHOWN = ("what", "size", "rounds", "whole_s", "whole_cpu_s", "nodes", "ms_by_nod
 
 def main(argv: list[str]) -> None:
     """Measure, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser = parser_of(__doc__)
     parser.add_argument("--runs", default="1,10,100", help="runs in the store (1,10,100)")
     parser.add_argument("--stages", default="8,20,50", help="tasks of a sequence (8,20,50)")
-    parser.add_argument("--out", type=Path, default=Path("results/bench/fixed.csv"))
-    parser.add_argument("--small", action="store_true", help="a trial")
-    asked = parser.parse_args(argv)
+    asked = parsed(parser, argv, "fixed.csv")
     if asked.small:
-        asked.rounds, asked.runs, asked.stages = 1, "1", "2"
-    with tempfile.TemporaryDirectory() as place:
-        rows = list(measured(asked, Path(place)))
+        asked.rounds, asked.runs, asked.stages = 1, "1", "3"
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(dir=asked.place) as place:
+        for line in measured(asked, Path(place)):
+            rows.append(line)
+            report.write(asked.out, rows, asked.threads)
     report.show("fixed costs", SHOWN, rows)
-    report.write(asked.out, rows, asked.threads)
 
 
 def measured(asked: argparse.Namespace, place: Path) -> Iterator[dict[str, Any]]:
@@ -88,23 +86,32 @@ def first_step(place: Path, threads: int) -> Numbers:
     shutil.rmtree(store, ignore_errors=True)
     words = ["--config-dir", str(place / "conf"), "method=first_step", *ONE_TASK]
     began = time.time()
-    numbers = command(harness(*words, *_roots(store)), threads, place, BENCH_FIRST_STEP=str(mark))
-    return numbers | {"whole_s": float(mark.read_text()) - began}
+    command(harness(*words, *_roots(store)), threads, place, BENCH_FIRST_STEP=str(mark))
+    return {"whole_s": float(mark.read_text()) - began}
 
 
 def planning(count: int, place: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """`plan` of so many stages, with nothing in the store."""
     tasks = ("micro_stance", "micro_units")
     names = ",".join(tasks[number % 2] for number in range(count))
-    words = ["plan", f"task=[{names}]", "sequence.recurrence=true", *TINY]
-    rounds = []
+    words = ["plan", f"task=[{','.join(tasks)}]", f"sequence.tasks=[{names}]"]
+    words += ["sequence.recurrence=true", *TINY]
+    rounds, nodes = [], 0
     for number in range(asked.rounds):
         store = place / f"plan-{count}-{number}"
-        rounds.append(command(harness(*words, *_roots(store)), asked.threads, place))
+        numbers, told = heard(harness(*words, *_roots(store)), asked.threads, place)
+        rounds.append(numbers)
+        nodes = nodes_of(told)
         note(f"plan, {count} stages: {rounds[-1]['whole_s']:.1f} s")
-    # A training and the lower triangle's cells.
-    nodes = count + count * (count + 1) // 2
     return row("plan, fresh", f"{count} stages", rounds, nodes)
+
+
+def nodes_of(told: str) -> int:
+    """How many nodes `plan` says it has."""
+    found = re.search(r"^(\d+) nodes, ", told, re.MULTILINE)
+    if found is None:
+        raise SystemExit("plan: its output does not say how many nodes there are")
+    return int(found[1])
 
 
 def fill(place: Path, done: int, count: int, threads: int) -> None:
@@ -117,9 +124,21 @@ def fill(place: Path, done: int, count: int, threads: int) -> None:
 
 
 def again(words: list[str], place: Path, asked: argparse.Namespace) -> list[Numbers]:
-    """A command that finds all its work done."""
-    run = harness(*words, *_roots(place / "store"))
-    return [command(run, asked.threads, place) for _ in range(asked.rounds)]
+    """A command that finds all its work done; ends the program where it did some."""
+    rounds = []
+    for _ in range(asked.rounds):
+        run = harness(*words, *_roots(place / "store"))
+        numbers, told = heard(run, asked.threads, place)
+        if not nothing_done(told):
+            raise SystemExit(f"{' '.join(words)}: was to find all done, but says otherwise")
+        rounds.append(numbers)
+    return rounds
+
+
+def nothing_done(told: str) -> bool:
+    """Does a run, or every job of a sweep, say that it trained and scored nothing?"""
+    lines = re.findall(r"^trained .*", told, re.MULTILINE)
+    return bool(lines) and all(x.startswith("trained 0 stages, scored 0 cells ") for x in lines)
 
 
 def row(what: str, size: str, rounds: list[Numbers], nodes: int = 0) -> dict[str, Any]:
@@ -135,4 +154,4 @@ def _roots(store: Path) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

@@ -1,6 +1,6 @@
 """Scoring beside other packages: the same requests, the same model, the answers compared.
 
-`python scripts/bench_scoring.py [--only generation,mmlu_4] [--rounds 3] [--small]`
+`python scripts/bench_scoring.py [--only 'generation;mmlu_4'] [--rounds 3] [--small]`
 
 Suites: greedy generation of TRACE's test prompts, generation behind shared examples, likelihoods
 with and without shared examples. Contestants: our backend as runs use it (default settings), stock
@@ -19,7 +19,8 @@ from typing import Any
 
 from bench import agreement, report
 from bench.answering import CONTESTANTS
-from bench.material import MEDIUM, SMALL, TINY, add_arguments, make_model, prompt_format
+from bench.material import MEDIUM, SMALL, TINY, check_data, make_model, prompt_format
+from bench.options import add_only, parsed, parser_of, run
 from bench.rounds import Numbers, launch, medians, note, tell
 from bench.suites import MADE, Source, Suite, missing
 
@@ -33,33 +34,37 @@ SHOWN = ("contestant", "rounds", "seconds", "cpu_s", "ours_is_x_faster", "by_cpu
 
 def main(argv: list[str]) -> None:
     """Measure the suites one after the other; print and write their tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_arguments(parser, "scoring.csv")
+    parser = parser_of(__doc__)
+    add_only(parser, MADE)
     parser.add_argument("--batches", default=BATCHES, help=f"of stock lm-eval ({BATCHES})")
     parser.add_argument("--model", type=Path, help="a model's folder, instead of random Llamas")
     parser.add_argument(
         "--model-steps", type=int, default=STEPS, help=f"that teach one to answer ({STEPS})"
     )
     parser.add_argument("--items", type=int, default=64, help="prompts per task to generate for")
-    asked = parser.parse_args(argv)
+    asked = parsed(parser, argv, "scoring.csv", MADE)
     if asked.one:
         return one(json.loads(asked.one))
+    check_data(asked.data)
     with tempfile.TemporaryDirectory() as passing:
-        place = (asked.place or Path(passing)).absolute()
-        place.mkdir(parents=True, exist_ok=True)
+        place = asked.place or Path(passing)
         rows: list[dict[str, Any]] = []
         for name in chosen(asked):
             rows += suite_rows(name, asked, place)
             report.write(asked.out, rows, asked.threads)
     if not rows:
         sys.exit("nothing was measured: every suite was left out")
+    apart = [row for row in rows if row.get("beyond_tolerance", 0) > 0]
+    if apart:
+        named = ", ".join(f"{row['suite']} by {row['contestant']}" for row in apart)
+        sys.exit(f"answers DISAGREE beyond the tolerance: {named}")
     return None
 
 
 def chosen(asked: argparse.Namespace) -> Iterator[str]:
     """The suites that are asked for and can be asked; says which cannot."""
     every = TRIAL if asked.small else MADE
-    for name in asked.only.split(",") if asked.only else every:
+    for name in asked.only or every:
         why = missing(name, asked.suites)
         if why:
             print(f"{name}: left out, {why}")
@@ -86,11 +91,11 @@ def model_of(name: str, asked: argparse.Namespace, place: Path) -> Path:
     if asked.model is not None:
         return asked.model.absolute()
     if asked.small:
-        return make_model(place / "tiny", asked.data, TINY)
+        return make_model(place, "tiny", asked.data, TINY)
     if name in ("generation", "in_context", "gsm8k", "bbh"):
         name = f"small-{asked.model_steps}-steps"
-        return make_model(place / name, asked.data, SMALL, asked.model_steps)
-    return make_model(place / "medium", asked.data, MEDIUM)
+        return make_model(place, name, asked.data, SMALL, asked.model_steps)
+    return make_model(place, "medium", asked.data, MEDIUM)
 
 
 def measured(
@@ -168,6 +173,8 @@ def summary(who: str, rounds: list[Numbers], ours: list[Numbers]) -> dict[str, A
         {"x": a["seconds"] / b["seconds"], "cpu": a["cpu_s"] / b["cpu_s"]} for a, b in pairs
     )
     middle = medians(rounds)
+    if "beyond_tolerance" in middle:
+        middle["beyond_tolerance"] = max(one["beyond_tolerance"] for one in rounds)
     return {"contestant": who, "rounds": len(rounds)} | middle | {
         "ours_is_x_faster": ratios["x"],
         "by_cpu": ratios["cpu"],
@@ -184,4 +191,4 @@ def one(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

@@ -23,12 +23,13 @@ from bench import report
 from bench.material import (
     MEDIUM,
     TINY,
-    add_arguments,
+    check_data,
     encoded,
     make_model,
     prompt_format,
     task_rows,
 )
+from bench.options import add_only, parsed, parser_of, run
 from bench.rounds import Numbers, lacking, launch, medians, note, tell
 from bench.training import BATCH, CONTESTANTS, write_ours
 
@@ -51,26 +52,30 @@ SHOWN = ("contestant", "rounds", "seconds", "cpu_s", "ours_is_x_faster", "by_cpu
 
 def main(argv: list[str]) -> None:
     """Measure the contestants in turn; print and write their table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_arguments(parser, "training.csv")
+    parser = parser_of(__doc__)
+    add_only(parser, LINES)
     parser.add_argument("--steps", type=int, default=3, help="steps per task (3)")
     parser.add_argument("--rows", type=int, default=200, help="rows per task (200)")
     parser.add_argument(
         "--mfu", action="store_true", help="the share of a GPU's peak that we reach"
     )
     parser.add_argument("--billions", type=float, default=7.0, help="weights of --mfu's model (7)")
-    asked = parser.parse_args(argv)
+    asked = parsed(parser, argv, "training.csv", LINES)
     if asked.one:
         return one(json.loads(asked.one))
+    if asked.rows < BATCH:
+        raise SystemExit(f"--rows={asked.rows}: at least {BATCH}, a batch of every task")
+    check_data(asked.data)
     if asked.mfu:
         from bench.mfu import measure
 
         return measure(asked, __file__)
     with tempfile.TemporaryDirectory() as passing:
-        place = (asked.place or Path(passing)).absolute()
-        place.mkdir(parents=True, exist_ok=True)
-        for found, title in measured(asked, place):
-            report_rounds(found, title, asked)
+        agree = True
+        for found, title in measured(asked, asked.place or Path(passing)):
+            agree = report_rounds(found, title, asked)
+    if not agree:
+        sys.exit(1)
     return None
 
 
@@ -81,7 +86,7 @@ def measured(
     if asked.small:
         asked.rows, asked.steps = 24, 1
     sizes = TINY if asked.small else MEDIUM
-    folder = make_model(place / ("tiny" if asked.small else "medium"), asked.data, sizes)
+    folder = make_model(place, "tiny" if asked.small else "medium", asked.data, sizes)
     requests = {way: request_of(way, asked, folder, place / f"training-{way}") for way in REFERENCE}
     steps, tokens = len(requests["random"]["batches"]), useful_tokens(requests["random"])
     title = f"{folder.name}: {steps} steps of {BATCH} rows, {tokens} tokens"
@@ -98,9 +103,11 @@ def measured(
 
 
 def taking_part(name: str, asked: argparse.Namespace) -> bool:
-    """A trial leaves out what differs in its batches alone."""
+    """A trial leaves out what differs in its batches alone; what others are compared with is always
+    there."""
     if asked.only:
-        return name in asked.only.split(";")
+        compared_with = {REFERENCE[LINES[one][1]] for one in asked.only}
+        return name in {"ours", *asked.only, *compared_with}
     return not asked.small or name in ("ours", "Trainer", "TRL bfd", "TRL batch 1, accumulated")
 
 
@@ -162,20 +169,23 @@ def turn(who: str, request: dict[str, Any], threads: int) -> Numbers:
     }
 
 
-def report_rounds(found: dict[str, list[Numbers]], title: str, asked: argparse.Namespace) -> None:
+def report_rounds(found: dict[str, list[Numbers]], title: str, asked: argparse.Namespace) -> bool:
     """Print and write medians, and ratios to ours on random batches in the same round, by useful
-    tokens; losses are compared with ours on the same batches."""
+    tokens; losses are compared with ours on the same batches. Are they equal?"""
     rows = []
     for name, rounds in found.items():
         mine = found["ours"]
         each = [_ratios(a, b) for a, b in zip(rounds, mine, strict=True)]
-        reference = found.get(REFERENCE[LINES[name][1]], rounds)
-        apart = _apart(rounds[0]["losses"], reference[0]["losses"])
+        reference = found[REFERENCE[LINES[name][1]]]
+        both = zip(rounds, reference, strict=True)
+        apart = max(_apart(a["losses"], b["losses"]) for a, b in both)
         row = {"contestant": name, "rounds": len(rounds)} | medians(rounds) | medians(each)
         rows.append(row | {"largest_loss_difference": apart, "losses_agree": apart <= EQUAL})
     report.show(title, SHOWN, rows)
-    print("losses agree" if all(row["losses_agree"] for row in rows) else "losses DISAGREE")
+    agree = all(row["losses_agree"] for row in rows)
+    print("losses agree" if agree else "losses DISAGREE")
     report.write(asked.out, [{"what": title} | row for row in rows], asked.threads)
+    return agree
 
 
 def _ratios(other: Numbers, mine: Numbers) -> Numbers:
@@ -199,4 +209,4 @@ def one(request: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

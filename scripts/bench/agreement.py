@@ -56,7 +56,8 @@ class _Gaps:
         import torch
 
         def begun(count: int) -> str:
-            return self.tokenizer.decode(ids[:count], skip_special_tokens=True)
+            # The last token may be a part of a character, which the next one completes.
+            return self.tokenizer.decode(ids[:count], skip_special_tokens=True).rstrip("\ufffd")
 
         place = next((n for n in range(len(ids)) if not other.startswith(begun(n + 1))), len(ids))
         seen = [*self.tokenizer(prompt)["input_ids"], *ids[:place]]

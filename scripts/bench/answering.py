@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.rounds import Stopwatch
+from bench.slots import Slots
 from bench.suites import Suite
 
 SORTED_BATCH, TRACE_BATCH, TRACE_CAP = 16, 4, 512
@@ -23,17 +24,6 @@ class Given:
     answers: list[Any]
     ids: list[list[int]] = field(default_factory=list)
     slots: int = 0
-
-
-class Slots:
-    """Counts the token places that a model is called with."""
-
-    def __init__(self, model: Any) -> None:
-        self.count = 0
-        model.get_input_embeddings().register_forward_hook(self._add)
-
-    def _add(self, module: Any, given: Any, made: Any) -> None:
-        self.count += made.shape[:-1].numel()
 
 
 def ours(suite: Suite, folder: Path, batch: int | None) -> Given:

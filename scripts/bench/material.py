@@ -1,9 +1,8 @@
 """Models and rows of the benchmarks: random Llamas of a seed with a tokenizer of their own, on the
 rows of TRACE where they are here, else on those of the embedded tasks."""
 
-import argparse
+import hashlib
 import json
-import os
 import random
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -36,28 +35,16 @@ MEDIUM = {"hidden_size": 320, "intermediate_size": 1664, "num_hidden_layers": 6,
 Row = dict[str, str]
 
 
-def add_arguments(parser: argparse.ArgumentParser, out: str) -> None:
-    """The options that all benchmarks of models have."""
-    trace, suites = os.environ.get("TRACE_DATA"), os.environ.get("SUITE_DATA")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--out", type=Path, default=Path("results/bench") / out)
-    parser.add_argument("--small", action="store_true", help="seconds instead of an hour: a trial")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(trace) / "500" if trace else None,
-        help="folder with TRACE's eight tasks ($TRACE_DATA/500); none = the embedded tasks",
-    )
-    parser.add_argument(
-        "--suites",
-        type=Path,
-        default=Path(suites) if suites else None,
-        help="folder that holds general/mmlu and so on ($SUITE_DATA)",
-    )
-    parser.add_argument("--place", type=Path, help="keeps the models made; null = a passing folder")
-    parser.add_argument("--only", default="", help="contestants or suites, divided by commas")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
+def check_data(data: Path | None) -> None:
+    """Say which tasks a folder lacks; end the program where it lacks all."""
+    if data is None:
+        return
+    files = ("train.json", "test.json")
+    absent = [name for name in TRACE if not all((data / name / f).is_file() for f in files)]
+    if len(absent) == len(TRACE):
+        raise SystemExit(f"--data={data}: none of TRACE's tasks is there")
+    if absent:
+        print(f"--data={data}: left out, not there: {', '.join(absent)}")
 
 
 def task_rows(data: Path | None, split: str, count: int) -> dict[str, list[Row]]:
@@ -94,14 +81,19 @@ def prompt_format(folder: Path) -> PromptFormat:
     return PromptFormat(tokenizer, tokenizer.eos_token_id)
 
 
-def make_model(folder: Path, data: Path | None, sizes: Mapping[str, int], steps: int = 0) -> Path:
+def make_model(
+    place: Path, name: str, data: Path | None, sizes: Mapping[str, int], steps: int = 0
+) -> Path:
     """A Llama with the tokenizer of the rows, drawn from seed 0 and trained for so many steps of 16
-    rows; the folder, made where it is not there yet."""
+    rows; its folder in `place`, made where it is not there yet. The folder's name says of which
+    data, sizes and steps it came, so that it never stands for another."""
     from transformers import GenerationConfig
 
     from harness.data.micro.pretrain import micro_llama
     from harness.store.folders import appearing
 
+    source = json.dumps([str(data and data.absolute()), dict(sizes), steps])
+    folder = place / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
     if (folder / "config.json").is_file():
         return folder
     tokenizer = make_tokenizer(data)

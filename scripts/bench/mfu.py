@@ -3,6 +3,7 @@ bf16, rows packed. Needs a GPU that holds it."""
 
 import argparse
 import json
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,9 +51,10 @@ def measure(asked: argparse.Namespace, script: str) -> None:
     if needed > memory / 1e9:
         raise SystemExit(
             f"--mfu: {asked.billions:g} billion weights take about {needed:.0f} GB in full "
-            f"training, {name} has {memory / 1e9:.0f}; set --billions={memory / BYTES / 1e9:.1f}"
+            f"training, {name} has {memory / 1e9:.0f}; "
+            f"set --billions={math.floor(memory / BYTES / 1e8) / 10:.1f}"
         )
-    layers = max(1, round(asked.billions * 1e9 / BLOCK))
+    layers = max(1, int(asked.billions * 1e9 // BLOCK))
     with tempfile.TemporaryDirectory() as passing:
         request = _request(asked, asked.place or Path(passing), layers)
         rounds = [_turn(request, script, asked.threads) for _ in range(asked.rounds)]
@@ -63,7 +65,7 @@ def measure(asked: argparse.Namespace, script: str) -> None:
     report.show(
         f"{name}: the share of its peak", ("device", "billions", "tokens_by_s", "mfu"), [row]
     )
-    report.write(asked.out.with_name("mfu.csv"), [row], asked.threads)
+    report.write(asked.out and asked.out.with_name("mfu.csv"), [row], asked.threads)
 
 
 def _request(asked: argparse.Namespace, place: Path, layers: int) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _request(asked: argparse.Namespace, place: Path, layers: int) -> dict[str, A
     from bench.training import BATCH, write_ours
 
     sizes = SHAPE | {"num_hidden_layers": layers}
-    folder = make_model(place / f"{layers}-layers", asked.data, sizes)
+    folder = make_model(place, f"{layers}-layers", asked.data, sizes)
     rows = task_rows(asked.data, "train", STEPS * BATCH // 8)
     every: Sequence[dict[str, str]] = [row for some in rows.values() for row in some]
     write_ours(place / "mfu", every)

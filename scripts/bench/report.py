@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.devices import device_name
+from harness.store.files import write_atomically
 
 Row = Mapping[str, Any]
 
@@ -53,14 +55,18 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
         print("  ".join([first, *others]))
 
 
-def write(path: Path, rows: Sequence[Row], threads: int) -> None:
-    """Write the rows as CSV, each with the machine; columns in the order in which they appear."""
+def write(path: Path | None, rows: Sequence[Row], threads: int) -> None:
+    """Write the rows as CSV, each with the machine; columns in the order in which they appear.
+    Without a path it says that nothing is written."""
+    if path is None:
+        print("not written: a part of a table; --out says where to")
+        return
     place = machine(threads)
     columns = list(dict.fromkeys([name for row in rows for name in row] + list(place)))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: rounded(value) for name, value in {**row, **place}.items()})
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: rounded(value) for name, value in {**row, **place}.items()})
+    write_atomically(path, stream.getvalue())
     print(f"written: {path}")

@@ -133,6 +133,8 @@ def missing(name: str, suites: Path | None) -> str | None:
     folder = FOLDERS.get(name)
     if folder is None or (suites is not None and (suites / "general" / folder).is_dir()):
         return None
+    if suites is None:
+        return "SUITE_DATA is not set, nor is --suites given"
     return f"--suites={suites} holds no folder general/{folder}"
 
 

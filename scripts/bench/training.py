@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.material import ANSWER, PROMPT
 from bench.rounds import Stopwatch
+from bench.slots import Slots
 
 RATE, BETAS, CLIP, BATCH = 1e-4, (0.9, 0.95), 1.0, 8
 TRL_ROW = 1024  # tokens of a packed row
@@ -22,20 +23,6 @@ class Trained:
     watch: Stopwatch
     losses: list[float]
     slots: int
-
-
-class Slots:
-    """Counts the token places that any embedding is asked for."""
-
-    def __init__(self) -> None:
-        import torch
-
-        self.count, self._forward = 0, torch.nn.Embedding.forward
-        torch.nn.Embedding.forward = lambda module, ids: self._add(module, ids)
-
-    def _add(self, module: Any, ids: Any) -> Any:
-        self.count += ids.numel()
-        return self._forward(module, ids)
 
 
 def write_ours(place: Path, rows: Sequence[dict[str, str]]) -> None:
@@ -68,10 +55,11 @@ def ours(request: dict[str, Any]) -> Trained:
     loop.batch_indices = lambda seed, task, step, size, batch: range(
         step * BATCH, (step + 1) * BATCH
     )
-    slots, watch, run = Slots(), Stopwatch(), Training.run
+    counts: list[Slots] = []
+    watch, run = Stopwatch(), Training.run
 
     def running(training: Any, *asked: Any) -> None:
-        slots.count = 0
+        counts.append(Slots(training.engine.module))
         with watch:
             run(training, *asked)
 
@@ -83,7 +71,7 @@ def ours(request: dict[str, Any]) -> Trained:
     job = TrainJob(config, 1, "mixed", parts, RATE, parent, [], True)
     train_task(job, folder, rank, lambda done, total: None)
     log = json.loads((folder / "training.json").read_text())["steps"]
-    return Trained(watch, [step["loss"] for step in log], slots.count)
+    return Trained(watch, [step["loss"] for step in log], counts[0].count)
 
 
 def trainer(request: dict[str, Any]) -> Trained:
@@ -204,7 +192,7 @@ def _run(made: Any, request: dict[str, Any]) -> Trained:
     """Train and save; the watch runs from the first step to the end of the last."""
     from transformers import TrainerCallback
 
-    watch, slots = Stopwatch(), Slots()
+    watch, slots = Stopwatch(), Slots(made.model)
 
     class Timed(TrainerCallback):
         def on_train_begin(self, *given: Any, **named: Any) -> None:
