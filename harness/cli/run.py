@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from harness.cli.display import Display, Jobs
@@ -84,8 +84,7 @@ def run(words: Words) -> int:
             for number, job in enumerate(jobs):
                 task.do(number, job)
     for line in tables.left_out:
-        if line not in task.told:
-            print(line)
+        print(line)
     return report_unfinished(sweep)
 
 
@@ -122,8 +121,7 @@ def print_of_abandoned(jobs: list[Job]) -> None:
 @dataclass(frozen=True)
 class _Task:
     """What is done for each job; a launcher of Hydra's calls it in processes of its own, for the
-    refused ones too. alone: nobody started this command more than once. swept: -m was given. told:
-    what tables lack, as far as the jobs of this process have said it."""
+    refused ones too. alone: nobody started this command more than once. swept: -m was given."""
 
     jobs: list[Job]
     display: Jobs | None
@@ -131,7 +129,6 @@ class _Task:
     refused: tuple[Refused, ...] = ()
     alone: bool = True
     swept: bool = False
-    told: set[str] = field(default_factory=set)
 
     def __call__(self, composed: Any) -> None:
         """The job of which Hydra tells the number."""
@@ -169,7 +166,6 @@ class _Task:
             print(f"error: {'; '.join(told)}", file=sys.stderr)
             return
         # Before the last job of a sweep others of it are unfinished by nature.
-        self.told.update(outcome.left_out)
         show_outcome(outcome, others=number + 1 >= len(self.jobs))
 
 

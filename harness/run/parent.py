@@ -100,6 +100,7 @@ def finish(job: Job, tables: Tables, watcher: Watcher | None = None) -> Outcome:
         store.hashes.save()
         tables.note(job)
     scores, left_out = run_scores(store, record_of(plan))
+    tables.told.update(left_out)
     return Outcome(
         plan=plan,
         trained=sum(isinstance(node, TrainWork) for node in done),

@@ -48,16 +48,17 @@ class _Table:
 
 
 class Tables:
-    """The tables of some jobs."""
+    """The tables of some jobs. told: what they lack, as far as the outcome of a job says it."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
+        self.told = set[str]()
         self._tables = {_place(job): _Table(job.store, time.time()) for job in jobs}
 
     @property
     def left_out(self) -> list[str]:
-        """What the tables lacked when they were last rebuilt, a line per node."""
+        """What else the tables lacked when they were last rebuilt, a line per node."""
         lines = (line for table in self._tables.values() for line in table.left_out)
-        return list(dict.fromkeys(lines))
+        return [line for line in dict.fromkeys(lines) if line not in self.told]
 
     def note(self, job: Job) -> None:
         """Work of a job is in its store; its table is rebuilt now, or by `finish`."""
