@@ -67,17 +67,16 @@ def test_the_first_rank_that_fails_ends_the_others() -> None:
 @pytest.mark.distributed
 @pytest.mark.parametrize("zero", [2, 3])
 def test_loading_and_export_take_little_beside_the_engine(zero: int) -> None:
-    """At most 15% of a bf16 copy, 0.3 bytes a weight, and nothing stays from stage to stage. What
-    does not grow with the model (pieces, threads, the heap's own) is some 60 MB: a small part of it
-    here."""
-    told = bench("bench_memory.py", "--weights=300", "--stages=3", f"--zero={zero}")
+    """At most 15% of a bf16 copy, 0.3 bytes a weight, and nothing stays from stage to stage; of the
+    memory of the machine, which the ranks share: the heap of one alone varies by tens of MB."""
+    told = bench("bench_memory.py", "--weights=200", "--stages=3", f"--zero={zero}")
     lines = [line.split() for line in told.splitlines() if line[:5].strip().isdigit()]
     assert len(lines) == 6
-    peaks: dict[str, list[float]] = {}
-    for _, rank, alive, _, peak, _, load, export in lines:
-        assert int(alive) == 0
-        assert float(load) <= 0.3
-        assert float(export) <= 0.3
-        peaks.setdefault(rank, []).append(float(peak))
-    _, second, last = (sum(of_ranks) for of_ranks in zip(*peaks.values(), strict=True))
-    assert abs(last / second - 1) <= 0.03
+    peaks = []
+    for first, second in zip(lines[::2], lines[1::2], strict=True):
+        assert [first[:3], second[:3]] == [[first[0], "0", "0"], [first[0], "1", "0"]]
+        peak, load, export = ((float(first[c]) + float(second[c])) / 2 for c in (4, 6, 7))
+        assert load <= 0.3
+        assert export <= 0.3
+        peaks.append(peak)
+    assert abs(peaks[2] / peaks[1] - 1) <= 0.03
