@@ -86,7 +86,7 @@ class Greedy:
 
     def _begun(self, prompts: list[int]) -> Rows:
         """The rows of prompts with their first tokens."""
-        layout = self.layout.of_rows(prompts).or_plain()
+        layout = self.layout.of_rows(prompts).or_plain(self.beginnings)
         needed = {self.layout.beginnings[self.layout.of[one]] for one in [*prompts, *self.waiting]}
         for known in set(self.beginnings) - needed:
             del self.beginnings[known]

@@ -4,7 +4,7 @@ Places of a row: [its beginning, padded behind][what follows, padded before], so
 at one place. Masks are made here, [rows, 1, places that look, places that are seen].
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,17 +40,17 @@ class Layout:
         """The longest rest."""
         return max(map(len, self.rests))
 
-    @property
-    def padded(self) -> int:
-        """Tokens that go through the model, padding included."""
-        return len(self.beginnings) * self.places + len(self.rests) * self.width
+    def padded(self, known: Container[tuple[int, ...]]) -> int:
+        """Tokens that go through the model, padding included; known: beginnings that need not."""
+        new = sum(beginning not in known for beginning in self.beginnings)
+        return new * self.places + len(self.rests) * self.width
 
-    def or_plain(self) -> "Layout":
+    def or_plain(self, known: Container[tuple[int, ...]] = ()) -> "Layout":
         """One without beginnings where, with all padded, they are not worth the mask that they
-        need."""
+        need. known: beginnings that went through before."""
         rows = [[*self.beginnings[of], *rest] for of, rest in zip(self.of, self.rests, strict=True)]
         plain = Layout([()], [0] * len(rows), rows)
-        return self if self.padded < (1 - WORTH) * plain.padded else plain
+        return self if self.padded(known) < (1 - WORTH) * plain.padded(()) else plain
 
     def of_rows(self, rows: Sequence[int]) -> "Layout":
         """The layout of some of the rows."""

@@ -243,3 +243,13 @@ def test_a_long_row_by_itself_does_not_keep_others_from_sharing(
     shapes = watched(llama, monkeypatch)
     asked.generate(rows, Sampling(1), lambda count: None)
     assert shapes == [(1, 24), (8, 1), (8, 1), (1, 160)]
+
+
+def test_a_beginning_that_is_known_serves_a_single_row(
+    llama: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [[*SHOTS[0], last] for last in range(30, 39)]
+    asked = backend(llama, tokenizer, rows=8)
+    shapes = watched(llama, monkeypatch)
+    asked.generate(rows, Sampling(1), lambda count: None)
+    assert shapes == [(1, 24), (8, 1), (1, 1)]

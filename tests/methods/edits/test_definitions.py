@@ -11,7 +11,6 @@ from harness.methods.edits.apply import apply_edit
 from harness.methods.edits.base import Edit
 from harness.methods.edits.consensus import Consensus
 from harness.methods.edits.greedy_soup import GreedySoup, choose
-from harness.methods.edits.kth_largest import kth_largest, kth_largest_streamed
 from harness.methods.edits.lines import LiNeS
 from harness.methods.edits.loading import load_edit
 from harness.methods.edits.soup import Soup
@@ -148,17 +147,6 @@ def test_ties_with_the_papers_global_trim() -> None:
     assert whole == {"a": [0.0, 0.0], "b": [30.0, -40.0]}
 
 
-@pytest.mark.parametrize("k", [1, 2, 5000, 9999, 10000])
-def test_the_kth_largest_value_is_exact(k: int) -> None:
-    torch.manual_seed(0)
-    values = torch.cat([torch.randn(6000).abs(), torch.zeros(2000), 1e-8 * torch.rand(2000)])
-    other = torch.rand(10000)
-    pieces = list(zip(values.split(777), other.split(777), strict=True))
-    expected = [float(x.sort(descending=True).values[k - 1]) for x in (values, other)]
-    assert kth_largest_streamed(lambda: ([a, b] for a, b in pieces), k) == expected
-    assert [kth_largest(values, k), kth_largest(other, k)] == expected
-
-
 class Centred(TaskArithmetic):
     """An edit of a user's that has to see whole weights."""
 
@@ -188,21 +176,6 @@ def test_weights_in_parts_give_what_whole_ones_give(
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert max(value.numel() for value in whole.values()) > 2000
     assert all(torch.equal(parts[name], value) for name, value in whole.items())
-
-
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.999])
-@pytest.mark.parametrize("order", ["random", "ascending", "equal", "misleading"])
-def test_the_kth_largest_of_many_values_is_exact(share: float, order: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    values = torch.randn(300_000, generator=generator).abs().bfloat16().float()
-    if order == "ascending":
-        values = values.sort().values
-    elif order == "equal":
-        values[:290_000] = 0.5
-    elif order == "misleading":
-        values[::5] = 0.0  # what a sample of every fifth value sees
-    k = 1 + int(share * (len(values) - 1))
-    assert kth_largest(values, k) == float(values.sort(descending=True).values[k - 1])
 
 
 def test_consensus_by_hand() -> None:
