@@ -33,7 +33,7 @@ demo: $(READY) ## four methods on the micro sequence, and their tables (again: n
 test: $(READY) ## tests, ranks and whole runs included (20 minutes at most on two cores)
 	$(PYTEST) -m 'not slow'
 
-test-fast: $(READY) ## tests that start no ranks and no processes of a model (4 minutes)
+test-fast: $(READY) ## tests that start no ranks and no processes of a model (3 minutes)
 	$(PYTEST) -m 'not distributed and not slow'
 
 test-all: $(READY) ## all tests, those of large files, foreign commands and pretraining included
