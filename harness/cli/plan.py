@@ -131,13 +131,9 @@ def _on_the_clock(config: HarnessConfig, to_do: list[Work], left: dict[str, Left
     training = machine_of(config.engine, beside).ranks
     together, alone = (clock_hours(to_do, hours, training, n) for n in (beside, 0))
     return (
-        f"on the clock {together:.3g} hours, as {_ranks(beside)} (eval.beside) score while "
-        f"{_ranks(training)} train; {_ranks(training)} would take {alone:.3g}"
+        f"on the clock {together:.3g} hours, training on {training} of the ranks and scoring "
+        f"beside it on {beside}; without eval.beside {alone:.3g}"
     )
-
-
-def _ranks(count: int) -> str:
-    return f"{count} rank" + "s" * (count != 1)
 
 
 def print_total(jobs: int, left: dict[str, Left]) -> None:
