@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from harness.run.events import Event
+from harness.run.retention import holds_weights
 from harness.store.listener import Notice
 from harness.store.work import Work
 
@@ -18,14 +19,17 @@ class Display:
 
     Training and scoring run at different speeds, so each kind's rate is measured by itself and
     the time left is the remaining work of each kind over its rate. Until a kind was measured, it
-    counts with the rate of work that was done before, else with the other's.
+    counts with the rate of work that was done before, else with the other's. Where scoring has
+    ranks of its own, training and scoring pass the same time, and the longer of both counts.
 
     paces: kind of work -> seconds for each unit of its effort, of work that was done before; asked
-        where there is something to do.
+        where there is something to do. beside: scoring has ranks of its own.
     """
 
-    def __init__(self, paces: Callable[[], Mapping[str, float]] = dict) -> None:
-        self._paces = paces
+    def __init__(
+        self, paces: Callable[[], Mapping[str, float]] = dict, beside: bool = False
+    ) -> None:
+        self._paces, self.beside = paces, beside
         self.paces: Mapping[str, float] = {}
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
@@ -38,7 +42,10 @@ class Display:
         self.nodes = {work.key: work for work in works}
         self.fractions = dict.fromkeys(self.nodes, 0.0)
         self.spent = {work.kind: 0.0 for work in works}
-        self.last = self.started = time.monotonic()
+        self.sides = {work.kind: self.beside and holds_weights(work) for work in works}
+        self.started = time.monotonic()
+        self.last = dict.fromkeys(self.sides.values(), self.started)
+        self.doing = dict[bool, str]()
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -69,17 +76,16 @@ class Display:
             return
         if event.notice is not None:
             self._notice(event.notice)
-        now = time.monotonic()
-        self.spent[node.kind] += now - self.last
-        self.last = now
+        now, side = time.monotonic(), self.sides[node.kind]
+        self.spent[node.kind] += now - self.last[side]
+        self.last[side] = now
         finished = event.done >= 1.0 > self.fractions[node.key]
         # Ranks that share a piece of work may be heard in another order than they spoke.
         self.fractions[node.key] = max(event.done, self.fractions[node.key])
-        self.current = f"stage {node.stage} · {node.label}"
+        self.current = self.doing[side] = f"stage {node.stage} · {node.label}"
         if self.live:
-            self.bar.update(
-                self.task, completed=self._done(), description=self.current, left=self._left()
-            )
+            told = " | ".join(self.doing.values())
+            self.bar.update(self.task, completed=self._done(), description=told, left=self._left())
         elif finished:
             count = sum(done >= 1.0 for done in self.fractions.values())
             print(
@@ -103,8 +109,15 @@ class Display:
         return done, total
 
     def _seconds_left(self) -> float | None:
+        each = [self._seconds_of(side) for side in self.last]
+        return max((left for left in each if left is not None), default=None)
+
+    def _seconds_of(self, side: bool) -> float | None:
+        """Those of the kinds of work that the same ranks do one after the other."""
         left, unmeasured, measured = 0.0, 0, False
         for kind, spent in self.spent.items():
+            if self.sides[kind] != side:
+                continue
             done, total = self._work(kind)
             if done > 0 and spent > 0:
                 left += (total - done) * spent / done

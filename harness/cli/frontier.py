@@ -232,6 +232,6 @@ class _Runner:
             name, seed = job.config.method.name, job.config.seed
             self.display.begin(self.begun, f"{name} {label} seed={seed}")
             self.begun += 1
-            outcomes.append(finish(job, self.tables, Display()))
+            outcomes.append(finish(job, self.tables, Display(beside=job.config.eval.beside > 0)))
         by_run = {outcome.plan.run["run"]: outcome.scores for outcome in outcomes}
         return load_runs(Scores.of(row for scores in by_run.values() for row in scores.rows))

@@ -14,6 +14,7 @@ from harness.plan.again import reasons
 from harness.plan.checks.inputs import input_mistakes
 from harness.plan.estimates import Estimate, estimate, weight_count
 from harness.plan.memory.fit import memory_of, refusals
+from harness.plan.memory.machine import machine_of
 from harness.plan.throughput import Throughput, measured
 from harness.plan.tokens import (
     TokenCounts,
@@ -24,6 +25,7 @@ from harness.plan.tokens import (
 from harness.run.handlers import Size, size
 from harness.run.job import Job, make_sweep
 from harness.run.pending import pending_nodes
+from harness.run.sides import clock_hours
 from harness.store.store import Store
 from harness.store.work import Plan, Work
 
@@ -116,7 +118,22 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
             f"estimate for {(weights or 0.0) / 1e9:.3g} billion weights, {pace.told(config)}: "
             f"{_spent(left.values())}"
         )
+        if config.eval.beside:
+            print(_on_the_clock(config, to_do, left))
     return left
+
+
+def _on_the_clock(config: HarnessConfig, to_do: list[Work], left: dict[str, Left]) -> str:
+    """The hours that it saves where scoring has ranks of its own."""
+    beside, hours = config.eval.beside, dict[str, float]()
+    for key, work in left.items():
+        hours[key] = work.cost.device_hours if work.cost else 0.0
+    training = machine_of(config.engine, beside).ranks
+    together, alone = (clock_hours(to_do, hours, training, n) for n in (beside, 0))
+    return (
+        f"on the clock {together:.3g} hours, training on {training} of the ranks and scoring "
+        f"beside it on {beside}; without eval.beside {alone:.3g}"
+    )
 
 
 def print_total(jobs: int, left: dict[str, Left]) -> None:

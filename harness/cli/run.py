@@ -156,7 +156,8 @@ class _Task:
         try:
             with joined(peers) if peers else nullcontext():
                 _require_ranks(job, peers)
-                watcher = Display(lambda: measured(job.config, job.store).paces())
+                beside = job.config.eval.beside > 0
+                watcher = Display(lambda: measured(job.config, job.store).paces(), beside)
                 outcome = finish(job, self.tables, watcher)
         except (HarnessError, OSError) as error:
             if not self.swept and not isinstance(error, StageFailed):

@@ -32,6 +32,11 @@ class EvalConfig(Section):
         "backend=paged, vllm: tokens asked at once, answers included; what is saved at a time",
         262144,
     )
+    beside: int = key(
+        "ranks of their own that score finished stages while the next one trains; on GPUs as many "
+        "more devices; 0 = the ranks that train score, too",
+        0,
+    )
     split: Split = key("which split of the tasks is scored", Split.test, identity=EVAL)
     allow_eval_equals_test: bool = key(
         "score eval although its prompts are test prompts (a choice made there is made on test)",

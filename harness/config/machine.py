@@ -11,6 +11,11 @@ from harness.config import Device, EngineConfig
 from harness.config.hostfile import read_hosts
 from harness.config.launched import cores_per_rank, launched
 
+BESIDE_IS_HERE = (
+    "the ranks that score beside those that train are started on this machine, and those of "
+    "engine.hostfile or of a launcher (torchrun, srun) are elsewhere or given; leave it out"
+)
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -50,25 +55,27 @@ def _names_by_index() -> dict[str, str]:
     return {index: uuid or index for index, uuid in found}
 
 
-def ranks(engine: EngineConfig, devices: int) -> tuple[int, int]:
-    """(ranks of a job, how many of them on this machine). Raises ConfigError where a hostfile or
-    what a launcher has told cannot be read."""
+def ranks(engine: EngineConfig, devices: int, beside: int = 0) -> tuple[int, int]:
+    """(ranks of a job that train, how many of them on this machine). beside: as `eval.beside`, for
+    whom some devices are left. Raises ConfigError where a hostfile or what a launcher has told
+    cannot be read."""
     if peers := launched():
         return peers.world, peers.local_world
     if engine.hostfile is not None:
         hosts = read_hosts(engine.hostfile)
         return sum(host.slots for host in hosts), hosts[0].slots
-    alone = engine.ranks or max(1, devices)
+    alone = engine.ranks or max(1, devices - beside)
     return alone, alone
 
 
-def machine(engine: EngineConfig) -> tuple[str, int, int]:
-    """(device, ranks, CPU threads per rank) that an engine config means on this machine, or on the
-    machines of its hostfile or launcher."""
+def machine(engine: EngineConfig, beside: int = 0) -> tuple[str, int, int]:
+    """(device, ranks that train, CPU threads per rank) that an engine config means on this machine,
+    or on the machines of its hostfile or launcher. beside: as `eval.beside`, ranks that share the
+    machine with them."""
     devices = 0 if engine.device is Device.cpu else gpu_count()
     device = "cuda" if devices else "cpu"
-    world, here = ranks(engine, devices)
-    return device, world, engine.threads or _threads(here)
+    world, here = ranks(engine, devices, beside)
+    return device, world, engine.threads or _threads(here + beside)
 
 
 def _threads(here: int) -> int:
@@ -79,9 +86,9 @@ def _threads(here: int) -> int:
     return given or cores_per_rank() or max(1, cpu_cores() // here)
 
 
-def rank_mistakes(engine: EngineConfig, devices: int) -> Iterator[str]:
-    """What is wrong with the number of ranks: on this machine, and where others say it too. Raises
-    ConfigError."""
+def rank_mistakes(engine: EngineConfig, devices: int, beside: int = 0) -> Iterator[str]:
+    """What is wrong with the number of ranks, with those of `eval.beside`: on this machine, and
+    where others say it too. Raises ConfigError."""
     on_cpu = engine.device is Device.cpu or devices == 0
     peers = launched()
     if peers and engine.hostfile is not None:
@@ -90,7 +97,10 @@ def rank_mistakes(engine: EngineConfig, devices: int) -> Iterator[str]:
             "srun), which has chosen the hosts; leave one of the two out"
         )
         return
-    world, here = ranks(engine, devices)
+    if beside > 0 and (peers or engine.hostfile is not None):
+        yield f"eval.beside={beside}: {BESIDE_IS_HERE}"
+        return
+    world, here = ranks(engine, devices, beside)
     if engine.ranks not in (None, world):
         source = "the launcher started" if peers else f"{engine.hostfile} has"
         yield f"engine.ranks={engine.ranks}, but {source} {world}; leave engine.ranks out"
@@ -101,7 +111,12 @@ def rank_mistakes(engine: EngineConfig, devices: int) -> Iterator[str]:
         return
     # A process of a launcher may be bound to its own cores, and to its own GPU.
     limit = None if peers else cpu_cores() if on_cpu else devices
-    if limit is not None and here > limit and (engine.ranks or engine.hostfile):
-        what = "CPU cores" if on_cpu else "GPUs"
+    what = "CPU cores" if on_cpu else "GPUs"
+    if limit is not None and beside > 0 and here + beside > limit:
+        yield (
+            f"eval.beside={beside}: with engine.ranks={here} that makes {here + beside} ranks, but "
+            f"there are {limit} {what}; use fewer of either"
+        )
+    elif limit is not None and here > limit and (engine.ranks or engine.hostfile):
         key = f"engine.ranks={here}" if engine.ranks else f"{engine.hostfile} has {here} slots here"
         yield f"{key}, but there are {limit} {what}; use {limit} at most"

@@ -24,14 +24,18 @@ class EngineConfig(Section):
         Precision.fp32,
         identity=BOTH,
     )
-    ranks: int | None = key("processes; null = one per GPU, or one without a GPU", None)
+    ranks: int | None = key(
+        "processes; null = one per GPU that eval.beside leaves, or one without a GPU", None
+    )
     oversubscribe: bool = key("more ranks than CPU cores, for trials without GPUs", False)
     hostfile: str | None = key(
         "file with a line 'host slots=N' per machine, reached by ssh; null = this machine", None
     )
     device: Device = key("where training and scoring run", Device.auto)
     threads: int | None = key(
-        "CPU threads per rank; null = OMP_NUM_THREADS where it is set, else cores / ranks", None
+        "CPU threads per rank; null = OMP_NUM_THREADS where it is set, else cores / ranks (with "
+        "those of eval.beside)",
+        None,
     )
     timeout_minutes: float = key("longest wait of one rank for another", 240.0)
     tflops: float = key("sustained TFLOP/s of a device, for the hours that `plan` prints", 125.0)
@@ -46,7 +50,7 @@ class EngineConfig(Section):
     tf32: bool = key("fp32 products on a GPU with 10 bits of mantissa", False, identity=BOTH)
     device_memory: float | None = key(
         "GB (10^9 bytes) of memory of a device, which a run is checked against; null = what "
-        "nvidia-smi says, on a CPU the machine's memory / ranks",
+        "nvidia-smi says, on a CPU the machine's memory / ranks (with those of eval.beside)",
         None,
     )
 

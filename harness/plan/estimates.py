@@ -20,6 +20,11 @@ class Estimate:
     generation_hours: float
     disk_bytes: float
 
+    @property
+    def device_hours(self) -> float:
+        """All of them together."""
+        return self.training_hours + self.reading_hours + self.generation_hours
+
 
 def weight_count(model: ModelConfig) -> float | None:
     """Number of weights: of a folder its safetensors headers, else the config's `parameters`."""

@@ -6,6 +6,8 @@ The only module that knows everything; it never imports torch.
 import shutil
 import socket
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -24,13 +26,15 @@ from harness.results.schema import Scores
 from harness.run.events import Event, Nobody, Watcher, watched
 from harness.run.job import Job, job_of
 from harness.run.launch.crew import Crew, crew_for
-from harness.run.launch.devices import leased
+from harness.run.launch.devices import leased, shares
+from harness.run.launch.failure import Failure
 from harness.run.launch.forked import no_fork_server
-from harness.run.launch.group import WorkerGroup
+from harness.run.launch.group import WorkerGroup, follow_to_end
 from harness.run.launch.job import RankJob, log_file
 from harness.run.pending import pending_nodes
 from harness.run.readers import note_progress, record_readers
 from harness.run.retention import stays_for, tidy
+from harness.run.sides import Side, sides
 from harness.run.tables import Tables, current_tables, table_path
 from harness.store.layout import LOGS, TRAINING, TRANSIENT
 from harness.store.store import Held, Store
@@ -138,7 +142,8 @@ class _Walk:
         return self.finished
 
     def _work(self, pending: list[Work]) -> None:
-        with crew_for(self.config.engine) as crew, watched(self.watcher, pending):
+        asked = self.config.engine, self.config.eval.beside
+        with crew_for(*asked) as crew, watched(self.watcher, pending):
             while pending:
                 wanted = [(node.kind, node.key) for node in pending]
                 with self.store.locks(wanted) as held:
@@ -183,34 +188,69 @@ class _Walk:
             if event.done == 1:
                 self._tidy(held.nodes)
 
+        def complete(group: WorkerGroup) -> bool:
+            return all(self._is_written(node) for node in groups[group].works)
+
         self.dropped -= {node.key for node in nodes}
-        device, _, threads = machine(self.config.engine)
-        if self.config.engine.device is Device.cuda and device != "cuda":
+        groups = dict[WorkerGroup, Side]()
+        with ExitStack() as stack:
+            launched = sides(nodes, crew, self.config.eval.beside)
+            variables = stack.enter_context(self._leased(launched, crew.world))
+            counts = [len(side.crew.seats) for side in launched]
+            for side, own in zip(launched, shares(variables, counts), strict=True):
+                group = WorkerGroup(self._job(side, held), side.crew, own)
+                groups[stack.enter_context(group)] = side
+            broken = follow_to_end([*groups], follow, complete)
+        done = self._written(nodes, SEEN_SECONDS if crew.members and not broken else 0.0)
+        self.finished += done
+        self._drop_optimizer_states()
+        self._require(groups, done, broken)
+
+    def _leased(
+        self, launched: Sequence[Side], training: int
+    ) -> AbstractContextManager[dict[str, str]]:
+        """The GPUs of all groups at once, so that two commands never wait for each other. training:
+        ranks that train."""
+        engine, beside = self.config.engine, self.config.eval.beside
+        on_gpus = machine(engine, beside)[0] == "cuda"
+        if engine.device is Device.cuda and not on_gpus:
             raise StageFailed(f"engine.device=cuda, but there is no GPU on {socket.gethostname()}")
-        folder = self.store.root / LOGS / f"{time.strftime('%Y%m%d-%H%M%S')}-{nodes[0].key}"
-        job = RankJob(
+        own = [len(side.crew.seats) for side in launched if side.crew.leases and on_gpus]
+        asked = f"engine.ranks={training}"
+        asked += f" and eval.beside={beside}" if sum(own) > training else ""
+        return leased(sum(own), self.watcher.wait_for, asked)
+
+    def _job(self, side: Side, held: Held) -> RankJob:
+        device, _, threads = machine(self.config.engine, self.config.eval.beside)
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{side.works[0].key}"
+        return RankJob(
             store=str(self.store.root),
             lease=held.token,
             config=plain(self.config),
-            works=[node.to_json() for node in nodes],
+            works=[node.to_json() for node in side.works],
             device=device,
             threads=threads,
-            folder=str(folder),
+            folder=str(self.store.root / LOGS / name),
             deterministic=self.config.engine.deterministic,
+            awaited=side.awaited,
         )
-        own = len(crew.seats) if crew.leases and device == "cuda" else 0
-        with leased(own, self.watcher.wait_for) as variables:
-            group = WorkerGroup(job, crew, variables)
-            failure = group.wait(follow)
-        done = self._written(nodes, SEEN_SECONDS if crew.members and not failure else 0.0)
-        self.finished += done
-        self._drop_optimizer_states()
-        if len(done) == len(nodes):
-            return  # a rank that dies after its work (in teardown) has failed nothing
-        missing = next(node for node in nodes if node not in done)
-        why = failure or group.silent()
-        log = log_file(folder, why.rank)
-        raise StageFailed(f"stage {missing.stage}, {missing.label}: {why.line} (log: {log})")
+
+    def _require(
+        self,
+        groups: Mapping[WorkerGroup, Side],
+        done: Sequence[Work],
+        broken: tuple[WorkerGroup, Failure] | None,
+    ) -> None:
+        """Raise StageFailed for what a group has left undone. A rank that dies after its group's
+        work (in teardown) has failed nothing; what was stopped beside it is launched again."""
+        for group in [broken[0]] if broken else groups:
+            missing = next((node for node in groups[group].works if node not in done), None)
+            if missing is not None:
+                why = broken[1] if broken else group.silent()
+                log = log_file(group.folder, why.rank)
+                raise StageFailed(
+                    f"stage {missing.stage}, {missing.label}: {why.line} (log: {log})"
+                )
 
     def _written(self, nodes: list[Work], seconds: float) -> list[Work]:
         """Those that are in the store; what another machine has just written may take a network

@@ -59,7 +59,7 @@ def _require_same_shape(config: HarnessConfig, store: Store, node: TrainWork) ->
     """DeepSpeed's optimizer state can only be read by equally many ranks at the same stage."""
     manifest = store.manifest("train", node.key)
     written = manifest["ranks"], manifest["config"]["engine"]["zero_stage"]
-    here = machine(config.engine)[1], config.engine.zero_stage
+    here = machine(config.engine, config.eval.beside)[1], config.engine.zero_stage
     if written != here:
         raise ConfigError(
             f"train.reset_optimizer=never: stage {node.stage} was trained with other ranks or "

@@ -33,6 +33,7 @@ from harness.store.store import Store
 from harness.store.work import Work, work_of
 
 PR_SET_PDEATHSIG = 1
+AWAIT_SECONDS = 0.2  # between two looks for what another group makes
 
 
 def main(argv: list[str]) -> NoReturn:
@@ -98,9 +99,18 @@ class Worker:
             engine.tf32,
         )
         for works in grouped([work_of(described) for described in job.works]):
+            self._await(works)
             HANDLERS[type(works[0])].run(works, self)
             release_memory()
         leave(self.rank)
+
+    def _await(self, works: Sequence[Work]) -> None:
+        """Wait for what these read and a group beside this one makes. Should it fail, the parent
+        ends this one."""
+        beside = {(kind, key) for kind, key in self.job.awaited}
+        for name in beside & {need for work in works for need in work.needs()}:
+            while not self.store.whole(*name):
+                time.sleep(AWAIT_SECONDS)
 
     @contextmanager
     def writing(self, work: Work) -> Iterator[tuple[Path, Listener]]:

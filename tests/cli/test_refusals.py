@@ -62,6 +62,8 @@ GOOD = [{"prompt": "copy: a\nAnswer:", "answer": "a"}]
         ("model.attention=flash_attention_2", "needs a GPU and engine.precision=bf16"),
         ("engine.zero_stage=4", "engine.zero_stage=4: use 0 to 3"),
         ("engine.ranks=999", "engine.ranks=999, but there are"),
+        ("eval.beside=-1", "eval.beside=-1: it must be 0 or more"),
+        ("eval.beside=999", "eval.beside=999: with engine.ranks=1 that makes 1000 ranks, but"),
         ("engine.offload=all", "engine.offload=all needs ZeRO 3, which cuts the weights; use"),
         ("engine.hostfile=", "engine.hostfile: its value is empty; name a file"),
         ("engine.hostfile=/nowhere", "engine.hostfile=/nowhere: cannot be read (No such file"),
@@ -160,6 +162,17 @@ def test_one_bad_job_of_a_sweep_starts_none(tmp_path: Path) -> None:
             "hydra.launcher.tasks_per_node=8 tasks are started for a job, one per rank; say "
             "engine.ranks=16",
         ),
+        (
+            [
+                "-m",
+                "hydra/launcher=slurm_nodes",
+                "engine.ranks=16",
+                "engine.device=cuda",
+                "eval.beside=1",
+            ],
+            "eval.beside=1: the ranks that score beside those that train are started on this",
+        ),
+        (["eval.beside=1", "engine.hostfile=/nowhere"], "eval.beside=1: the ranks that score"),
         (
             ["eval.backend=vllm", "eval.vllm_python=/tmp"],
             "eval.vllm_python: there is no program /tmp; name a python",

@@ -68,6 +68,7 @@ def test_other_cells_on_request(plan_of, override: str, cells: set) -> None:
         "train.micro_batch_size=2",
         "train.pack_tokens=300",
         "engine.threads=1",
+        "eval.beside=1",
         "eval.past=ends",
     ],
 )

@@ -129,7 +129,11 @@ def test_plan_tells_its_pace(store_with, tiny_run: list[str]) -> None:
     before = harness("plan", *tiny_run).stdout
     assert "estimate for" not in before  # of a model this small arithmetic tells no time
     store_with()
-    assert "billion weights, as measured on Fast 1000" in harness("plan", *tiny_run).stdout
+    told = harness("plan", *tiny_run).stdout
+    assert "billion weights, as measured on Fast 1000" in told
+    assert "on the clock" not in told
+    told = harness("plan", *tiny_run, "eval.beside=1").stdout
+    assert "hours, training on 1 of the ranks and scoring beside it on 1; without" in told
 
 
 def test_time_left_of_what_has_not_begun(

@@ -24,6 +24,7 @@ from harness.config.compose.own_model import named_after, with_own_model
 from harness.config.compose.remembered import compose_whole
 from harness.config.compose.schema import Composed
 from harness.config.compose.search_path import refuse_chosen_clashes
+from harness.config.machine import BESIDE_IS_HERE
 from harness.config.places import (
     conf_dir,
     config_groups,
@@ -102,6 +103,8 @@ def _refuse_other_ranks(composed: DictConfig) -> None:
             f"hydra.launcher.nodes={nodes} times hydra.launcher.tasks_per_node={each} tasks are "
             f"started for a job, one per rank; say engine.ranks={nodes * each}"
         )
+    if nodes * each > 1 and composed.eval.beside > 0:
+        raise ConfigError(f"eval.beside={composed.eval.beside}: {BESIDE_IS_HERE}")
 
 
 def _refuse_odd_choices(overrides: list[str]) -> None:

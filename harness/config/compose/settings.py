@@ -22,6 +22,7 @@ _NO_SETTING = (
     "store.results",
     "data.root",
     "data.suite_root",
+    "eval.beside",
     "eval.past",
     "eval.future",
     "eval.stage0",

@@ -171,8 +171,9 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         for table in ("task_epochs", "adapter_task_epochs")
         for task, epochs in getattr(train, table).items()
     }
-    if config.seed < 0:
-        yield f"seed={config.seed}: it must be 0 or more"
+    for name, value in {"seed": config.seed, "eval.beside": evaluation.beside}.items():
+        if value < 0:
+            yield f"{name}={value}: it must be 0 or more"
     for name, value in at_least_one.items():
         if value is not None and value < 1:
             yield f"{name}={value}: it must be at least 1"
@@ -229,7 +230,7 @@ def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:
         yield "engine.device=cuda, but there is no GPU here; use engine.device=cpu"
         return
     on_cpu = engine.device is Device.cpu or gpus == 0
-    yield from mistakes_of(lambda: refuse(rank_mistakes(engine, gpus)))
+    yield from mistakes_of(lambda: refuse(rank_mistakes(engine, gpus, config.eval.beside)))
     yield from mistakes_of(lambda: _check_attention(config, on_cpu))
 
 

@@ -30,7 +30,7 @@ class Memory:
     @property
     def host(self) -> float:
         """Bytes of main memory that all ranks take."""
-        return host_bytes(self.model, self.training, self.machine)
+        return host_bytes(self.model, self.training, self.scoring, self.machine)
 
     def at(self, **changed: object) -> TrainingMemory:
         """Training with another setting."""
@@ -42,7 +42,7 @@ def memory_of(config: HarnessConfig, works: Sequence[Work]) -> Memory | None:
     model = model_of(config)
     if model is None:
         return None
-    machine = machine_of(config.engine)
+    machine = machine_of(config.engine, config.eval.beside)
     setting = setting_of(config, machine.ranks, machine.cuda)
     trains = any(isinstance(work, TrainWork) for work in works)
     scored = [work for work in works if isinstance(work, EvalWork)]

@@ -11,15 +11,17 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class Machine:
-    """ranks, how many of them share one machine, and whether they run on GPUs. limit: bytes of
-    memory that each has, host: bytes of main memory that those of a machine share; None where
-    nothing says it, as for GPUs that are elsewhere."""
+    """ranks that train, how many of them share one machine, and whether they run on GPUs; beside:
+    ranks of the machine that score meanwhile. limit: bytes of memory that each has, host: bytes of
+    main memory that those of a machine share; None where nothing says it, as for GPUs that are
+    elsewhere."""
 
     ranks: int
     here: int
     cuda: bool
     limit: float | None
     host: float | None
+    beside: int = 0
 
 
 def declared(engine: EngineConfig) -> bool:
@@ -27,16 +29,16 @@ def declared(engine: EngineConfig) -> bool:
     return engine.device is Device.cuda and gpu_count() == 0
 
 
-def machine_of(engine: EngineConfig) -> Machine:
-    """The machine that an engine's keys mean here."""
+def machine_of(engine: EngineConfig, beside: int = 0) -> Machine:
+    """The machine that an engine's keys mean here, with so many ranks of `eval.beside`."""
     elsewhere, gpus = declared(engine), gpu_count()
     cuda = elsewhere or (engine.device is not Device.cpu and gpus > 0)
-    world, here = ranks(engine, gpus if cuda else 0)
+    world, here = ranks(engine, gpus if cuda else 0, beside)
     host = None if elsewhere else host_memory()
     if engine.device_memory is not None:
         limit: float | None = engine.device_memory * GB
     elif cuda:
         limit = None if elsewhere else gpu_memory()
     else:
-        limit = host_memory() / here
-    return Machine(world, here, cuda, limit, host)
+        limit = host_memory() / (here + beside)
+    return Machine(world, here, cuda, limit, host, beside)

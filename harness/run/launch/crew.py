@@ -87,8 +87,9 @@ _JOINED: ContextVar[Crew | None] = ContextVar("_JOINED", default=None)
 
 
 @contextmanager
-def crew_for(engine: EngineConfig) -> Iterator[Crew]:
-    """The crew that a configuration means. Raises ConfigError where a host is out of reach."""
+def crew_for(engine: EngineConfig, beside: int = 0) -> Iterator[Crew]:
+    """The crew that trains, as a configuration means it. beside: as `eval.beside`, ranks that share
+    the machine with it. Raises ConfigError where a host is out of reach."""
     if launched():
         crew = _JOINED.get()
         if crew is None:
@@ -101,7 +102,7 @@ def crew_for(engine: EngineConfig) -> Iterator[Crew]:
         with _over_ssh(engine.hostfile) as crew:
             yield crew
     else:
-        yield Crew(_seats(machine(engine)[1]))
+        yield local_crew(machine(engine, beside)[1])
 
 
 @contextmanager
@@ -200,6 +201,11 @@ def _over_ssh(hostfile: str) -> Iterator[Crew]:
             yield Crew(_seats(here.slots), list(members.values()), (*seen, here.name)[0])
         finally:
             _dismiss(member.line for member in members.values())
+
+
+def local_crew(count: int) -> Crew:
+    """So many ranks of this machine, and no others."""
+    return Crew(_seats(count))
 
 
 def _seats(count: int) -> list[Seat]:

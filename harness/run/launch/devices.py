@@ -9,7 +9,7 @@ import random
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,20 +19,22 @@ from harness.store import locks
 from harness.store.leases import Leases
 
 WAIT_SECONDS = 1.0
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @contextmanager
-def leased(count: int, waiting: Callable[[str], None]) -> Iterator[dict[str, str]]:
+def leased(count: int, waiting: Callable[[str], None], asked: str = "") -> Iterator[dict[str, str]]:
     """So many GPUs that no other process leases meanwhile, as the variables with which a worker
     sees these alone; none for 0. `waiting` hears of the holder as long as too few are free.
-    Raises StageFailed where there are not so many."""
+    asked: by which keys so many are wanted. Raises StageFailed where there are not so many."""
     if count == 0:
         yield {}
         return
     there = gpus()
     if count > len(there):
         host = socket.gethostname()
-        raise StageFailed(f"engine.ranks={count}, but there are {len(there)} GPUs on {host}")
+        asked = asked or f"engine.ranks={count}"
+        raise StageFailed(f"{asked}, but there are {len(there)} GPUs on {host}")
     folder = lock_folder()
     leases = Leases(folder / "leases")
     leases.sweep([])
@@ -44,13 +46,22 @@ def leased(count: int, waiting: Callable[[str], None]) -> Iterator[dict[str, str
             mine = _take(there, count, folder, leases, token)
         try:
             yield {
-                "CUDA_VISIBLE_DEVICES": ",".join(gpu.token for gpu in mine),
+                VISIBLE: ",".join(gpu.token for gpu in mine),
                 # As nvidia-smi counts them.
                 "CUDA_DEVICE_ORDER": os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
             }
         finally:
             for gpu in mine:
                 locks.release(_lock(folder, gpu), token)
+
+
+def shares(variables: Mapping[str, str], counts: Sequence[int]) -> Iterator[dict[str, str]]:
+    """The variables of `leased` for several groups of workers, of which each sees so many of the
+    GPUs, none that another one sees."""
+    tokens = variables.get(VISIBLE, "").split(",")
+    for count in counts:
+        mine, tokens = tokens[:count], tokens[count:]
+        yield {**variables, VISIBLE: ",".join(mine)} if variables else {}
 
 
 def lock_folder() -> Path:

@@ -75,7 +75,9 @@ def _threads(words: Sequence[str]) -> int:
     ranks, threads = told.get("engine.ranks", ""), told.get("engine.threads", "")
     if threads.isdigit():
         return int(threads)
+    beside = told.get("eval.beside", "")
     asked = os.environ.get("OMP_NUM_THREADS", "")
     here = int(ranks) if ranks.isdigit() and int(ranks) else 1
+    here += int(beside) if beside.isdigit() else 0
     given = int(asked) if asked.isdigit() else 0
     return given or max(1, len(os.sched_getaffinity(0)) // here)

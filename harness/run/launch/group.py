@@ -1,12 +1,13 @@
-"""The ranks of one job, here and elsewhere: started together, followed to their end, all stopped
-as soon as one fails; no torch here."""
+"""The ranks of a job, here and elsewhere: started together, followed to their end, all stopped as
+soon as one fails, those of a group beside included; no torch here."""
 
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from harness.config.plain import plain
 from harness.errors import StageFailed
@@ -22,7 +23,8 @@ HEARING_SECONDS = 2.0  # for the rank that failed first to be heard of, after on
 
 
 class WorkerGroup:
-    """Processes that share a job file and die with the crew's.
+    """Processes that share a job file and die with the crew's; what still runs of them is ended
+    when the context ends.
 
     variables: of the environment of this machine's ranks, besides this process's. Raises
     StageFailed where a member of the crew is gone already.
@@ -53,31 +55,25 @@ class WorkerGroup:
         for member in self.crew.members:
             member.start(self.folder, self.crew.world)
 
-    def wait(self, follow: Callable[[Event], None]) -> Failure | None:
-        """Follow the group to its end, passing every event on. Returns why it failed, or None; the
-        others are stopped as soon as one rank fails."""
-        failures = list[Failure]()
-        try:
-            while not failures and None in self._codes():
-                time.sleep(POLL_SECONDS)
-                for event in self.reader.new():
-                    follow(event)
-                failures = self._failures()
-            for event in self.reader.new():
-                follow(event)
-            if failures:
-                failures = self._heard_out(failures)
-        finally:
-            self.stop()
-        return cause(failures) if failures else None
+    def __enter__(self) -> Self:
+        return self
 
-    def _heard_out(self, failures: list[Failure]) -> list[Failure]:
-        """Where only ranks that missed another one are known to have failed, wait for that one."""
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def ended(self) -> bool:
+        """Does none of its ranks run any more?"""
+        return None not in self._codes()
+
+    def failure(self) -> Failure | None:
+        """Why it fails, as soon as one rank does. Where only ranks that missed another one are
+        known to have failed, that one is waited for."""
+        failures = self._failures()
         deadline = time.monotonic() + HEARING_SECONDS
-        while all(failure.of_a_peer for failure in failures) and time.monotonic() < deadline:
+        while failures and all(one.of_a_peer for one in failures) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             failures = self._failures()
-        return failures
+        return cause(failures) if failures else None
 
     def _codes(self) -> list[int | None]:
         for member in self.crew.members:
@@ -107,3 +103,28 @@ class WorkerGroup:
         if self.place is not None:
             (self.place / "rendezvous").unlink(missing_ok=True)
             self.place.rmdir()
+
+
+def follow_to_end(
+    groups: Sequence[WorkerGroup],
+    follow: Callable[[Event], None],
+    complete: Callable[[WorkerGroup], bool] = lambda group: True,
+) -> tuple[WorkerGroup, Failure] | None:
+    """Follow groups that run side by side, passing every event on. Returns which one failed and
+    why, as soon as one does, or None. complete: is there all that a group was to make? One that
+    has ended without has failed, as others may wait for it."""
+    running = list(groups)
+    while running:
+        time.sleep(POLL_SECONDS)
+        ended = [group for group in running if group.ended()]
+        found = next(((group, why) for group in running if (why := group.failure())), None)
+        for group in groups:
+            for event in group.reader.new():
+                follow(event)
+        if found:
+            return found
+        running = [group for group in running if group not in ended]
+        for group in ended if running else ():
+            if not complete(group):
+                return group, group.silent()
+    return None

@@ -1,6 +1,6 @@
 """What a group of ranks is given: the job file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.store.records import Json
@@ -14,7 +14,8 @@ class RankJob:
     `Work.to_json` tells them. config: the configuration, as `plain` tells it. folder: where logs
     and events go. rendezvous: where the ranks find each other, a path that no group has used
     before or tcp://<address>:<port>; whoever starts them fills it in. deterministic: as the
-    configuration says, for the environment of the ranks.
+    configuration says, for the environment of the ranks. awaited: (kind, key) of what a group
+    beside this one makes; work that reads it begins when it is in the store.
     """
 
     store: str
@@ -26,6 +27,7 @@ class RankJob:
     folder: str
     rendezvous: str = ""
     deterministic: bool = True
+    awaited: list[list[str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

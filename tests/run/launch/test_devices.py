@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from support.places import REPOSITORY
 
-from harness.config.machine import Gpu, gpus
+from harness.config import EngineConfig
+from harness.config.machine import Gpu, gpus, machine, rank_mistakes
 from harness.errors import StageFailed
-from harness.run.launch.devices import leased
+from harness.run.launch.devices import leased, shares
 
 # Leases a GPU, says which, and gives it back when its input ends.
 JOB = """
@@ -105,6 +106,43 @@ def test_only_what_the_user_makes_visible(
         pass
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gpus() == []
+
+
+def test_groups_side_by_side_see_gpus_of_their_own(eight_gpus: None) -> None:
+    with leased(3, print) as variables:
+        training, scoring = shares(variables, [2, 1])
+    assert training["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert scoring["CUDA_VISIBLE_DEVICES"] == "2"
+    assert [*shares({}, [2, 1])] == [{}, {}]
+    told = "engine.ranks=8 and eval.beside=1, but there are 8 GPUs"
+    with (
+        pytest.raises(StageFailed, match=told),
+        leased(9, print, "engine.ranks=8 and eval.beside=1"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("ranks", "beside", "told"),
+    [
+        (None, 1, []),  # the other seven train
+        (6, 2, []),
+        (
+            6,
+            3,
+            ["eval.beside=3: with engine.ranks=6 that makes 9 ranks, but there are 8 GPUs; use"],
+        ),
+        (None, 8, ["eval.beside=8: with engine.ranks=1 that makes 9 ranks, but there are 8 GPUs"]),
+    ],
+)
+def test_both_groups_have_to_fit(
+    eight_gpus: None, ranks: int | None, beside: int, told: list[str]
+) -> None:
+    engine = EngineConfig(ranks=ranks)
+    found = [*rank_mistakes(engine, len(gpus()), beside)]
+    assert len(found) == len(told)
+    assert all(line.startswith(start) for line, start in zip(found, told, strict=True))
+    assert machine(engine, beside)[:2] == ("cuda", ranks or max(1, 8 - beside))
 
 
 def test_without_gpus_there_is_nothing_to_lease(tmp_path: Path) -> None:

@@ -60,16 +60,19 @@ def test_nor_does_a_process_of_a_launcher_or_a_machine_with_gpus(
 
 
 @pytest.mark.parametrize("settings", [{}, {"ranks": 1}, {"ranks": 2}, {"ranks": 2, "threads": 3}])
-@pytest.mark.parametrize("asked", [None, "3"])
+@pytest.mark.parametrize(("asked", "beside"), [(None, 0), (None, 1), ("3", 0)])
 def test_ranks_have_the_variables_of_the_server(
-    started: list, monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], asked: str | None
+    started: list, monkeypatch: pytest.MonkeyPatch, settings: dict, asked: str | None, beside: int
 ) -> None:
     """Else the server would have been started for nothing."""
     monkeypatch.setattr("harness.config.machine.gpu_count", lambda: 0)
     if asked:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    early.start_early(["method=seqft", *(f"engine.{k}={v}" for k, v in settings.items())])
-    threads = machine(EngineConfig(**settings))[2]
+    monkeypatch.setattr("harness.config.machine.cpu_cores", lambda: 6)
+    monkeypatch.setattr(early.os, "sched_getaffinity", lambda pid: set(range(6)))
+    words = [*(f"engine.{k}={v}" for k, v in settings.items()), f"eval.beside={beside}"]
+    early.start_early(["method=seqft", *words])
+    threads = machine(EngineConfig(**settings), beside)[2]
     assert started == [os.environ | forked.rank_variables(threads)]
 
 

@@ -20,7 +20,7 @@ from harness.run.launch import crew as crews
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import Crew, crew_for, joined
 from harness.run.launch.failure import Failure
-from harness.run.launch.group import WorkerGroup
+from harness.run.launch.group import WorkerGroup, follow_to_end
 from harness.run.launch.job import RankJob, Seat
 
 Pair = tuple[Launched, Launched]
@@ -36,7 +36,9 @@ def here(world: int) -> Crew:
 
 
 def run(job: RankJob, crew: Crew, **variables: str) -> Failure | None:
-    return WorkerGroup(job, crew, variables).wait(lambda event: None)
+    with WorkerGroup(job, crew, variables) as group:
+        found = follow_to_end([group], lambda event: None)
+    return found[1] if found else None
 
 
 def told(job: RankJob, rank: int) -> dict[str, str]:
