@@ -11,9 +11,10 @@ from harness.run.check.report import Finding
 
 _DESCRIPTION = """\
 Runs what a run is made of on a small random model, in about a minute, and prints a line for each:
-`ok` or `no: why`. gpu, cpu: the ranks' sums (NCCL or gloo), bf16, packing, two identical trainings,
-the backends hf and paged. vllm: the vLLM of another python (--python) starts, its likelihoods are
-those of transformers, and it answers alike twice. The exit code is 1 if a line says no."""
+`ok` or `no: why`. gpu, cpu: the ranks' sums (NCCL or gloo), bf16 (on a CPU its speed), packing,
+two identical trainings, the backends hf and paged. vllm: the vLLM of another python (--python)
+starts, its likelihoods are those of transformers, and it answers alike twice. The exit code is 1 if
+a line says no."""
 PLACE = "--python"
 
 

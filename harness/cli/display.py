@@ -98,8 +98,9 @@ class Display:
         """Print it above the bar, or as a line, unless something of its topic was said before."""
         if notice.topic not in self.noticed:
             self.noticed.add(notice.topic)
+            kind = "warning" if notice.warning else "note"
             self.console.print(
-                f"note: {notice.line}", markup=False, highlight=False, soft_wrap=True
+                f"{kind}: {notice.line}", markup=False, highlight=False, soft_wrap=True
             )
 
     def _work(self, kind: str) -> tuple[float, float]:

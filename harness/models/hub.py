@@ -14,6 +14,7 @@ from huggingface_hub import constants
 from harness.config import ModelConfig
 from harness.errors import ConfigError
 from harness.models.folders import TOKENIZER_FILES
+from harness.models.gguf.converted import is_gguf
 
 OVERRIDES = "<the same overrides>"
 PREFETCH = f"where there is network, run: python -m harness prefetch {OVERRIDES}"
@@ -39,8 +40,8 @@ class Files:
 
 
 def is_hub(model: ModelConfig) -> bool:
-    """True where model.path is no folder here, so that the model comes from the hub."""
-    return not Path(model.path).is_dir()
+    """True where model.path is no folder and no GGUF file, so that the model comes from the hub."""
+    return not (is_gguf(model.path) or Path(model.path).is_dir())
 
 
 def is_offline() -> bool:

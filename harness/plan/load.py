@@ -1,13 +1,17 @@
 """Overrides -> the configuration of a run; what has another form than a run reads is put into it
-(the tasks of a bare folder, a model in one file). No torch."""
+(the tasks of a bare folder, a model in one file). No torch.
 
+Converting a model takes long, so it is asked for by itself, after all that is wrong was told.
+"""
+
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from harness.config import HarnessConfig
 from harness.config.compose.compose import load as composed
 from harness.data.guess import tasks_from_folder
-from harness.models.gguf.converted import converted, is_gguf
+from harness.models.gguf.converted import converted, converted_before, is_gguf
 
 
 def load(overrides: list[str]) -> HarnessConfig:
@@ -17,15 +21,24 @@ def load(overrides: list[str]) -> HarnessConfig:
 
 def settled(config: HarnessConfig) -> HarnessConfig:
     """The configuration with the tasks of `sequence.from_folder`, and with the folder of a model
-    that is a GGUF file, which is converted where it has not been. Raises ConfigError or DataError.
-    """
-    return _with_model(_with_tasks(config))
+    that is a GGUF file where it was converted before. Raises ConfigError or DataError."""
+    return _with_model(_with_tasks(config), converted_before)
 
 
-def _with_model(config: HarnessConfig) -> HarnessConfig:
+def with_converted(config: HarnessConfig) -> HarnessConfig:
+    """The same configuration, or where its model is a GGUF file still the one with the model's
+    folder, which is made for it. Raises ConfigError for a file that cannot be converted."""
+    return _with_model(config, converted)
+
+
+def _with_model(
+    config: HarnessConfig, folder_of: Callable[[str, Path], Path | None]
+) -> HarnessConfig:
     if not is_gguf(config.model.path):
         return config
-    folder = converted(config.model.path, Path(config.store.root).absolute())
+    folder = folder_of(config.model.path, Path(config.store.root).absolute())
+    if folder is None:
+        return config
     return replace(config, model=replace(config.model, path=str(folder)))
 
 

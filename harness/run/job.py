@@ -1,7 +1,7 @@
 """A job: one run, composed, checked and planned once, before any job of a sweep starts."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from harness.config.compose.settings import settings_of
 from harness.errors import mistakes_of, refuse
 from harness.evaluation.known_tasks import check_lm_eval_tasks
 from harness.plan.checks.run import mistakes, output_mistakes, validate
-from harness.plan.load import settled
+from harness.plan.load import settled, with_converted
 from harness.plan.planner import make_plan
 from harness.store.layout import CACHE
 from harness.store.store import Store
@@ -98,13 +98,13 @@ def make_sweep(
     candidates = _composed(lists, planned)
     if not any(_skips(each) for each in candidates):
         refuse(line for each in candidates for line in each.lines)
-        jobs = _planned(candidates)
+        jobs = _planned(candidates, planned)
         ready(jobs)
         return Sweep(jobs, [])
     jobs = list[Job]()
     for each in candidates:
         if not each.lines:
-            each.lines += mistakes_of(lambda each=each: jobs.append(_alone(each, ready)))
+            each.lines += mistakes_of(partial(_add_alone, each, planned, ready, jobs))
     if not jobs:
         refuse(line for each in candidates for line in each.lines)
     return Sweep(jobs, [_refused(each, candidates) for each in candidates if each.lines])
@@ -135,7 +135,8 @@ def _composed(lists: Sequence[Sequence[str]], planned: bool = False) -> list[_Ca
 
 
 def _settled(tried: Attempt, lines: list[str]) -> HarnessConfig | None:
-    """The configuration with all that it names in the form that a run reads; None for none."""
+    """The configuration with what it names in the form that a run reads, as far as that takes no
+    time; None for none."""
     found: list[HarnessConfig] = []
     if tried.config is not None:
         given = tried.config
@@ -154,29 +155,50 @@ def _refused(each: _Candidate, others: Iterable[_Candidate]) -> Refused:
     return Refused(each.overrides, " ".join(own) or "the job", lines, not each.left_out)
 
 
-def _alone(each: _Candidate, ready: Callable[[list[Job]], None]) -> Job:
-    (job,) = _planned([each])
+def _add_alone(
+    each: _Candidate, planned: bool, ready: Callable[[list[Job]], None], jobs: list[Job]
+) -> None:
+    (job,) = _planned([each], planned)
     ready([job])
-    return job
+    jobs.append(job)
 
 
 def _check_known_tasks(config: HarnessConfig) -> None:
     check_lm_eval_tasks(config, Path(config.store.root).absolute() / CACHE)
 
 
-def _planned(candidates: list[_Candidate]) -> list[Job]:
+def _converted(compositions: list[Composition], planned: bool) -> list[Composition]:
+    """Each with its model in the form that a run reads, which may take long to make: nothing else
+    is wrong with them. Raises ConfigError or Mistakes, also for what is wrong with what was made.
+    """
+    found, lines = list[Composition](), list[str]()
+
+    def convert(composition: Composition) -> None:
+        config = with_converted(composition.config)
+        found.append(replace(composition, config=config))
+        if config is not composition.config:
+            refuse(mistakes(config, planned))
+
+    for composition in compositions:
+        lines += mistakes_of(partial(convert, composition))
+    refuse(lines)
+    return found
+
+
+def _planned(candidates: list[_Candidate], planned: bool = False) -> list[Job]:
     """The jobs of checked configurations, in one store per root. Raises ConfigError or Mistakes."""
     compositions = [each.composition for each in candidates if each.composition is not None]
     refuse(line for composition in compositions for line in output_mistakes(composition.config))
-    stores = {
-        composition.config.store.root: Store(composition.config.store.root)
-        for composition in compositions
-    }
     refuse(
         line
         for composition in compositions
         for line in mistakes_of(partial(_check_known_tasks, composition.config))
     )
+    compositions = _converted(compositions, planned)
+    stores = {
+        composition.config.store.root: Store(composition.config.store.root)
+        for composition in compositions
+    }
     jobs = list[Job]()
     for composition in compositions:
         store = stores[composition.config.store.root]

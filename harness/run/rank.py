@@ -21,6 +21,7 @@ from typing import NoReturn
 from harness.config import HarnessConfig, from_plain
 from harness.config.devices import device_name
 from harness.config.plain import typed
+from harness.run.advice import precision_notice
 from harness.run.events import EventLog, Progress, event_path
 from harness.run.handlers import HANDLERS, grouped
 from harness.run.launch.failure import note_failure
@@ -98,7 +99,9 @@ class Worker:
             engine.deterministic,
             engine.tf32,
         )
-        for works in grouped([work_of(described) for described in job.works]):
+        every = [work_of(described) for described in job.works]
+        self._advise(every)
+        for works in grouped(every):
             self._await(works)
             HANDLERS[type(works[0])].run(works, self)
             release_memory()
@@ -111,6 +114,15 @@ class Worker:
         for name in beside & {need for work in works for need in work.needs()}:
             while not self.store.whole(*name):
                 time.sleep(AWAIT_SECONDS)
+
+    def _advise(self, works: Sequence[Work]) -> None:
+        """Once, before the first of the works, and by the first rank for all; of two groups by the
+        one that waits for nothing."""
+        if not self.rank.first or self.job.awaited:
+            return
+        notice = precision_notice(self.config, self.job.device, works)
+        if notice is not None:
+            self.hearing(works[0]).tell(notice)
 
     @contextmanager
     def writing(self, work: Work) -> Iterator[tuple[Path, Listener]]:

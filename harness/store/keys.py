@@ -51,6 +51,10 @@ class FileHashes:
             self._changed = True
         return self._known[name]
 
+    def known(self, path: Path) -> str | None:
+        """sha256 of one file's bytes where it is remembered; they are not read for it."""
+        return self._known.get(identity(path, *stamp(path)))
+
     def folder(self, path: Path, without: str | None = None) -> dict[str, str]:
         """Relative name -> sha256 of every file below a folder. Hidden files are left out, and so
         is what is below its folder `without`."""

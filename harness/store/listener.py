@@ -6,10 +6,12 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Notice:
-    """What a user has to know of how work is done, in a line; once a run for each topic."""
+    """What a user has to know of how work is done, in a line; once a run for each topic. warning:
+    something is to be done about it."""
 
     topic: str
     line: str
+    warning: bool = False
 
 
 class Listener(Protocol):

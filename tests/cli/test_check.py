@@ -22,8 +22,8 @@ def test_on_cpus_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cpu", "--ranks", "2"]) == 0
     told = lines(capsys)
     assert list(told) == [
-        "gloo", "bf16", "packing", "attention", "training in fp32", "training in bf16",
-        "backend hf", "backend paged",
+        "gloo", "bf16", "speed of bf16", "packing", "attention", "training in fp32",
+        "training in bf16", "backend hf", "backend paged",
     ]  # fmt: skip
     assert all(what.startswith("ok (") for what in told.values())
     assert told["gloo"] == "ok (2 ranks)"

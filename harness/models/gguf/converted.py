@@ -28,13 +28,23 @@ def is_gguf(path: str) -> bool:
     return path.endswith(SUFFIX)
 
 
+def converted_before(path: str, store: Path) -> Path | None:
+    """The folder of a GGUF file that the cache of `store` is known to hold; reads no more of the
+    file than its first bytes. Raises ConfigError where these are of no such file."""
+    file = Path(path)
+    _require_gguf(file)
+    known = FileHashes(cache_place(store, HASHES)).known(file)
+    folder = None if known is None else _folder(file, known, store)
+    return folder if folder is not None and folder.is_dir() else None
+
+
 def converted(path: str, store: Path) -> Path:
     """The folder of a GGUF file, converted where the cache of `store` does not hold it yet: whole
     or not at all, by one process. Raises ConfigError for a file that cannot be read."""
     file = Path(path)
     _require_gguf(file)
     hashes = FileHashes(cache_place(store, HASHES))
-    folder = cache_place(store, CONVERTED) / f"{file.stem}-{hashes.file(file)[:16]}"
+    folder = _folder(file, hashes.file(file), store)
     if not folder.is_dir():
         _require_package()
         require_writable(folder.parent, "store.root")
@@ -44,6 +54,10 @@ def converted(path: str, store: Path) -> Path:
     with suppress(OSError):  # of a store that is only read
         hashes.save()
     return folder
+
+
+def _folder(file: Path, sha256: str, store: Path) -> Path:
+    return cache_place(store, CONVERTED) / f"{file.stem}-{sha256[:16]}"
 
 
 def _convert(file: Path, folder: Path) -> None:

@@ -12,6 +12,7 @@ from harness.models.folders import (
     require_causal,
     require_known_code,
 )
+from harness.models.gguf.converted import is_gguf
 from harness.models.hub import cached_description, require_chat_template
 from harness.plan.checks.likewise import once
 from harness.plan.checks.method import check_strategies_fit
@@ -19,12 +20,14 @@ from harness.plan.checks.method import check_strategies_fit
 
 def model_mistakes(config: HarnessConfig) -> list[str]:
     """What the model's config.json and its tokenizer's say against a run; of a hub model nothing
-    before they are cached."""
+    before they are cached, of a GGUF file before it is converted."""
     model, details = config.model, dict[str, Any]()
     if model.kind != "causal":
         return [f"model.kind={model.kind}: only 'causal' is there"]
 
     def describe() -> None:
+        if is_gguf(model.path):
+            return
         details.update(
             folder_description(model.path, "model.path") or cached_description(model) or {}
         )

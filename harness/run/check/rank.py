@@ -12,12 +12,14 @@ from functools import partial
 from typing import Any, NoReturn
 
 from harness.config import EngineConfig, Precision, TrainConfig
+from harness.models.block_times import TOKENS, BlockSizes, block_times
 from harness.run.check.model import EOS, VOCABULARY, examples, prompts, random_llama
 from harness.run.check.report import Wrong, found
 from harness.train.engine.ranks import Rank, leave, start
 
 MINUTES = 1.0
 STEPS = 3
+BLOCK = BlockSizes(hidden=384, queries=384, keys=128, head=64, inner=1024)  # a small real model's
 BF16_TOLERANCE = 0.05  # of the logits, relative to their largest
 
 
@@ -38,9 +40,11 @@ def main(argv: list[str]) -> NoReturn:
 def checks(rank: Rank) -> dict[str, Callable[[], str]]:
     """Every check by its name; all ranks run all of them in this order."""
     gpu = rank.device != "cpu"
+    speed = {} if gpu else {"speed of bf16": _bf16_speed}
     return {
         "nccl" if gpu else "gloo": partial(_group, rank),
         "bf16": partial(_bf16, rank),
+        **speed,
         "packing": partial(_packing, rank),
         "attention": partial(_attention, rank),
         "training in fp32": partial(_trains_alike, rank, Precision.fp32, 1),
@@ -72,6 +76,12 @@ def _bf16(rank: Rank) -> str:
     if not error <= BF16_TOLERANCE:
         raise Wrong(f"logits are off by {error:.0%}")
     return f"logits within {error:.1%} of fp32"
+
+
+def _bf16_speed() -> str:
+    times = block_times(BLOCK, TOKENS)
+    share = times.bf16 / times.fp32
+    return f"a block of width {BLOCK.hidden} takes {share:.1f} x the time that it takes in fp32"
 
 
 def _packing(rank: Rank) -> str:
