@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TOKENS = 256  # of the pass that is timed, at most; at 512 blocks gained a tenth to a sixth more
 WIDEST = 384  # a wider block is timed at this width, and gains rather more than is told
+NARROWEST = 256  # of a narrower model's step so little is matrices that no format is clearly faster
 _TIMED = 2  # passes in each format, of which the faster one counts, after one that prepares kernels
 
 

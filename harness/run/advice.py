@@ -8,7 +8,7 @@ event of the rank that has measured, and stands in no file of the store but the 
 from collections.abc import Sequence
 
 from harness.config import EvalBackend, HarnessConfig, Precision, Quantization
-from harness.models.block_times import BlockSizes, BlockTimes, block_times
+from harness.models.block_times import NARROWEST, BlockSizes, BlockTimes, block_times
 from harness.plan.memory.model import Shapes, shapes_of
 from harness.store.listener import Notice
 from harness.store.work import EvalWork, TrainWork, Work
@@ -24,14 +24,14 @@ BLOCKS_SHARE = 0.41
 
 
 def precision_notice(config: HarnessConfig, device: str, works: Sequence[Work]) -> Notice | None:
-    """What to say of the precision of a run that does these works here, measured; on GPUs, and
-    where nothing tells the model's sizes, nothing."""
+    """What to say of the precision of a run that does these works here, measured; on GPUs, of
+    narrow models, and where nothing tells the model's sizes, nothing."""
     if device != "cpu" or config.model.quantization is not Quantization.none:
         return None
     if not any(_computes(work, config) for work in works):
         return None
     shapes = shapes_of(config.model)
-    if shapes is None:
+    if shapes is None or shapes.hidden < NARROWEST:
         return None
     times = block_times(block_sizes(shapes), config.train.pack_tokens)
     return advice(config.engine.precision, config.engine.zero_stage, times)

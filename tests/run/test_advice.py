@@ -61,6 +61,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[BlockSizes, int]]:
         return FASTER
 
     monkeypatch.setattr(advice, "block_times", measure)
+    monkeypatch.setattr(advice, "NARROWEST", 64)
     return found
 
 
@@ -96,6 +97,15 @@ def test_nothing_is_measured_where_it_says_nothing(
     assert told(works=scored) is not None
 
 
+def test_a_narrow_model_is_not_measured(
+    told: Callable[..., Notice | None],
+    asked: list[tuple[BlockSizes, int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(advice, "NARROWEST", 65)
+    assert (told(), asked) == (None, [])
+
+
 def test_a_block_is_timed_and_nothing_else_changes() -> None:
     before = torch.get_rng_state()
     times = block_times(BlockSizes(64, 64, 32, 16, 192), 32)
@@ -120,7 +130,7 @@ def test_a_run_says_it_once_and_stores_nothing_of_it(
     (patch / "sitecustomize.py").write_text(
         "import json\nfrom harness.models import block_times as measuring\n"
         "measuring.block_times = lambda sizes, tokens: measuring.BlockTimes("
-        f"*json.load(open({str(times)!r})))\n"
+        f"*json.load(open({str(times)!r})))\nmeasuring.NARROWEST = 0\n"
     )
     monkeypatch.syspath_prepend(patch)
     said = []
