@@ -37,6 +37,7 @@ class Display:
         self.paces = self._paces()
         self.nodes = {work.key: work for work in works}
         self.fractions = dict.fromkeys(self.nodes, 0.0)
+        self.before = dict.fromkeys(self.nodes, 0.0)  # done by a launch that was broken off
         self.spent = {work.kind: 0.0 for work in works}
         self.last = self.started = time.monotonic()
         self.bar = Progress(
@@ -69,6 +70,8 @@ class Display:
             return
         if event.notice is not None:
             self._notice(event.notice)
+        if event.before is not None:
+            self.before[node.key] = event.before
         now = time.monotonic()
         self.spent[node.kind] += now - self.last
         self.last = now
@@ -97,22 +100,23 @@ class Display:
             )
 
     def _work(self, kind: str) -> tuple[float, float]:
-        nodes = [node for node in self.nodes.values() if node.kind == kind]
-        total = sum(max(node.effort, 1.0) for node in nodes)
-        done = sum(max(node.effort, 1.0) * self.fractions[node.key] for node in nodes)
-        return done, total
+        """What was done here, and what is left."""
+        efforts = {n.key: max(n.effort, 1.0) for n in self.nodes.values() if n.kind == kind}
+        shares, before = self.fractions, self.before
+        done = sum(effort * (shares[key] - before[key]) for key, effort in efforts.items())
+        return done, sum(effort * (1 - shares[key]) for key, effort in efforts.items())
 
     def _seconds_left(self) -> float | None:
         left, unmeasured, measured = 0.0, 0, False
         for kind, spent in self.spent.items():
-            done, total = self._work(kind)
+            done, rest = self._work(kind)
             if done > 0 and spent > 0:
-                left += (total - done) * spent / done
+                left += rest * spent / done
                 measured = True
             elif kind in self.paces:
-                left += total * self.paces[kind]
+                left += rest * self.paces[kind]
                 measured = True
-            elif total > done:
+            elif rest > 0:
                 unmeasured += 1
         return left * (1 + unmeasured) if measured else None
 

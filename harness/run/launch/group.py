@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.config.plain import plain
-from harness.errors import StageFailed
+from harness.errors import StageFailed, Terminated
 from harness.run.events import Event, EventReader
 from harness.run.launch.crew import Crew
 from harness.run.launch.failure import Failure, cause, failure_of, forget_failures
@@ -55,7 +55,8 @@ class WorkerGroup:
 
     def wait(self, follow: Callable[[Event], None]) -> Failure | None:
         """Follow the group to its end, passing every event on. Returns why it failed, or None; the
-        others are stopped as soon as one rank fails."""
+        others are stopped as soon as one rank fails. Where this process has to go, a stage that is
+        trained is kept as it is."""
         failures = list[Failure]()
         try:
             while not failures and None in self._codes():
@@ -67,6 +68,9 @@ class WorkerGroup:
                 follow(event)
             if failures:
                 failures = self._heard_out(failures)
+        except Terminated:
+            self.leave()
+            raise
         finally:
             self.stop()
         return cause(failures) if failures else None
@@ -94,6 +98,12 @@ class WorkerGroup:
     def silent(self) -> Failure:
         """What to say where no rank failed and yet work is missing."""
         return failure_of(self.folder, 0, 1)
+
+    def leave(self) -> None:
+        """Have ranks keep what they train, here and elsewhere, and end."""
+        for member in self.crew.members:
+            member.leave()
+        self.local.leave()
 
     def stop(self) -> None:
         """End what still runs, here and elsewhere."""
