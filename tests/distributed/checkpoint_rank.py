@@ -9,11 +9,10 @@ import os
 import signal
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-import deepspeed  # noqa: F401
-import transformers.models.llama.modeling_llama  # noqa: F401
 from cells import job_of
 
 from harness.config import from_plain
@@ -25,8 +24,14 @@ from harness.train.checkpoint import Keeping
 from harness.train.engine.ranks import leave, start
 from harness.train.stage import train_task
 
+# What a stage imports while it begins.
+LIBRARIES = ("deepspeed.module_inject.auto_ep_layer", "torch._inductor.compile_fx", "peft")
+LIBRARIES += ("transformers.models.llama.modeling_llama", "setuptools")
+
 
 def main() -> None:
+    for library in LIBRARIES:
+        import_module(library)
     plan, index = json.loads(Path(sys.argv[1]).read_text()), int(os.environ["RANK"])
     for cell in plan["cells"]:
         for launch in cell["launches"]:
@@ -90,6 +95,9 @@ def keep(job: Any, folder: Path, rank: Any, launch: dict[str, Any], out: Path) -
 
     if launch["torn"]:
         tear(launch["torn"])
+    if launch["harm"]:
+        file, content = launch["harm"]
+        (out / "kept/step-2" / file).write_text(content)
     leases = Leases(out)
     with leases.taken() as token:
         keeping = Keeping(Kept(out / "kept", leases, token))

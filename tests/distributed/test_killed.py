@@ -2,88 +2,106 @@
 one that was not: real processes, ended by SIGKILL. One launch; every stage is a forked process."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from launch import FRAME, run_ranks
 from matrix import ADAPTERS, MATRIX
 from safetensors.torch import load_file
+from support.places import REPOSITORY
 
 from harness.config.compose.compose import load
 from harness.config.plain import plain
 
-LORA = ADAPTERS["lora"]
-TASKS = ("copy", "count")
+ONE, TWO = ("copy",), ("copy", "count")
 EVERY, STEPS = 2, 5
 pytestmark = pytest.mark.distributed
 
 
 @dataclass(frozen=True)
 class Case:
-    """again: overrides of the launch that goes on; then its sums differ in their last digits.
-    killed: rank and step. torn: the checkpoint at which rank 0 is killed instead. after: the step
-    behind which it goes on."""
+    """again, fewer: further overrides and fewer ranks of the launch that goes on; its sums differ
+    in their last digits then. killed: rank and step. torn: the checkpoint in whose middle rank 0 is
+    killed instead. after: the step behind which it goes on. harm: a file of the checkpoint and what
+    somebody writes there. says: what is told at the end of which steps besides."""
 
     zero: int
     overrides: tuple[str, ...] = ("method=seqft",)
+    tasks: tuple[str, ...] = ONE
     again: tuple[str, ...] = ()
-    world: int = 2
+    ranks: int = 2
+    fewer: int | None = None
     killed: tuple[int, int] = (1, 3)
     torn: int = 0
     after: int = 2
+    harm: tuple[str, str] | None = None
+    says: tuple[int, str] | None = None
+
+    @property
+    def exact(self) -> bool:
+        return not self.again and self.fewer is None
 
 
 BF16 = ("engine.precision=bf16",)
 DROPOUT = ("+method.adapter={kind: lora, rank: 4, alpha: 32, dropout: 0.1, targets: [q_proj]}",)
+OWN = "+method.hidden={_target_: hidden_distance.HiddenDistance, strength: 30, layer: 1}"
+UNUSED = "stage 1, copy: its checkpoint at step 2 cannot be used: "
+ALONE = {"ranks": 1, "killed": (0, 3), "after": 0}
 CASES = {
     **{f"seqft-{zero}": Case(zero) for zero in (0, 1, 2, 3)},
-    "bf16-1": Case(1, ("method=seqft", *BF16)),
     "bf16-2": Case(2, ("method=seqft", *BF16), killed=(0, 4)),
-    "bf16-3": Case(3, ("method=seqft", *BF16)),
-    "freeze-bf16-2": Case(2, ("method=freeze", *BF16)),
-    "lora-2": Case(2, ("method=seqft", *LORA)),
-    "lora-bf16-3": Case(3, ("method=seqft", *LORA, *BF16)),
+    "lora-bf16-3": Case(3, ("method=seqft", *ADAPTERS["lora"], *BF16)),
     "dropout-1": Case(1, ("method=seqft", *DROPOUT)),
     "offload-2": Case(2, ("method=seqft", "engine.offload=optimizer")),
-    "offload-3": Case(3, ("method=seqft", "engine.offload=all")),
-    "replay-1": Case(1, ("method=seqft", "+method.replay={_target_: replay, ratio: 0.5}")),
-    "ewc-2": Case(2, MATRIX["ewc"].overrides),
+    "replay-1": Case(1, MATRIX["replay"].overrides, TWO),
+    "ewc-2": Case(2, MATRIX["ewc"].overrides, TWO),
     "ema-3": Case(3, MATRIX["ema"].overrides, killed=(1, 5), after=4),
-    "gem-2": Case(2, MATRIX["gem"].overrides),
-    "lwf-0": Case(0, MATRIX["lwf"].overrides),
-    "sfa-reset-1": Case(1, MATRIX["sfa_initial_reset"].overrides),
-    "o_lora-2": Case(2, (*MATRIX["o_lora_paper"].overrides, *LORA)),
-    "carried-1": Case(1, ("method=seqft", "train.reset_optimizer=never")),
-    "carried-3": Case(3, ("method=seqft", "train.reset_optimizer=never")),
+    "gem-2": Case(2, MATRIX["gem"].overrides, TWO),
+    "lwf-0": Case(0, MATRIX["lwf"].overrides, TWO),
+    "carried-1": Case(1, ("method=seqft", "train.reset_optimizer=never"), TWO),
     "torn-2": Case(2, torn=2),
-    "torn-first-2": Case(2, torn=1, after=0),
-    "fewer-2": Case(2, world=1),
-    "fewer-0": Case(0, world=1),
-    "other-2-3": Case(2, MATRIX["ewc"].overrides, ("engine.zero_stage=3",)),
-    "other-3-0": Case(3, again=("engine.zero_stage=0",)),
+    "fewer-2": Case(2, fewer=1),
+    "other-2-3": Case(2, MATRIX["ewc"].overrides, TWO, ("engine.zero_stage=3",)),
     "other-0-2": Case(0, again=("engine.zero_stage=2", "engine.offload=optimizer")),
+    "cut": Case(
+        0,
+        harm=("engine.safetensors", "short"),
+        says=(0, f"{UNUSED}engine.safetensors is not what was written; it starts anew"),
+        **ALONE,
+    ),
+    "later": Case(
+        0,
+        harm=("manifest.json", '{"format": 7, "files": {}}'),
+        says=(0, f"{UNUSED}it is of format 7, this version reads 1; it starts anew"),
+        **ALONE,
+    ),
+    "own": Case(
+        0,
+        ("method=seqft", OWN),
+        says=(
+            EVERY,
+            "stage 1, copy: HiddenDistance cannot say what a step needs of those before it (hook "
+            "running); killed in this stage, a run begins it anew",
+        ),
+        **ALONE,
+    ),
 }
 
 
 def launches(case: Case, places: list[str]) -> list[dict]:
     def config(*more: str) -> dict:
         words = [*FRAME, *places, *case.overrides, f"train.checkpoint_steps={EVERY}"]
-        made = load([*words, "train.checkpoint_minutes=null", "engine.oversubscribe=true"])
-        made = replace(made, engine=replace(made.engine, zero_stage=case.zero))
-        for word in more:
-            name, value = word.removeprefix("engine.").split("=")
-            kind = type(getattr(made.engine, name))
-            made = replace(made, engine=replace(made.engine, **{name: kind(value)}))
-        return plain(made)
+        words += ["train.checkpoint_minutes=null", f"engine.zero_stage={case.zero}"]
+        return plain(load([*words, *more]))
 
-    killed = None if case.torn else case.killed
-    kept = {"world": 2, "config": config(), "keeps": True, "killed": killed, "torn": case.torn}
-    again = {"world": case.world, "config": config(*case.again), "killed": None, "torn": 0}
+    plainly = {"world": case.ranks, "config": config(), "killed": None, "torn": 0, "harm": None}
+    killed = {"torn": case.torn} if case.torn else {"killed": case.killed}
+    again = {"world": case.fewer or case.ranks, "config": config(*case.again), "harm": case.harm}
     return [
-        kept | {"name": "whole", "keeps": False, "killed": None, "torn": 0},
-        kept | {"name": "broken"},
-        kept | again | {"name": "again"},
+        plainly | {"name": "whole", "keeps": False},
+        plainly | {"name": "broken", "keeps": True} | killed,
+        plainly | {"name": "again", "keeps": True} | again,
     ]
 
 
@@ -97,10 +115,12 @@ def out(
     place = tmp_path_factory.mktemp("killed")
     places = [*tiny_conf, f"model.path={tiny_model}", f"data.root={tiny_data}"]
     cells = []
-    for name, case in CASES.items():
-        (place / name).mkdir()
-        cell = {"out": str(place / name), "tasks": TASKS, "launches": launches(case, places)}
-        cells.append(cell)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(REPOSITORY / "tests/methods/examples")
+        for name, case in CASES.items():
+            (place / name).mkdir()
+            cell = {"out": str(place / name), "tasks": case.tasks}
+            cells.append(cell | {"launches": launches(case, places)})
     codes = run_ranks("checkpoint_rank.py", 2, {"cells": cells}, place)
     assert codes == [0, 0], (place / "rank0.log").read_text()[-3000:]
     return place
@@ -111,14 +131,17 @@ def test_a_killed_stage_ends_as_if_it_had_not_been(name: str, out: Path) -> None
     case, place = CASES[name], out / name
     for launch in ("whole", "again"):
         assert (place / f"{launch}.0.code").read_text() == "0", why(place, launch)
-    ranks = [0, 1] if not case.torn else [0]
-    codes = {rank: (place / f"broken.{rank}.code").read_text() for rank in ranks}
-    assert codes[0 if case.torn else case.killed[0]] == "-9", why(place, "broken")
+    dead = 0 if case.torn else case.killed[0]
+    assert (place / f"broken.{dead}.code").read_text() == "-9", why(place, "broken")
     said = json.loads((place / "again.0.said").read_text())
-    steps = [f"{done} of {STEPS}" for done in range(case.after + 1, STEPS + 1)]
-    goes_on = f"stage 2, count: goes on at step {case.after} of {STEPS}"
-    assert said == ([goes_on] if case.after else []) + steps
-    equal(place / "whole", place / "again", exact=case.world == 2 and not case.again)
+    expected = [f"{done} of {STEPS}" for done in range(case.after + 1, STEPS + 1)]
+    if case.after:
+        where = f"stage {len(case.tasks)}, {case.tasks[-1]}"
+        expected.insert(0, f"{where}: goes on at step {case.after} of {STEPS}")
+    if case.says:
+        expected.insert(*case.says)
+    assert said == expected
+    equal(place / "whole", place / "again", case.exact)
 
 
 def equal(whole: Path, again: Path, exact: bool) -> None:
