@@ -24,6 +24,14 @@ class StageFailed(HarnessError):
     """A piece of work failed in a worker; the message names it and its log."""
 
 
+class Terminated(BaseException):
+    """Somebody sent a signal, as batch systems do before they take a machine away."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def require(condition: bool, message: str) -> None:
     """Raise ConfigError with the message unless the condition holds."""
     if not condition:

@@ -41,6 +41,7 @@ class Display:
         self.paces = self._paces()
         self.nodes = {work.key: work for work in works}
         self.fractions = dict.fromkeys(self.nodes, 0.0)
+        self.before = dict.fromkeys(self.nodes, 0.0)  # done by a launch that was broken off
         self.spent = {work.kind: 0.0 for work in works}
         self.sides = {work.kind: self.beside and holds_weights(work) for work in works}
         self.started = time.monotonic()
@@ -76,6 +77,8 @@ class Display:
             return
         if event.notice is not None:
             self._notice(event.notice)
+        if event.before is not None:
+            self.before[node.key] = event.before
         now, side = time.monotonic(), self.sides[node.kind]
         self.spent[node.kind] += now - self.last[side]
         self.last[side] = now
@@ -104,10 +107,11 @@ class Display:
             )
 
     def _work(self, kind: str) -> tuple[float, float]:
-        nodes = [node for node in self.nodes.values() if node.kind == kind]
-        total = sum(max(node.effort, 1.0) for node in nodes)
-        done = sum(max(node.effort, 1.0) * self.fractions[node.key] for node in nodes)
-        return done, total
+        """What was done here, and what is left."""
+        efforts = {n.key: max(n.effort, 1.0) for n in self.nodes.values() if n.kind == kind}
+        shares, before = self.fractions, self.before
+        done = sum(effort * (shares[key] - before[key]) for key, effort in efforts.items())
+        return done, sum(effort * (1 - shares[key]) for key, effort in efforts.items())
 
     def _seconds_left(self) -> float | None:
         each = [self._seconds_of(side) for side in self.last]
@@ -119,14 +123,14 @@ class Display:
         for kind, spent in self.spent.items():
             if self.sides[kind] != side:
                 continue
-            done, total = self._work(kind)
+            done, rest = self._work(kind)
             if done > 0 and spent > 0:
-                left += (total - done) * spent / done
+                left += rest * spent / done
                 measured = True
             elif kind in self.paces:
-                left += total * self.paces[kind]
+                left += rest * self.paces[kind]
                 measured = True
-            elif total > done:
+            elif rest > 0:
                 unmeasured += 1
         return left * (1 + unmeasured) if measured else None
 

@@ -8,36 +8,35 @@ from contextlib import contextmanager
 from threading import current_thread, main_thread
 from typing import NoReturn
 
-from harness.errors import HarnessError, StageFailed, told_by
+from harness.errors import HarnessError, StageFailed, Terminated, told_by
 
-
-class _Terminated(BaseException):
-    """Somebody sent SIGTERM, as batch systems do before they take a machine away."""
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # which of them comes is a setting of batch systems
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Have SIGTERM unwind what runs, so that ranks are ended and locks given back, which other
-    machines would wait for otherwise. A handler of somebody else's stays."""
-    mine = current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if not mine:
-        yield
-        return
+    """Have these signals unwind what runs, so that ranks are ended and locks given back, which
+    other machines would wait for otherwise. A handler of somebody else's stays."""
+    default = [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    mine = default if current_thread() is main_thread() else []
 
     def end(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
-        raise _Terminated
+        for each in mine:
+            signal.signal(each, signal.SIG_IGN)  # once is enough
+        raise Terminated(number)
 
-    signal.signal(signal.SIGTERM, end)
+    for number in mine:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
     """Run a command line; a wrong input becomes one line per mistake on stderr and exit code 2, a
-    failed stage exit code 1, Ctrl-C 130, SIGTERM 143."""
+    failed stage exit code 1, Ctrl-C 130, SIGTERM 143, SIGUSR1 138."""
     try:
         with _terminable():
             code = main(argv)
@@ -48,9 +47,10 @@ def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on where it stopped", file=sys.stderr)
         code = 130
-    except _Terminated:
-        print("ended by SIGTERM; the same command goes on where it stopped", file=sys.stderr)
-        code = 143
+    except Terminated as ended:
+        name = signal.Signals(ended.number).name
+        print(f"ended by {name}; the same command goes on where it stopped", file=sys.stderr)
+        code = 128 + ended.number
     except StageFailed as error:
         print(f"error: {error}", file=sys.stderr)
         code = 1

@@ -113,8 +113,8 @@ def print_of_abandoned(jobs: list[Job]) -> None:
         if swept.works:
             told = "" if days is None else f", or untouched for {days:g} days (store.forget_days)"
             print(
-                f"store.root={root}: answers to {swept.works} evaluations removed from {PARTIAL}/, "
-                f"{swept.bytes / 1e6:.3g} MB: of finished work{told}"
+                f"store.root={root}: what was kept of {swept.works} pieces of work removed from "
+                f"{PARTIAL}/, {swept.bytes / 1e6:.3g} MB: of finished work{told}"
             )
 
 

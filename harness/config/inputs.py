@@ -116,6 +116,6 @@ class StoreConfig(Section):
     )
     forget_days: float | None = key(
         "an unfinished run on which nobody worked for so many days is given up: nothing stays for "
-        "it (keep), answers to scoring that is not whole go; null = never",
+        "it (keep), checkpoints and answers of work that is not whole go; null = never",
         30.0,
     )

@@ -90,6 +90,13 @@ class TrainConfig(Section):
         ResetOptimizer.each_task,
         identity=TRAIN,
     )
+    checkpoint_steps: int | None = key(
+        "keep a stage that runs after so many steps, for one that is killed; null = by minutes",
+        None,
+    )
+    checkpoint_minutes: float | None = key(
+        "the same after so many minutes, whichever comes first; both null = never", 10.0
+    )
     loss_norm: LossNorm = key(
         "what a step's loss is the mean of",
         LossNorm.tokens,

@@ -18,11 +18,12 @@ NEARLY = 0.999  # all is computed, and not all is written
 @dataclass(frozen=True)
 class Event:
     """How far a piece of work is: `done` is a share, 1 when it is in the store. notice: what there
-    is to say of it besides."""
+    is to say of it besides. before: the share that an earlier launch had done, where it is said."""
 
     key: str
     done: float
     notice: Notice | None = None
+    before: float | None = None
 
 
 class EventLog:
@@ -50,6 +51,11 @@ class Progress:
         if share - self.said >= LEAST_STEP:
             self.said = share
             self.log.say(Event(self.key, share))
+
+    def goes_on(self, done: int, total: int) -> None:
+        """`done` of `total` units were done before, by a launch that was broken off."""
+        self.said = done / total
+        self.log.say(Event(self.key, self.said, before=self.said))
 
     def tell(self, notice: Notice) -> None:
         """Something is not as a user may expect."""

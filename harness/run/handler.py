@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from harness.config import HarnessConfig
 from harness.plan.tokens import TokenCounts
 from harness.store.claims import Claims
+from harness.store.kept import Kept
 from harness.store.listener import Listener
 from harness.store.records import Made, ModelRef
 from harness.store.store import Store
@@ -49,6 +50,9 @@ class Site(Protocol):
 
     def reading(self, work: Work) -> Path:
         """The folder of `writing` as a rank sees it that does not own it."""
+
+    def kept(self, work: Work) -> Kept:
+        """What is kept of the work while it runs, for a launch that goes on with it."""
 
     def hearing(self, work: Work) -> Listener:
         """Who hears how far the work is, for a rank that does not own its folder."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.plan.tokens import TokenCounts, training_tokens
 from harness.run.handler import Handler, Site, Size, source
 from harness.run.scoring import Scoring
+from harness.store.listener import SILENT
 from harness.store.records import Hub, ModelRef
 from harness.store.store import Store
 from harness.store.work import EditWork, EvalWork, JudgeWork, TrainWork, Work
@@ -23,6 +24,7 @@ class Training(Handler[TrainWork]):
         return Size(tokens, "tokens", trained=tokens, models=int(_trains_all_weights(work)))
 
     def run(self, works: Sequence[TrainWork], site: Site) -> None:
+        from harness.train.checkpoint import Keeping
         from harness.train.job import Part, TrainJob
         from harness.train.stage import train_task
 
@@ -37,11 +39,15 @@ class Training(Handler[TrainWork]):
                 earlier=[(task.name, Path(task.path)) for task in work.earlier],
                 last=work.last,
             )
+            kept = site.kept(work)
             if site.rank.first:
                 with site.writing(work) as (folder, listener):
-                    train_task(job, folder, site.rank, listener.update, listener.tell)
+                    keeping = Keeping(kept, listener.goes_on)
+                    train_task(job, folder, site.rank, listener.update, listener.tell, keeping)
+                kept.remove()
             else:
-                train_task(job, site.reading(work), site.rank, lambda done, total: None)
+                folder, keeping = site.reading(work), Keeping(kept)
+                train_task(job, folder, site.rank, SILENT.update, SILENT.tell, keeping)
             site.rank.barrier()
 
 

@@ -29,6 +29,7 @@ from harness.run.launch.forked import PARENT
 from harness.run.launch.job import RankJob
 from harness.run.versions import versions
 from harness.store.claims import Claims
+from harness.store.kept import Kept
 from harness.store.listener import Listener
 from harness.store.store import Store
 from harness.store.work import Work, work_of
@@ -141,6 +142,10 @@ class Worker:
         with self.store.writing(work.kind, work.key, about, self.job.lease) as folder:
             yield folder, progress
         progress.finish()
+
+    def kept(self, work: Work) -> Kept:
+        """What is kept of a piece of work while it runs."""
+        return self.store.kept(work.kind, work.key, self.job.lease)
 
     def hearing(self, work: Work) -> Listener:
         """Who hears how far a piece of work is that another rank writes."""

@@ -1,5 +1,5 @@
-"""Parts of scoring that nobody goes on with: of runs that were changed or given up, or killed
-between the end of a piece of work and the clearing up. Imports no torch."""
+"""What is kept of unfinished work and nobody goes on with: of runs that were changed or given up,
+or killed between the end of a piece of work and the clearing up. Imports no torch."""
 
 import os
 import shutil
@@ -60,6 +60,6 @@ def _newest(folder: Path) -> float:
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
-    for path in folder.iterdir():
+    for path in folder.rglob("*"):
         with suppress(FileNotFoundError):
             yield path.stat()

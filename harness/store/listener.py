@@ -20,6 +20,9 @@ class Listener(Protocol):
     def update(self, done: int, total: int) -> None:
         """`done` of `total` units are done: optimizer steps, requests, weights, judgements."""
 
+    def goes_on(self, done: int, total: int) -> None:
+        """`done` of `total` units were done before, by a launch that was broken off."""
+
     def tell(self, notice: Notice) -> None:
         """Something is not as a user may expect."""
 
@@ -28,6 +31,9 @@ class Silent:
     """A listener that tells nobody."""
 
     def update(self, done: int, total: int) -> None:
+        """Does nothing."""
+
+    def goes_on(self, done: int, total: int) -> None:
         """Does nothing."""
 
     def tell(self, notice: Notice) -> None:

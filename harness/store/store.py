@@ -21,6 +21,7 @@ from harness.store import locks
 from harness.store.files import write_json
 from harness.store.folders import filled, working_path
 from harness.store.hashing import stamp
+from harness.store.kept import Kept
 from harness.store.keys import KEY_SCHEME, FileHashes
 from harness.store.layout import (
     DROPPED,
@@ -107,6 +108,10 @@ class Store:
     def partial_path(self, kind: str, key: str) -> Path:
         """Where parts of a node's work are kept until it is done, for whoever goes on with it."""
         return self.root / PARTIAL / kind / key
+
+    def kept(self, kind: str, key: str, token: str) -> Kept:
+        """What the holder of a lease keeps of a node's work while it runs, there as well."""
+        return Kept(self.partial_path(kind, key), self.leases, token)
 
     def claims_path(self, group: str, token: str) -> Path:
         """Where the ranks that work for a lease claim parts of a group of work."""
@@ -235,4 +240,4 @@ class Store:
         gone = cache(self.leases.gone)
         for lock in (self.root / LOCKS).glob("[!.]*"):
             locks.free(lock, gone)
-        self.leases.sweep(self.root.glob("*/.*.*"))
+        self.leases.sweep([*self.root.glob("*/.*.*"), *self.root.glob(f"{PARTIAL}/*/*/.*.*")])

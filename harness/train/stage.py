@@ -15,6 +15,7 @@ from harness.store.files import write_json
 from harness.store.layout import TRAINING, TRANSIENT
 from harness.store.listener import SILENT, Notice
 from harness.store.scores import StageCost
+from harness.train.checkpoint import Checkpoints, Keeping
 from harness.train.cost import CostMeter
 from harness.train.engine.ranks import Rank
 from harness.train.job import Progress, TrainJob
@@ -28,17 +29,19 @@ def train_task(
     rank: Rank,
     progress: Progress,
     tell: Callable[[Notice], None] = SILENT.tell,
+    keeping: Keeping | None = None,
 ) -> None:
     """Train job.task and write the model, the strategies' state and the log into `folder`.
 
     All ranks call it together; `progress(done, total)` counts optimizer steps, `tell` hears what a
-    user has to know of how it is done, before the first of them.
+    user has to know of how it is done. keeping: where checkpoints lie, from the latest of which the
+    stage goes on; None = there are none.
     """
     config = job.config
     meter = CostMeter(rank.device)
     seed_everything(derive_seed("stage", config.seed, job.stage))
     prompts = load_prompts(config.model, job.parent)
-    log = _trained(job, folder, rank, progress, tell, prompts, meter)
+    log = _trained(job, folder, rank, progress, tell, prompts, meter, keeping)
     release_memory()
     if rank.first:
         finish_stage(config.model, config.method.adapter, job.parent, job.stage, folder)
@@ -54,6 +57,7 @@ def _trained(
     tell: Callable[[Notice], None],
     prompts: PromptFormat,
     meter: CostMeter,
+    keeping: Keeping | None,
 ) -> dict[str, Any]:
     """The log of the stage, whose weights are in `folder` then. Nobody refers to the model any more
     when this is left."""
@@ -61,8 +65,10 @@ def _trained(
     for notice in training.packing.notices:
         tell(notice)
     try:
-        training.start()
-        training.run(progress)
+        checkpoints = Checkpoints(training, keeping, meter, tell)
+        first = checkpoints.begin()
+        with checkpoints.following(progress) as after:
+            training.run(after, first)
         training.finish()
         _write_stage(training, folder)
         hours, peak = meter.read(rank.world)

@@ -83,8 +83,6 @@ class Training:
         config, stage = self.job.config, self.stage
         may, rows = _may_pack(config.train, needs), stage.own.examples
         self.packing = settle(self.engine, config, may, rows, prompts.eos_token_id)
-        if config.train.reset_optimizer is ResetOptimizer.never and self.job.stage > 1:
-            self.engine.load_optimizer(Path(self.job.parent) / TRANSIENT)
         passes = Passes(
             self.engine,
             config.train,
@@ -104,7 +102,10 @@ class Training:
         self.loop = Loop(self.job, self.engine, passes, self.view, stage, self.strategies)
 
     def start(self) -> None:
-        """Ready for the first step."""
+        """Ready for the first step, with the moments of the stage before where they are carried."""
+        job = self.job
+        if job.config.train.reset_optimizer is ResetOptimizer.never and job.stage > 1:
+            self.engine.load_optimizer(Path(job.parent) / TRANSIENT)
         for strategy in self.strategies:
             strategy.start(self.stage)
 

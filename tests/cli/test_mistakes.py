@@ -64,6 +64,14 @@ def test_mistakes_of_a_sweep_are_told_once() -> None:
     ]
 
 
+def test_checkpoints_are_kept_after_a_step_or_a_time() -> None:
+    lines = told("train.checkpoint_steps=0", "train.checkpoint_minutes=-1")
+    assert sorted(lines) == [
+        "train.checkpoint_minutes=-1.0: it must be a positive number",
+        "train.checkpoint_steps=0: it must be at least 1",
+    ]
+
+
 def test_one_cause_that_all_tasks_share_is_one_line(tiny_run: list[str], tmp_path: Path) -> None:
     (line,) = told(*tiny_run, f"data.root={tmp_path}")
     assert line.startswith(f"{tmp_path / 'copy'} does not exist")

@@ -198,7 +198,11 @@ def test_killed_parent_leaves_no_rank_and_the_next_run_does_the_rest(
 
 @pytest.mark.parametrize(
     ("number", "code", "said"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM")],
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "ended by SIGTERM"),
+        (signal.SIGUSR1, 138, "ended by SIGUSR1"),
+    ],
 )
 def test_an_ended_run_says_that_it_goes_on(
     base: tuple, tmp_path: Path, number: signal.Signals, code: int, said: str

@@ -49,6 +49,14 @@ def test_whole_is_what_is_written(tmp_path: Path) -> None:
     assert [*reader.new()] == []
 
 
+def test_what_goes_on_says_what_was_there(tmp_path: Path) -> None:
+    log, reader = EventLog(event_path(tmp_path, 0)), EventReader(tmp_path, 1)
+    progress = Progress(log, "k")
+    progress.goes_on(3, 4)
+    progress.update(3, 4)
+    assert [*reader.new()] == [Event("k", 0.75, before=0.75)]
+
+
 def test_half_a_line_is_read_when_it_is_whole(tmp_path: Path) -> None:
     reader, path = EventReader(tmp_path, 2), event_path(tmp_path, 1)
     line = json.dumps({"key": "k", "done": 0.5}) + "\n"

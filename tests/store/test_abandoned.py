@@ -108,7 +108,7 @@ def test_a_run_says_what_it_removes(tiny_run: list[str], tmp_path: Path) -> None
     done = harness("run", *asked, *few, "store.forget_days=4")
     assert done.returncode == 0, done.stderr
     [line] = [line for line in done.stdout.splitlines() if "partial" in line]
-    assert "answers to 1 evaluations removed from partial/" in line
+    assert "what was kept of 1 pieces of work removed from partial/" in line
     assert "untouched for 4 days (store.forget_days)" in line
     assert not folder.exists()
     wrong = harness("plan", *asked, *few, "store.forget_days=0")

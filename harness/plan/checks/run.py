@@ -158,6 +158,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         "train.pack_tokens": train.pack_tokens,
         "train.epochs": train.epochs,
         "train.max_steps": train.max_steps,
+        "train.checkpoint_steps": train.checkpoint_steps,
         "eval.batch_size": evaluation.batch_size,
         "eval.batch_tokens": evaluation.batch_tokens,
         "eval.tokens_in_flight": evaluation.tokens_in_flight,
@@ -212,6 +213,7 @@ def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:
         "engine.bandwidth": engine.bandwidth,
         "engine.device_memory": engine.device_memory,
         "model.parameters": config.model.parameters,
+        "train.checkpoint_minutes": config.train.checkpoint_minutes,
     }
     for name, value in positive.items():
         if value is not None and not 0 < value <= LARGEST:

@@ -16,7 +16,7 @@ from typing import Any
 from harness import __version__
 from harness.config.launched import Launched
 from harness.config.plain import typed
-from harness.errors import ConfigError, StageFailed
+from harness.errors import ConfigError, StageFailed, Terminated
 from harness.run.launch.devices import leased
 from harness.run.launch.job import RankJob, Seat, job_file
 from harness.run.launch.local import LocalRanks
@@ -92,12 +92,18 @@ class Agent:
         told = set[int]()
         try:
             while len(told) < len(ranks.processes) and self.line.open:
-                if any("stop" in message for message in self.line.new(POLL_SECONDS)):
-                    ranks.stop()
+                for message in self.line.new(POLL_SECONDS):
+                    if "leave" in message:
+                        ranks.leave()
+                    elif "stop" in message:
+                        ranks.stop()
                 for rank, code in ranks.codes().items():
                     if code is not None and rank not in told:
                         told.add(rank)
                         self._report(ranks, rank, code)
+        except Terminated:  # a batch system tells all machines at once
+            ranks.leave()
+            raise
         finally:
             ranks.stop()
 

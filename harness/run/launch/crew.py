@@ -61,6 +61,11 @@ class Member:
                 gone = f"rank {rank}: its process on {self.host} is gone, or the machine is"
                 self.codes[rank], self.failures[rank] = 1, Failure(rank, gone, host=self.host)
 
+    def leave(self) -> None:
+        """Have its ranks keep what they train, and end."""
+        if None in self.codes.values():
+            self.line.send({"leave": True})
+
     def stop(self) -> None:
         """Have it end what still runs of the group."""
         if None in self.codes.values():

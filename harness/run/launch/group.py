@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from harness.config.plain import plain
-from harness.errors import StageFailed
+from harness.errors import StageFailed, Terminated
 from harness.run.events import Event, EventReader
 from harness.run.launch.crew import Crew
 from harness.run.launch.failure import Failure, cause, failure_of, forget_failures
@@ -91,6 +91,12 @@ class WorkerGroup:
         """What to say where no rank failed and yet work is missing."""
         return failure_of(self.folder, 0, 1)
 
+    def leave(self) -> None:
+        """Have ranks keep what they train, here and elsewhere, and end."""
+        for member in self.crew.members:
+            member.leave()
+        self.local.leave()
+
     def stop(self) -> None:
         """End what still runs, here and elsewhere."""
         for member in self.crew.members:
@@ -112,7 +118,21 @@ def follow_to_end(
 ) -> tuple[WorkerGroup, Failure] | None:
     """Follow groups that run side by side, passing every event on. Returns which one failed and
     why, as soon as one does, or None. complete: is there all that a group was to make? One that
-    has ended without has failed, as others may wait for it."""
+    has ended without has failed, as others may wait for it. Where this process has to go, a stage
+    that is trained is kept as it is."""
+    try:
+        return _followed(groups, follow, complete)
+    except Terminated:
+        for group in groups:
+            group.leave()
+        raise
+
+
+def _followed(
+    groups: Sequence[WorkerGroup],
+    follow: Callable[[Event], None],
+    complete: Callable[[WorkerGroup], bool],
+) -> tuple[WorkerGroup, Failure] | None:
     running = list(groups)
     while running:
         time.sleep(POLL_SECONDS)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from harness.models.determinism import kernel_variables
@@ -13,8 +14,11 @@ from harness.run.launch.failure import Failure, failure_of
 from harness.run.launch.forked import Forked, fork_server, rank_variables
 from harness.run.launch.job import RankJob, Seat, job_file, log_file
 from harness.run.launch.network import interface_towards, tcp_address
+from harness.train.leaving import LEAVE
 
 GRACE_SECONDS = 5.0
+# For a stage to be kept by ranks that have to go: SLURM kills 30 seconds behind its SIGTERM.
+KEEP_SECONDS = 20.0
 
 
 class LocalRanks:
@@ -67,6 +71,17 @@ class LocalRanks:
     def failure(self, rank: int, code: int) -> Failure:
         """Why one of them ended with this code, which is not 0."""
         return failure_of(self.folder, rank, code)
+
+    def leave(self) -> None:
+        """Have those that train keep their stage at the end of their step, and wait so long for
+        all to end. Others end at once."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(LEAVE)
+        deadline = time.monotonic() + KEEP_SECONDS
+        with suppress(subprocess.TimeoutExpired):
+            for process in self.processes.values():
+                process.wait(max(0.0, deadline - time.monotonic()))
 
     def stop(self) -> None:
         """Terminate what still runs, then kill it."""

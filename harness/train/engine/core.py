@@ -97,7 +97,12 @@ class Engine:
 
     def reset_moments(self) -> None:
         """Set Adam's moments and step count to zero."""
-        forget_moments(getattr(self.deepspeed.optimizer, "optimizer", self.deepspeed.optimizer))
+        forget_moments(self.adam)
+
+    @property
+    def adam(self) -> Any:
+        """The optimizer proper, without what ZeRO puts around it."""
+        return getattr(self.deepspeed.optimizer, "optimizer", self.deepspeed.optimizer)
 
     def master_pieces(self, name: str, parameter: Any) -> "Iterator[Tensor]":
         """The exact values of a parameter in flat fp32 pieces, in order. All ranks must iterate;
@@ -105,8 +110,9 @@ class Engine:
         if self._exact is not None and name in self._exact.frozen:
             yield from self._exact.pieces(name) if self.rank.first else ()
         elif parameter.requires_grad:
-            count = self.shape(parameter).numel()
-            yield from gathered_pieces(self.layout, parameter, count, self.rank.device)
+            count, layout = self.shape(parameter).numel(), self.layout
+            held = layout.weight(parameter).detach() if layout.span(parameter) else None
+            yield from gathered_pieces(layout, parameter, held, count, self.rank.device)
         else:
             yield self._whole(parameter).detach().float().reshape(-1)
 

@@ -9,22 +9,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def gathered_pieces(layout: Layout, parameter: Any, count: int, device: str) -> "Iterator[Tensor]":
-    """The masters of a trained parameter of `count` elements: flat fp32 pieces in order, on the
-    device, bit for bit. Collective."""
+def gathered_pieces(
+    layout: Layout, parameter: Any, held: "Tensor | None", count: int, device: str
+) -> "Iterator[Tensor]":
+    """A quantity of a trained parameter of `count` elements, of which a rank has `held` (None where
+    it has no piece): flat fp32 pieces in order, on the device, bit for bit. Collective."""
     import torch
     import torch.distributed as dist
 
     from harness.models.weights.tensor_file import spans
 
     own = layout.span(parameter)
-    held = layout.weight(parameter).detach() if own is not None else None
     for first, last in spans(0, count):
         if layout.replicated:
             yield held[first:last].to(device)
             continue
         piece = torch.zeros(last - first, device=device)
-        if own is not None and max(first, own[0]) < min(last, own[1]):
+        if held is not None and max(first, own[0]) < min(last, own[1]):
             start, stop = max(first, own[0]), min(last, own[1])
             piece[start - first : stop - first] = held[start - own[0] : stop - own[0]]
         # As integers, where one rank has some and the others zeros: no bit is lost, -0.0 neither.

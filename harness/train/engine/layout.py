@@ -24,6 +24,10 @@ class Layout(Protocol):
         """The piece's fp32 master, [stop - start]: DeepSpeed's own memory, writable. It may lie in
         host memory."""
 
+    def stepped(self, parameter: Any) -> tuple[Any, int]:
+        """What Adam steps and keeps moments of in the piece's place, and the piece's first element
+        in it, flattened; of a parameter of which this rank has a piece."""
+
     def gradient(self, parameter: Any) -> Any:
         """The piece's reduced, unclipped gradient, [stop - start]; between backward and step."""
 
@@ -60,6 +64,9 @@ class WholeLayout:
     def weight(self, parameter: Any) -> Any:
         return parameter.data.view(-1)
 
+    def stepped(self, parameter: Any) -> tuple[Any, int]:
+        return parameter, 0
+
     def gradient(self, parameter: Any) -> Any:
         if parameter.grad is None:
             return parameter.new_zeros(parameter.numel())
@@ -91,6 +98,11 @@ class FlatLayout:
 
     def weight(self, parameter: Any) -> Any:
         return parameter._hp_mapping.get_hp_fragment().data
+
+    def stepped(self, parameter: Any) -> tuple[Any, int]:
+        mapping = parameter._hp_mapping
+        flat = self._optimizer.single_partition_of_fp32_groups[mapping.param_group_index]
+        return flat, mapping.get_hp_fragment_address().start
 
     def gradient(self, parameter: Any) -> Any:
         return self._fragment(parameter).reshape(-1)
@@ -161,6 +173,11 @@ class PartitionLayout:
         # Of `get_local_fp32_param` one gets a copy where masters lie in host memory.
         partition, _ = self._optimizer._get_fp32_opt_state_partition(parameter, True)
         return partition.data[: self._length(parameter)]
+
+    def stepped(self, parameter: Any) -> tuple[Any, int]:
+        optimizer = self._optimizer
+        group, first, _ = optimizer.grad_position[optimizer.get_param_id(parameter)]
+        return optimizer.fp32_partitioned_groups_flat[group], first
 
     def gradient(self, parameter: Any) -> Any:
         return self._partition(parameter)[: self._length(parameter)]

@@ -238,7 +238,8 @@ class View(protocols.View):
                 piece = shard.weight if values is None else values[name]
                 whole[shard.start : shard.stop] = piece
         if not self.layout.replicated:
-            dist.all_reduce(whole)  # of one piece and zeros: exact
+            # Of one piece and zeros, as integers: no bit is lost, the sign of -0.0 neither.
+            dist.all_reduce(whole.view(torch.int32))
         return whole.view(shape)
 
 

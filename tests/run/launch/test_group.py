@@ -15,7 +15,8 @@ import pytest
 
 from harness.config import EngineConfig
 from harness.config.launched import Launched
-from harness.errors import ConfigError, StageFailed
+from harness.errors import ConfigError, StageFailed, Terminated
+from harness.run.events import Event
 from harness.run.launch import crew as crews
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import Crew, crew_for, joined
@@ -151,6 +152,26 @@ def test_a_killed_rank_is_told_as_such(ranks_are: Callable[[str], None], job: Ra
     failure = run(job, here(2))
     assert failure is not None
     assert failure.line == "rank 1 was ended by SIGKILL; was there memory enough?"
+
+
+def test_ranks_of_a_process_that_has_to_go_may_keep_what_they_train(
+    ranks_are: Callable[[str], None], job: RankJob, two_processes: Pair
+) -> None:
+    """Those of this machine and of an agent; the signal that ends them comes behind."""
+    ranks_are(
+        "trap 'echo $RANK > kept.$RANK; exit 1' USR1; touch up.$RANK\n"
+        "until [ -f up.0 ] && [ -f up.1 ]; do sleep 0.05; done\n"
+        """[ $RANK = 1 ] || echo '{"key": "k", "done": 0.5}' > events.0.jsonl\n"""
+        "while true; do sleep 0.05; done"
+    )
+
+    def end(event: Event) -> None:
+        raise Terminated(signal.SIGTERM)
+
+    with launcher(two_processes) as (crew, _), pytest.raises(Terminated):
+        with WorkerGroup(job, crew, {}) as group:
+            follow_to_end([group], end)
+    assert [path.read_text() for path in sorted(Path(job.folder).glob("kept.*"))] == ["0\n", "1\n"]
 
 
 def test_a_process_that_is_gone_ends_the_group(

@@ -1,0 +1,186 @@
+"""A stage that goes on in its middle: what of it is kept between two steps, when, and how it is
+taken up. All ranks do it together; the first one decides and writes."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import DataError, StageFailed
+from harness.store.files import write_json
+from harness.store.kept import Kept
+from harness.store.listener import SILENT, Notice
+from harness.train.cost import CostMeter
+from harness.train.engine.engine_file import (
+    fits,
+    load_engine,
+    save_engine,
+    set_step_counts,
+    step_counts,
+)
+from harness.train.job import Progress
+from harness.train.leaving import Leaving
+from harness.train.states import RUNNING, read_states, write_states
+from harness.train.training import Training
+
+SHARE = 0.03  # of the time, at most, for those that are written by minutes
+FORMAT = 1  # of what is written here; another one is not read
+ENGINE, STAGE = "engine.safetensors", "stage.json"
+GO_ON, KEEP, LEAVE = 0, 1, 2  # what the first rank tells the others behind a step
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where checkpoints of a stage are kept, and who hears that it goes on at a step of so many."""
+
+    kept: Kept
+    goes_on: Progress = SILENT.goes_on
+
+
+class Checkpoints:
+    """The checkpoints of one stage. keeping: None where there are none."""
+
+    def __init__(
+        self,
+        training: Training,
+        keeping: Keeping | None,
+        meter: CostMeter,
+        tell: Callable[[Notice], None],
+    ) -> None:
+        self.training, self.keeping, self.meter, self.tell = training, keeping, meter, tell
+        self.rank, train = training.engine.rank, training.job.config.train
+        self.steps, self.minutes = train.checkpoint_steps, train.checkpoint_minutes
+        wanted = self.steps is not None or self.minutes is not None
+        self.active = wanted and keeping is not None
+        self.last_step, self.last_time, self.cost = 0, time.monotonic(), 0.0
+        self._leaving = Leaving()
+
+    def begin(self) -> int:
+        """Ready for a step, whose number is returned: the first one, or that behind the latest
+        checkpoint that can be read."""
+        found = None
+        if self.keeping is not None:
+            found = self.rank.told(self._latest(self.keeping.kept) if self.rank.first else None)
+        if self.keeping is None or found is None:
+            self.training.start()
+            return 0
+        step, total = int(found["step"]), self.training.stage.total
+        self._take_up(self.keeping.kept.path(step), found)
+        self.keeping.goes_on(step, total)
+        self._tell("goes on", f"goes on at step {step} of {total}")
+        self.last_step = step
+        return step
+
+    @contextmanager
+    def following(self, progress: Progress) -> Iterator[Progress]:
+        """What hears of every step: it passes that on and keeps the stage when it is time. Raises
+        StageFailed where this process was asked to leave."""
+
+        def after(done: int, total: int) -> None:
+            progress(done, total)
+            if self.active and done < total:
+                self._after(done, total)
+
+        self.last_time = time.monotonic()
+        with self._leaving if self.active else nullcontext():
+            yield after
+
+    def _after(self, done: int, total: int) -> None:
+        told = self.rank.number(self._decide(done) if self.rank.first else GO_ON)
+        if told != GO_ON:
+            self._keep(done)
+        if told == LEAVE:
+            kept = f"step {done} of {total} is kept" if self.active else "nothing of it is kept"
+            raise StageFailed(f"it was asked to end; {kept}")
+
+    def _decide(self, done: int) -> int:
+        seconds = time.monotonic() - self.last_time
+        by_steps = self.steps is not None and done - self.last_step >= self.steps
+        by_time = self.minutes is not None and seconds >= 60 * self.minutes
+        by_time = by_time and self.cost <= SHARE * seconds  # a large model on a slow disk
+        return LEAVE if self._leaving.asked else KEEP if by_steps or by_time else GO_ON
+
+    def _keep(self, step: int) -> None:
+        """Write a checkpoint, unless a strategy cannot say what it would need."""
+        states, training = self.training.running(), self.training
+        if states is None:
+            self.active = False
+            self._leaving.close()
+            self._tell(
+                "cannot be kept",
+                f"{self._silent()} cannot say what a step needs of those "
+                "before it (hook running); killed in this stage, a run begins it anew",
+            )
+            return
+        began = time.monotonic()
+        hours, peak = self.meter.read(self.rank.world)
+        with self._writing(step) as folder:
+            save_engine(folder / ENGINE, training.engine)
+            counts = training.view.union(step_counts(training.engine))
+            write_states(folder, states, training.view, RUNNING)
+            if self.rank.first:
+                said = {"step": step, "total": training.stage.total, "adam_steps": counts}
+                said |= {"log": training.loop.log, "tokens": training.loop.tokens}
+                write_json(folder / STAGE, said | {"device_hours": hours, "peak_memory": peak})
+        self.rank.barrier()
+        self.last_step, self.last_time = step, time.monotonic()
+        self.cost = self.last_time - began
+
+    def _writing(self, step: int) -> AbstractContextManager[Path]:
+        assert self.keeping is not None
+        kept = self.keeping.kept
+        if self.rank.first:
+            return kept.writing(step, {"format": FORMAT})
+        return nullcontext(kept.working(step))
+
+    def _latest(self, kept: Kept) -> dict[str, Any] | None:
+        """What the latest checkpoint says that can be read; why others cannot is told in a line,
+        and they are removed."""
+        found, whys = None, list[str]()
+        for step in kept.numbers():
+            try:
+                found = self._read(kept, step)
+                break
+            except DataError as error:
+                whys.append(f"its checkpoint at step {step} cannot be used: {error}")
+        if whys:
+            then = "it starts anew" if found is None else "an older one is used"
+            self._tell("unreadable", f"{whys[0]}; {then}")
+        kept.tidy(None if found is None else int(found["step"]))
+        return found
+
+    def _read(self, kept: Kept, step: int) -> dict[str, Any]:
+        """Raises DataError where it is not one of this stage, whole and of this format."""
+        version, folder = kept.read(step).get("format"), kept.path(step)
+        if version != FORMAT:
+            raise DataError(f"it is of format {version}, this version reads {FORMAT}")
+        kept.verify(step)
+        found = json.loads((folder / STAGE).read_text())
+        total = self.training.stage.total
+        if found["total"] != total:
+            raise DataError(f"it is of a stage of {found['total']} steps, this one has {total}")
+        if not fits(folder / ENGINE, self.training.engine):
+            raise DataError("other weights are trained in it")
+        return found
+
+    def _take_up(self, folder: Path, found: dict[str, Any]) -> None:
+        training = self.training
+        load_engine(folder / ENGINE, training.engine)
+        set_step_counts(training.engine, found["adam_steps"])
+        training.resume(read_states(folder, RUNNING))
+        training.loop.log, training.loop.tokens = found["log"], int(found["tokens"])
+        self.meter.add(found["device_hours"], int(found["peak_memory"]))
+
+    def _silent(self) -> str:
+        """The strategies that cannot say what they need."""
+        all_of_them = self.training.strategies
+        return ", ".join(type(one).__name__ for one in all_of_them if one.running() is None)
+
+    def _tell(self, topic: str, line: str) -> None:
+        """Of this stage, once."""
+        stage = self.training.stage
+        where = f"stage {stage.position}, {stage.task}"
+        self.tell(Notice(f"{topic} {where}", f"{where}: {line}"))
