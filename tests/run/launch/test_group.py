@@ -168,9 +168,12 @@ def test_ranks_of_a_process_that_has_to_go_may_keep_what_they_train(
     def end(event: Event) -> None:
         raise Terminated(signal.SIGTERM)
 
-    with launcher(two_processes) as (crew, _), pytest.raises(Terminated):
-        with WorkerGroup(job, crew, {}) as group:
-            follow_to_end([group], end)
+    with (
+        launcher(two_processes) as (crew, _),
+        pytest.raises(Terminated),
+        WorkerGroup(job, crew, {}) as group,
+    ):
+        follow_to_end([group], end)
     assert [path.read_text() for path in sorted(Path(job.folder).glob("kept.*"))] == ["0\n", "1\n"]
 
 
