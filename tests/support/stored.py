@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,27 @@ from harness.results.records import record_run
 from harness.run.job import Job, job_of
 from harness.run.readers import record_readers
 from harness.store.work import EvalWork
+from support.command import beside
+
+# Takes the lock of a node, says so, and ends when its input does.
+_HOLDER = """
+import sys
+from harness.store.store import Store
+with Store(sys.argv[1]).locks([(sys.argv[2], sys.argv[3])]) as held:
+    print(held.nodes, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def holding(
+    store: Path, kind: str, key: str, host: str | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A process, of another machine if `host` names one, that works on a node."""
+    with beside(_HOLDER, str(store), kind, key, host=host) as process:
+        assert process.stdout is not None
+        assert key in process.stdout.readline()
+        yield process
 
 
 def planned(overrides: list[str], *more: str) -> Job:

@@ -4,20 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from support.command import beside, harness, refused
-from support.stored import known, planned, write
+from support.command import harness, refused
+from support.stored import holding, known, planned, write
 
 from harness.cli.unfinished import leave_reason
 from harness.run.job import Job
-
-# Takes the locks of a node, says so, and ends when its input does.
-HOLDER = """
-import sys
-from harness.store.store import Store
-with Store(sys.argv[1]).locks([(sys.argv[2], sys.argv[3])]) as held:
-    print(held.nodes, flush=True)
-    sys.stdin.read()
-"""
 
 
 def run_line(told: str, run: str) -> list[str]:
@@ -87,9 +78,7 @@ def test_every_status(finished: Job, place: str, tiny_run: list[str], contents) 
     assert status(alone, place) == ("failed", f"{alone.plan.run['run']} {told}")
     assert contents(root) == before
     node = alone.plan.nodes[-1]
-    with beside(HOLDER, str(root), node.kind, node.key) as process:
-        assert process.stdout is not None
-        assert node.key in process.stdout.readline()
+    with holding(root, node.kind, node.key) as process:
         word, line = status(alone, place)
         assert word == "running"
         assert f"running: score count at stage 2; process {process.pid} on " in line
