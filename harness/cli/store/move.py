@@ -33,4 +33,7 @@ def work(store: Store, options: Namespace) -> int:
         f"{target}: {done.nodes} nodes came from {options.other} ({done.linked} files linked, "
         f"{done.copied} copied), {done.there} were there"
     )
+    if done.broken:
+        told = f"`python -m harness store verify --store {options.other}` says how"
+        print(f"{done.broken} nodes there are broken and did not come; {told}")
     return 0

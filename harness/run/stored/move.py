@@ -40,12 +40,13 @@ _MARKS = (FORMAT, RUNS, RUNS_READ)
 @dataclass
 class Joined:
     """What came from another store: nodes, and files that were linked or copied; how many nodes
-    were there already."""
+    were there already, and how many are broken in the other store, which did not come."""
 
     nodes: int = 0
     linked: int = 0
     copied: int = 0
     there: int = 0
+    broken: int = 0
 
 
 def is_store(root: Path) -> bool:
@@ -115,6 +116,9 @@ def join(target: Store, source: Store) -> Joined:
     done.there = sum(name in before for name in there)
     with target.locks([name for name in there if name not in before]) as held:
         for name in held.nodes:
+            if not source.done(*name):
+                done.broken += 1
+                continue
             with suppress(FileNotFoundError):  # weights that are dropped meanwhile: next time
                 _bring(target, source, name, held.token, done)
     _bring_records(target.root, source.root)

@@ -70,10 +70,8 @@ class StoredRun:
             if made is not None:
                 return made
         for name in cells:  # of a run that was forgotten
-            with suppress(OSError, ValueError, LookupError):
-                told = store.manifest(*name)["model"]
-                if told["kind"] in MODELS:
-                    return told["kind"], told["key"]
+            if model := _scored_model(store, name):
+                return model
         return self.trained.get(stage)
 
     def missing(self, there: Collection[Name]) -> list[Name]:
@@ -124,7 +122,8 @@ def stored_runs(store: Store) -> StoredRuns:
         except DataError as error:
             damaged.append(str(error))
             continue
-        needs, used = _read(waiting.pop(path.stem, None))
+        read = waiting.pop(path.stem, None)
+        needs, used = _read(read) if read else (_by_manifests(store, record.cells), 0.0)
         trained = {told["stage"]: ("train", told["key"]) for told in record.training}
         used = max(used, path.stat().st_mtime)
         runs[path.stem] = StoredRun(path.stem, record.run, trained, record.cells, needs, used)
@@ -150,11 +149,26 @@ def _nearest(word: str, runs: list[str]) -> str:
     return suggest(word, runs) if runs else "; the store has none"
 
 
-def _read(path: Path | None) -> tuple[dict[Name, list[Name]], float]:
+def _by_manifests(store: Store, cells: list[Cell]) -> dict[Name, list[Name]]:
+    """The models of scores, of a run of a version that did not write down what it reads."""
+    needs = dict[Name, list[Name]]()
+    for cell in cells:
+        if cell.stage and (model := _scored_model(store, (cell.kind, cell.key))):
+            needs[cell.kind, cell.key] = [model]
+    return needs
+
+
+def _scored_model(store: Store, name: Name) -> Name | None:
+    """The node of the model that was scored, by the manifest of its score."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        told = store.manifest(*name)["model"]
+        return (told["kind"], told["key"]) if told["kind"] in MODELS else None
+    return None
+
+
+def _read(path: Path) -> tuple[dict[Name, list[Name]], float]:
     """What each piece of work reads, and when the file was touched."""
     needs = dict[Name, list[Name]]()
-    if path is None:
-        return needs, 0.0
     with suppress(OSError, ValueError, IndexError):  # removed meanwhile, say
         for name, need in _lines(json.loads(path.read_text())):
             needs.setdefault(name, []).append(need)

@@ -233,13 +233,14 @@ def test_words_that_are_wrong(finished: Job, place: str, tiny_run: list[str]) ->
         assert line in refused("store", words[0], place, *words[1:])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_store_that_can_only_be_read(finished: Job, place: str, tmp_path: Path) -> None:
     root = finished.store.root
     folders = [root, *(path for path in root.rglob("*") if path.is_dir())]
     for path in folders:
         path.chmod(0o555)
     try:
+        if os.access(root, os.W_OK):
+            pytest.skip("this user writes everywhere")
         for words in (["ls"], ["du"], ["verify"], ["clean", "--keep=ends", "--dry-run"]):
             assert harness("store", words[0], place, *words[1:]).returncode == 0
         assert harness("status", place).returncode == 0
