@@ -60,10 +60,10 @@ def _weights(store: Store, runs: StoredRuns, options: Namespace) -> None:
     if not options.dry_run:
         found = drop_weights(store, found, options.days)
     verb, count = _did("dropped", options.dry_run), len(found.names)
-    print(f"{verb} weights of {count} stages: {size(found.bytes)}")
+    print(f"{verb} weights of {count} models: {size(found.bytes)}")
     if found.wanted:
         print(
-            f"left weights of {len(found.wanted)} stages, which unfinished runs read; "
+            f"left weights of {len(found.wanted)} models, which unfinished runs read; "
             "`python -m harness store unfinished` names them"
         )
     _print_held(store, found.held)

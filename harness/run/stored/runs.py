@@ -90,10 +90,18 @@ class StoredRun:
             cell = self.scored[name]
             verb = "judge" if cell.kind == "judge" else "score"
             return f"{verb} {cell.benchmark} at stage {cell.stage}"
-        for stage, models in self.models.items():
-            if name in models:
-                return f"{name[0]} stage {stage}"
-        return f"{name[0]} {name[1]}"
+        stage = self._stage_of(name)
+        return f"{name[0]} {name[1]}" if stage is None else f"{name[0]} stage {stage}"
+
+    def place(self, name: Name) -> tuple[int, bool, bool, str]:
+        """What comes before other work of the run: by stage, training before the rest, scores
+        last."""
+        cell = self.scored.get(name)
+        stage = self._stage_of(name) if cell is None else cell.stage
+        return stage or 0, name[0] != "train", cell is not None, name[1]
+
+    def _stage_of(self, name: Name) -> int | None:
+        return next((stage for stage, models in self.models.items() if name in models), None)
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,8 @@ class Watch:
         for key, done in _last_event(max(folders)) if folders else ():
             if key in by_key and done < 1:
                 return by_key[key], f", {done:.0%}"
-        order = [*run.trained.values(), *run.scored, *held]
-        left = [name for name in order if name in self.working and name not in there]
-        return (left or held)[0], ""
+        left = [name for name in held if name not in there]
+        return min(left or held, key=run.place), ""
 
     def _reason(self, run: str) -> tuple[str, Path | None] | None:
         """Why its last command ended early, and the log; None where it did not say."""

@@ -84,7 +84,7 @@ def test_a_trial_frees_nothing_and_what_is_said_goes(
     assert contents(root) == before
     done = harness(*asked).stdout
     assert trial.replace("would drop", "dropped").replace("would remove", "removed") == done
-    assert done.startswith("dropped weights of 1 stages: ")
+    assert done.startswith("dropped weights of 1 models: ")
     assert "removed 1 nodes that no run uses" in done
     assert "removed answers of 1 evaluations that nobody goes on with: 100 B" in done
     assert (weights(finished, 1).exists(), weights(finished, 2).exists()) == (False, True)
@@ -97,14 +97,14 @@ def test_a_trial_frees_nothing_and_what_is_said_goes(
 def test_what_an_unfinished_run_reads_stays(finished: Job, place: str, tiny_run: list[str]) -> None:
     known(planned(tiny_run, "eval.limit=3"))
     told = harness("store", "clean", place, "--keep=none").stdout
-    assert "dropped weights of 0 stages" in told
-    assert "left weights of 2 stages, which unfinished runs read" in told
+    assert "dropped weights of 0 models" in told
+    assert "left weights of 2 models, which unfinished runs read" in told
     assert weights(finished, 1).exists()
     reads = next((finished.store.root / "readers").glob("*.json"))
     for path in reads.parent.iterdir():
         os.utime(path, (path.stat().st_mtime - 6 * DAY,) * 2)
     told = harness("store", "clean", place, "--keep=[2]", "--days=5").stdout
-    assert "dropped weights of 1 stages" in told
+    assert "dropped weights of 1 models" in told
     assert (weights(finished, 1).exists(), weights(finished, 2).exists()) == (False, True)
 
 
@@ -196,6 +196,12 @@ def test_two_stores_join(
     assert all(line.split()[4:6] == ["2/2", "5/5"] for line in listed[1:])
     again = harness(*asked).stdout
     assert f": 0 nodes came from {finished.store.root}" in again
+    with finished.store.writing("train", "1" * 20, {}) as folder:
+        (folder / "training.json").write_text("{}")
+    (finished.store.path("train", "1" * 20) / "training.json").write_text("{")
+    again = harness(*asked).stdout
+    assert "\n1 nodes there are broken and did not come; " in again
+    assert not job.store.path("train", "1" * 20).exists()
     assert list((job.store.root / "locks").iterdir()) == []
 
 
