@@ -26,7 +26,8 @@ VERBS = {
     "frontier": Verb("frontier", "a method over its strength beside seqft over its learning rate"),
     "import": Verb("importing", "results of TRACE's reference code or of lm-eval into the table"),
     "judge": Verb("judge", "compare two files of answers by a judging model"),
-    "store": Verb("store", "the runs of a store, and which of them others keep weights for"),
+    "store": Verb("store", "the runs and nodes of a store: list, check, clear, move, export"),
+    "status": Verb("status", "how far all runs of a store are, what runs where, why one failed"),
     "paper": Verb("paper", "TRACE's tables and findings, ours beside the published ones"),
 }
 

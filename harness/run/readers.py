@@ -3,7 +3,7 @@
 A run leaves a file that says which of its work reads which, and touches it with every piece of work
 that it has done. Its reads count until all its work is done, until the run is abandoned (nobody
 worked on it for `store.forget_days`, nor does now), or until it is forgotten (`harness store
---forget`), which empties the file. A run without such a file is of a version that wrote none.
+forget`), which empties the file. A run without such a file is of a version that wrote none.
 """
 
 import json
@@ -104,10 +104,10 @@ def require_unfinished(store: Store, run: str) -> None:
     if found is None:
         names = [path.stem for path in record_paths(store)]
         if run in names:
-            raise ConfigError(f"--forget: run {run} is finished, or forgotten: it holds nothing")
-        raise ConfigError(f"--forget: {store.root} has no run '{run}'" + suggest(run, names))
+            raise ConfigError(f"forget: run {run} is finished, or forgotten: it holds nothing")
+        raise ConfigError(f"forget: {store.root} has no run '{run}'" + suggest(run, names))
     if found.working:
-        raise ConfigError(f"--forget: run {run} is being worked on; end that process first")
+        raise ConfigError(f"forget: run {run} is being worked on; end that process first")
 
 
 def _unfinished(

@@ -27,7 +27,11 @@ def holds_weights(work: Work) -> bool:
 
 def kept_stages(keep: str | list[int], plan: Plan) -> set[int]:
     """The stages of a plan whose weights stay, by `store.keep`."""
-    stages = {node.stage for node in plan.nodes if holds_weights(node)}
+    return kept_of(keep, {node.stage for node in plan.nodes if holds_weights(node)})
+
+
+def kept_of(keep: str | list[int], stages: set[int]) -> set[int]:
+    """Those of some stages whose weights stay, by `store.keep`."""
     if isinstance(keep, list):
         return stages & set(keep)
     return {"all": stages, "ends": {max(stages, default=0)}, "none": set()}[keep]
@@ -50,7 +54,7 @@ def tidy(
     ours, gone = set(held), list[str]()
     for node in there:
         name = (node.kind, node.key)
-        if _needed(runs, name, forget_days) or not store.done(*name):
+        if needed(runs, name, forget_days) or not store.done(*name):
             continue
         if drop(store, name, forget_days, locked=name in ours):
             gone.append(node.key)
@@ -65,14 +69,14 @@ def stays_for(
     there = _to_go(store, plan, keep)
     lines = []
     for run in unfinished_runs(store) if there else []:
-        held = [node for node in there if _needed([run], (node.kind, node.key), forget_days)]
+        held = [node for node in there if needed([run], (node.kind, node.key), forget_days)]
         stages = ", ".join(str(stage) for stage in sorted({node.stage for node in held}))
         older = "does not say what it reads, as it is of an earlier version"
         reads = older if run.reads is None else "reads them"
         if held:
             lines.append(
                 f"store.keep={keep}: weights of stages {stages} stay, as {run.name} {reads} "
-                f"({run.state}); finish it, or `python -m harness store --forget {run.run}`"
+                f"({run.state}); finish it, or `python -m harness store forget {run.run}`"
             )
     return lines
 
@@ -81,26 +85,38 @@ def drop(store: Store, name: Name, forget_days: float | None, locked: bool = Fal
     """Remove the weights of a node, unless a run that counts wants them or somebody works on it.
     locked: this process has its lock. Returns whether they are gone."""
     if locked:
-        return _drop(store, name, forget_days)
-    with store.locks([name]) as taken:
-        return bool(taken.nodes) and _drop(store, name, forget_days)
+        return bool(_drop(store, [name], forget_days))
+    return bool(drop_all(store, [name], forget_days))
 
 
-def _drop(store: Store, name: Name, forget_days: float | None) -> bool:
+def drop_all(store: Store, names: list[Name], forget_days: float | None) -> list[Name]:
+    """The same of several nodes, for which runs are looked at once; returns those whose weights are
+    gone."""
+    with store.locks(names) as taken:
+        return _drop(store, taken.nodes, forget_days)
+
+
+def _drop(store: Store, names: list[Name], forget_days: float | None) -> list[Name]:
     """Say that the weights are gone, look once more whether a run that started meanwhile wants
     them, and remove them."""
-    folder = store.path(*name)
-    marker = folder / DROPPED
-    if not marker.is_file():
-        files = weights(store, name)
-        named = {path.relative_to(folder).as_posix(): stored_weights(path) for path in files}
-        write_json(marker, named)
-        if _needed(unfinished_runs(store), name, forget_days):
-            marker.unlink()
-            return False
-    for path in weights(store, name):
-        path.unlink(missing_ok=True)
-    return True
+    fresh = [name for name in names if not (store.path(*name) / DROPPED).is_file()]
+    for name, held in [(name, _held(store, name)) for name in fresh]:
+        write_json(store.path(*name) / DROPPED, held)
+    runs = unfinished_runs(store) if fresh else []
+    wanted = {name for name in fresh if needed(runs, name, forget_days)}
+    for name in wanted:
+        (store.path(*name) / DROPPED).unlink()
+    gone = [name for name in names if name not in wanted]
+    for name in gone:
+        for path in weights(store, name):
+            path.unlink(missing_ok=True)
+    return gone
+
+
+def _held(store: Store, name: Name) -> dict[str, int]:
+    """The files of weights of a node, and how many values each holds."""
+    folder, files = store.path(*name), weights(store, name)
+    return {path.relative_to(folder).as_posix(): stored_weights(path) for path in files}
 
 
 def is_lost(store: Store, node: Work) -> bool:
@@ -134,7 +150,7 @@ def _listed(store: Store, name: Name) -> list[str]:
     return [file for file in listed if file.endswith(WEIGHTS)]
 
 
-def _needed(runs: Iterable[Unfinished], name: Name, forget_days: float | None) -> bool:
-    """Does a run that counts still read it, or may it?"""
+def needed(runs: Iterable[Unfinished], name: Name, forget_days: float | None) -> bool:
+    """Does one of these runs, if it counts, still read a node, or may it?"""
     counting = (run for run in runs if run.counts(forget_days))
     return any(run.reads is None or name in run.reads for run in counting)

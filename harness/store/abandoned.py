@@ -24,10 +24,13 @@ class Swept:
 
 
 def sweep_abandoned(
-    store: Store, days: float | None, wanted: Container[tuple[str, str]] = ()
+    store: Store,
+    days: float | None,
+    wanted: Container[tuple[str, str]] = (),
+    dry_run: bool = False,
 ) -> Swept:
     """Remove what is kept of unfinished work where nothing was added for so many days (null = it
-    stays) and that is not `wanted` now, and of finished work whatever its age.
+    stays) and that is not `wanted` now, and of finished work whatever its age. dry_run: only tell.
 
     Only work whose lock nobody has, on any machine, is touched: whoever works on something has its
     lock, and nobody gets it while it is removed. Ages are those of the store's own file system.
@@ -42,6 +45,9 @@ def sweep_abandoned(
         old = days is not None and name not in wanted and now - _newest(places[name]) > days * DAY
         return old or store.done(*name)
 
+    if dry_run:
+        free = [p for name, p in places.items() if abandoned(name) and not store.busy(*name)]
+        return Swept(len(free), sum(file.st_size for p in free for file in _files(p)))
     sizes = []
     with store.locks([name for name in places if abandoned(name)]) as held:
         # Once more, since whoever had the lock a moment ago may have added something.

@@ -19,6 +19,7 @@ import re
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -84,6 +85,26 @@ class Leases:
                 f"{self.folder}: this process gave no sign of life for so long that its work was "
                 "given to another one; the same command goes on"
             )
+
+    def living(self, token: str) -> dict[str, Any] | None:
+        """Who holds a lease (host, pid), unless it is gone; looks only, so that a store that cannot
+        be written can be asked."""
+        try:
+            said, beat = self._read(token), self._file(token).stat().st_mtime
+        except OSError:
+            return None
+        here = said.get("machine") == machine()
+        dead = ended(said["pid"], said["start"]) if here else None
+        if dead is None:
+            dead = time.time() - beat > said.get("silence", self.silence)
+        return None if dead else {"host": "?", "pid": 0} | said
+
+    def holders(self) -> list[str]:
+        """Who holds the leases that are not gone, for a message; looks only."""
+        names = (file.name for file in self.folder.glob(f"{escape(self.prefix)}*{SUFFIX}"))
+        tokens = (name.removeprefix(self.prefix).removesuffix(SUFFIX) for name in names)
+        found = [self.living(token) for token in tokens if _TOKEN.fullmatch(token)]
+        return sorted(f"process {said['pid']} on {said['host']}" for said in found if said)
 
     def holder(self, token: str) -> str:
         """Who holds a lease, for a message; and since when it is silent, if for long."""

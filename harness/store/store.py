@@ -7,6 +7,8 @@ Imports no torch.
 """
 
 import json
+import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -205,6 +207,13 @@ class Store:
                 "finished": time.time(),
             }
             write_json(working / MANIFEST, manifest)
+
+    def remove(self, kind: str, key: str, token: str) -> None:
+        """Take away a whole node, for the holder of its lock; what a kill leaves is swept. Raises
+        OSError where it cannot be."""
+        gone = self.working_path(kind, key, token)
+        os.rename(self.path(kind, key), gone)
+        shutil.rmtree(gone)
 
     @contextmanager
     def locks(self, nodes: list[tuple[str, str]]) -> Iterator[Held]:

@@ -4,50 +4,29 @@ import os
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 from support.command import harness, refused
+from support.stored import known, planned, write
 
-from harness.config.compose.compose import load
-from harness.results.records import record_run
-from harness.run.job import Job, job_of
-from harness.run.readers import note_progress, record_readers, unfinished_runs
+from harness.run.job import Job
+from harness.run.readers import note_progress, unfinished_runs
 from harness.run.retention import stays_for, tidy, weights
 from harness.store.work import TrainWork
 
 DAY = 86_400
 
 
-def planned(overrides: list[str], *more: str) -> Job:
-    return job_of(load([*overrides, *more]))
-
-
-def write(job: Job, kinds: tuple[str, ...] = ("train", "eval")) -> None:
-    """Work of a run, as if it had been done."""
-    for node in job.plan.nodes:
-        if node.kind in kinds and not job.store.done(node.kind, node.key):
-            with job.store.writing(node.kind, node.key, {}) as folder:
-                if node.kind == "train":
-                    save_file({"w": np.ones(4, np.float32)}, folder / "model.safetensors")
-
-
 @pytest.fixture
 def finished(tiny_run: list[str]) -> Job:
     job = planned(tiny_run)
     write(job)
-    record_run(job.store, job.plan)
-    record_readers(job.store, job.plan)
-    return job
+    return known(job)
 
 
 @pytest.fixture
 def other(tiny_run: list[str], finished: Job) -> Job:
     """A run that has cells of the same stages still to score."""
-    job = planned(tiny_run, "eval.limit=3")
-    record_run(job.store, job.plan)
-    record_readers(job.store, job.plan)
-    return job
+    return known(planned(tiny_run, "eval.limit=3"))
 
 
 def age(job: Job, days: float, folder: str = "readers") -> None:
@@ -67,7 +46,7 @@ def test_a_run_holds_what_it_reads_until_it_is_abandoned(finished: Job, other: J
     assert tidy(finished.store, finished.plan, "none") == []
     (line,) = stays_for(finished.store, finished.plan, "none")
     assert "weights of stages 1, 2 stay, as seqft seed=0 on micro8 reads them (3 pieces" in line
-    assert line.endswith(f"29 days ago); finish it, or `python -m harness store --forget {name}`")
+    assert line.endswith(f"29 days ago); finish it, or `python -m harness store forget {name}`")
     age(other, 31)
     note_progress(other.store, other.plan)
     assert tidy(finished.store, finished.plan, "none") == []
@@ -84,8 +63,8 @@ def test_a_run_that_is_worked_on_is_not_abandoned(finished: Job, other: Job) -> 
     with other.store.locks([(last.kind, last.key)]):
         assert tidy(finished.store, finished.plan, "none") == []
         name = other.plan.run["run"]
-        line = refused("store", f"--store={finished.store.root}", "--forget", name)
-        assert line == f"error: --forget: run {name} is being worked on; end that process first"
+        line = refused("store", "forget", f"--store={finished.store.root}", name)
+        assert line == f"error: forget: run {name} is being worked on; end that process first"
     assert len(tidy(finished.store, finished.plan, "none")) == 2
 
 
@@ -98,7 +77,7 @@ def test_a_run_that_does_not_say_what_it_reads(finished: Job, other: Job) -> Non
     (line,) = stays_for(finished.store, finished.plan, "none")
     assert "does not say what it reads, as it is of an earlier version" in line
     name = other.plan.run["run"]
-    done = harness("store", f"--store={finished.store.root}", "--forget", name)
+    done = harness("store", "forget", f"--store={finished.store.root}", name)
     assert (done.returncode, done.stderr) == (0, "")
     assert unfinished_runs(finished.store) == []
     assert len(tidy(finished.store, finished.plan, "none")) == 2
@@ -110,37 +89,38 @@ def test_one_that_is_old_and_does_not_say(finished: Job, other: Job) -> None:
     assert len(tidy(finished.store, finished.plan, "none")) == 2
 
 
-def test_the_verb_lists_and_forgets(finished: Job, tiny_run: list[str]) -> None:
+def test_the_verbs_list_and_forget(finished: Job, tiny_run: list[str]) -> None:
     """Another seed's stages are nobody else's; what is shared stays with --weights."""
     seed = planned(tiny_run, "seed=1")
     write(seed, ("train",))
     shared = planned(tiny_run, "eval.limit=3")
     for job in (seed, shared):
-        record_run(job.store, job.plan)
-        record_readers(job.store, job.plan)
+        known(job)
     place = f"--store={finished.store.root}"
-    listed = harness("store", place).stdout.splitlines()
+    listed = harness("store", "unfinished", place).stdout.splitlines()
     assert listed[0] == f"{finished.store.root}: runs: 3, not finished: 2"
-    assert (
-        sum(line.endswith("today; weights of 2 stages stay for it (0.00 GB)") for line in listed)
-        == 2
-    )
+    told = "today; weights of 2 stages stay for it (0.00 GB)"
+    assert sum(line.endswith(told) for line in listed) == 2
     age(shared, 5)
-    assert "abandoned (store.forget_days=5)" in harness("store", place, "--days=5").stdout
+    assert (
+        "abandoned (store.forget_days=5)"
+        in harness("store", "unfinished", place, "--days=5").stdout
+    )
     names = [job.plan.run["run"] for job in (seed, shared)]
-    told = harness("store", place, "--forget", *names, "--weights").stdout.splitlines()
+    words = [names[0][:12], names[1], "--weights"]
+    told = harness("store", "forget", place, *words).stdout.splitlines()
     assert told[0].startswith(f"{names[0]}: forgotten; dropped 2 stages that no other run knows")
     assert told[1].startswith(f"{names[1]}: forgotten; dropped 0 stages")
     assert (models(seed), models(finished)) == (0, 2)
-    assert harness("store", place).stdout.endswith("runs: 3, not finished: 0\n")
+    assert harness("store", "unfinished", place).stdout.endswith("runs: 3, not finished: 0\n")
     for words, line in (
-        (["--forget", names[0]], f"run {names[0]} is finished, or forgotten: it holds nothing"),
-        (["--forget", "x"], "has no run 'x'; known: "),
-        (["--weights"], "--weights: of which run? add --forget RUN"),
-        (["--days=0"], "--days=0: it must be a positive number"),
+        ([names[0]], f"run {names[0]} is finished, or forgotten: it holds nothing"),
+        (["x"], "RUN x: there is no such run; known: "),
+        (["--weights"], "the following arguments are required: RUN"),
+        ([names[0], "--days=0"], "--days=0: it must be a positive number"),
     ):
-        assert line in refused("store", place, *words)
-    assert "there is no folder /nowhere" in refused("store", "--store=/nowhere")
+        assert line in refused("store", "forget", place, *words)
+    assert "there is no folder /nowhere" in refused("store", "unfinished", "--store=/nowhere")
 
 
 def test_days_that_are_none(tiny_run: list[str], tmp_path: Path) -> None:

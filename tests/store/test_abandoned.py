@@ -2,34 +2,14 @@
 works on is not, however old it looks."""
 
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.command import beside, harness
+from support.command import harness
+from support.stored import holding
 
 from harness.store.abandoned import DAY, Swept, sweep_abandoned
 from harness.store.store import Store
-
-# Takes the lock of a node, says so, and ends when its input does.
-HOLDER = """
-import sys
-from harness.store.store import Store
-with Store(sys.argv[1]).locks([("eval", sys.argv[2])]) as held:
-    print(held.nodes, flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def holding(store: Path, key: str, host: str | None) -> Iterator[subprocess.Popen[str]]:
-    """A process, of another machine if `host` names one, that works on a node."""
-    with beside(HOLDER, str(store), key, host=host) as process:
-        assert process.stdout is not None
-        assert key in process.stdout.readline()
-        yield process
 
 
 def left(store: Path, key: str, days: float) -> Path:
@@ -83,7 +63,7 @@ def test_what_a_living_process_works_on_stays(tmp_path: Path, host: str | None) 
     store = Store(tmp_path)
     left(tmp_path, "busy", 400)
     left(tmp_path, "idle", 400)
-    with holding(tmp_path, "busy", host) as process:
+    with holding(tmp_path, "eval", "busy", host) as process:
         assert sweep_abandoned(store, 30).works == 1
         assert there(tmp_path) == ["busy"]
         process.kill()

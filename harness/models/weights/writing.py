@@ -56,18 +56,25 @@ def _in_file(specs: dict[str, TensorSpec], names: list[str]) -> dict[str, Tensor
 def copy_companions(sources: list[Path], folder: Path, dtype: str) -> None:
     """Configuration and tokenizer of the first source that has them, the configuration naming the
     type of the weights (a safetensors name)."""
-    for marker, patterns in ((CONFIG, _GIVEN_BY_CONFIG), ("tokenizer*", _GIVEN_BY_TOKENIZER)):
-        source = next((place for place in sources if any(place.glob(marker))), None)
-        if source is None:
-            continue
-        for pattern in patterns:
-            for path in sorted(source.glob(pattern)):
-                if path.is_file():
-                    shutil.copyfile(path, folder / path.name)
+    _copy_first(sources, folder, CONFIG, _GIVEN_BY_CONFIG)
+    copy_tokenizer(sources, folder)
     config = read_json(folder / CONFIG)
     config.pop("torch_dtype", None)
     name = str(TORCH_TYPES[dtype]).removeprefix("torch.")
     write_json(folder / CONFIG, config | {"dtype": name})
+
+
+def copy_tokenizer(sources: list[Path], folder: Path) -> None:
+    """The tokenizer of the first source that has one."""
+    _copy_first(sources, folder, "tokenizer*", _GIVEN_BY_TOKENIZER)
+
+
+def _copy_first(sources: list[Path], folder: Path, marker: str, patterns: tuple[str, ...]) -> None:
+    source = next((place for place in sources if any(place.glob(marker))), None)
+    for pattern in patterns if source is not None else ():
+        for path in sorted(source.glob(pattern)):
+            if path.is_file():
+                shutil.copyfile(path, folder / path.name)
 
 
 def check_output(out: Path, inputs: list[Path], overwrite: bool) -> None:

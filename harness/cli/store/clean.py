@@ -1,0 +1,111 @@
+"""`harness store clean`: free what nobody needs."""
+
+import re
+from argparse import Namespace
+from collections import Counter
+
+from harness.cli.arguments import Arguments
+from harness.cli.columns import size
+from harness.config import StoreConfig
+from harness.errors import ConfigError, require
+from harness.plan.checks.keep import WORDS
+from harness.run.stored.clean import (
+    Keep,
+    drop_weights,
+    remove_unused,
+    unused_nodes,
+    weights_to_drop,
+)
+from harness.run.stored.runs import StoredRuns, stored_runs
+from harness.store.abandoned import sweep_abandoned
+from harness.store.contents import Name, stored_nodes
+from harness.store.folders import require_writable
+from harness.store.store import Store
+
+DESCRIPTION = """\
+Remove what dead processes left and answers of scoring that nobody goes on with; with --keep also
+weights, with --unused also whole nodes. What a run with work to do reads stays, and so does what a
+process works on, which is said in a line."""
+
+
+def arguments(parser: Arguments) -> None:
+    """Options beside --store."""
+    told = (
+        "drop weights but those of these stages of every run, as store.keep: all, ends, none, 2,4"
+    )
+    parser.add_argument("--keep", type=_keep, metavar="STAGES", help=told)
+    parser.add_argument("--unused", action="store_true", help="remove nodes that no run uses")
+    days = StoreConfig.forget_days
+    told = f"as store.forget_days: runs that nobody worked on for so long hold nothing ({days:g})"
+    parser.add_argument("--days", type=float, default=days, help=told)
+    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+
+
+def work(store: Store, options: Namespace) -> int:
+    """Do it, a line for each sort of thing; returns 0."""
+    require(options.days > 0, f"--days={options.days:g}: it must be a positive number")
+    if not options.dry_run:
+        require_writable(store.root, "--store")
+    runs = stored_runs(store)
+    if options.keep is not None:
+        _weights(store, runs, options)
+    if options.unused:
+        _unused(store, runs, options.dry_run)
+    _leftovers(store, options)
+    return 0
+
+
+def _weights(store: Store, runs: StoredRuns, options: Namespace) -> None:
+    found = weights_to_drop(store, runs, options.keep, options.days)
+    if not options.dry_run:
+        found = drop_weights(store, found, options.days)
+    verb, count = _did("dropped", options.dry_run), len(found.names)
+    print(f"{verb} weights of {count} models: {size(found.bytes)}")
+    if found.wanted:
+        print(
+            f"left weights of {len(found.wanted)} models, which unfinished runs read; "
+            "`python -m harness store unfinished` names them"
+        )
+    _print_held(store, found.held)
+
+
+def _unused(store: Store, runs: StoredRuns, dry_run: bool) -> None:
+    names, nodes = unused_nodes(store, runs), stored_nodes(store.root)
+    if runs.damaged:
+        print(*runs.damaged, "left all unused nodes, as they may be that run's", sep="\n")
+        return
+    held = [name for name in names if store.busy(*name)]
+    gone = [name for name in names if name not in set(held)]
+    if not dry_run:
+        gone, held = remove_unused(store, names)
+    freed = sum(nodes[name].bytes for name in gone if name in nodes)
+    print(f"{_did('removed', dry_run)} {len(gone)} nodes that no run uses: {size(freed)}")
+    _print_held(store, held)
+
+
+def _leftovers(store: Store, options: Namespace) -> None:
+    if not options.dry_run:
+        store.sweep_leftovers()
+    swept = sweep_abandoned(store, options.days, dry_run=options.dry_run)
+    print(
+        f"{_did('removed', options.dry_run)} answers of {swept.works} evaluations that nobody goes "
+        f"on with: {size(swept.bytes)}"
+    )
+
+
+def _print_held(store: Store, names: list[Name]) -> None:
+    for holder, count in Counter(store.holder(*name) for name in names).items():
+        print(f"left {count} nodes, as {holder} works on them")
+
+
+def _did(verb: str, dry_run: bool) -> str:
+    infinitive = {"dropped": "drop", "removed": "remove"}[verb]
+    return f"would {infinitive}" if dry_run else verb
+
+
+def _keep(text: str) -> Keep:
+    if text in WORDS:
+        return text
+    if not re.fullmatch(r"\[?\s*\d+(\s*,\s*\d+)*\s*\]?", text):
+        raise ConfigError(f"--keep={text}: use {', '.join(WORDS)}, or stages as in 2,4")
+    return [int(number) for number in re.findall(r"\d+", text)]

@@ -1,0 +1,53 @@
+"""`harness store forget`: let nothing stay for a run that is not finished."""
+
+from argparse import Namespace
+
+from harness.cli.arguments import Arguments
+from harness.cli.store.unfinished import add_days, require_days
+from harness.run.readers import forget, require_unfinished, unfinished_runs
+from harness.run.retention import drop_all, weights
+from harness.run.stored.runs import find_run, stored_runs
+from harness.store.folders import require_writable
+from harness.store.store import Store
+
+DESCRIPTION = """\
+Have unfinished runs hold nothing any more: their scores stay, and what they need is trained again
+if they ever go on."""
+
+
+def arguments(parser: Arguments) -> None:
+    """Options beside --store."""
+    told = "let these go (the beginning of a name is enough)"
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=told)
+    told = "drop the weights that no other run has made or read as well"
+    parser.add_argument("--weights", action="store_true", help=told)
+    add_days(parser)
+
+
+def work(store: Store, options: Namespace) -> int:
+    """Forget all of them or none; returns 0."""
+    require_days(options)
+    require_writable(store.root, "--store")
+    known = {*stored_runs(store).runs, *(run.run for run in unfinished_runs(store))}
+    runs = [find_run(known, word) for word in options.runs]
+    for run in runs:
+        require_unfinished(store, run)  # all of them, before the first goes
+    for run in runs:
+        _forget(store, run, options)
+    store.hashes.save()
+    return 0
+
+
+def _forget(store: Store, run: str, options: Namespace) -> None:
+    alone = forget(store, run)
+    there = {name: sum(path.stat().st_size for path in weights(store, name)) for name in alone}
+    found = {name: size for name, size in sorted(there.items()) if size}
+    if options.weights:
+        gone = drop_all(store, list(found), options.days)
+        freed = sum(found[name] for name in gone) / 1e9
+        print(
+            f"{run}: forgotten; dropped {len(gone)} stages that no other run knows ({freed:.2f} GB)"
+        )
+        return
+    size = sum(found.values()) / 1e9
+    print(f"{run}: forgotten; stages of no other run: {len(found)} ({size:.2f} GB; see --weights)")

@@ -1,0 +1,63 @@
+"""`harness store verify`: is what a store holds what was written?"""
+
+from argparse import Namespace
+
+from harness.cli.arguments import Arguments
+from harness.cli.columns import size
+from harness.run.stored.runs import StoredRuns, find_run, stored_runs
+from harness.run.stored.verify import Checked, Fault, faults, remove
+from harness.store.contents import Name, present
+from harness.store.folders import require_writable
+from harness.store.store import Store
+
+DESCRIPTION = """\
+Read every file of a store's nodes once and compare it with size and sha256 in the manifest: one
+that is cut off, changed or missing is named with its node and the runs that use it. A manifest has
+no checksum; it must name its own place, and tell an identity with the node's key. Not in manifests,
+so not checked: optimizer states, notes of dropped weights, caches, logs. The exit code is 1 if
+something is wrong. --remove drops the nodes that are, so that the next run that needs them makes
+them again."""
+
+
+def arguments(parser: Arguments) -> None:
+    """Options beside --store."""
+    told = "only what these runs use (the beginning of a name is enough); all nodes without"
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=told)
+    parser.add_argument("--remove", action="store_true", help="drop nodes that are broken")
+
+
+def work(store: Store, options: Namespace) -> int:
+    """Print a line for each fault; returns 1 if there is any."""
+    runs = stored_runs(store)
+    if options.remove:
+        require_writable(store.root, "--remove")
+    checked, found = Checked(), list[Fault]()
+    users = runs.users()
+    for fault in faults(store, sorted(_names(store, runs, options.runs)), checked):
+        found.append(fault)
+        named = ", ".join(f"{run.run} ({run.name})" for run in users.get(fault.name, []))
+        print(f"{fault.line}; used by {named or 'no run'}", flush=True)
+    print(*runs.damaged, sep="\n", end="\n" if runs.damaged else "")
+    broken = sorted({fault.name for fault in found})
+    print(
+        f"{checked.nodes} nodes, {checked.files} files, {size(checked.bytes)}: "
+        + (f"{len(broken)} nodes are broken" if broken else "all as they were written")
+    )
+    if options.remove and broken:
+        _remove(store, broken)
+    return int(bool(found or runs.damaged))
+
+
+def _names(store: Store, runs: StoredRuns, words: list[str]) -> set[Name]:
+    there = present(store.root)
+    if not words:
+        return there
+    asked = [runs.runs[find_run(runs.runs, word)] for word in words]
+    return {name for run in asked for name in run.uses if name in there}
+
+
+def _remove(store: Store, broken: list[Name]) -> None:
+    gone, held = remove(store, broken)
+    print(f"removed {len(gone)} nodes; the next run that needs them makes them again")
+    for name in held:
+        print(f"left {'/'.join(name)}, as {store.holder(*name)} works on it")

@@ -1,0 +1,259 @@
+"""Checking, clearing, moving and joining stores; what they must not lose."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from support.command import harness, refused
+from support.stored import holding, known, planned, write
+
+from harness.run.job import Job
+from harness.store.abandoned import DAY
+from harness.store.store import Store
+from harness.store.work import TrainWork
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle; size and times stay."""
+    data, times = bytearray(path.read_bytes()), path.stat()
+    data[len(data) // 2] ^= 16
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def weights(job: Job, stage: int) -> Path:
+    node = job.plan.of(TrainWork)[stage - 1]
+    return job.store.path("train", node.key) / "model.safetensors"
+
+
+def test_what_is_not_what_was_written_is_named(
+    finished: Job, place: str, tiny_run: list[str]
+) -> None:
+    other = known(planned([*tiny_run, "eval.stage0=false"], "seed=1"))
+    write(other)
+    told = harness("store", "verify", place)
+    assert told.returncode == 0
+    assert told.stdout.startswith("12 nodes, ")
+    assert told.stdout.endswith("all as they were written\n")
+    root, evals = finished.store.root, [n for n in finished.plan.nodes if n.kind == "eval"]
+    flip(weights(finished, 1))
+    cut = root / "eval" / evals[0].key / "predictions.jsonl"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    (root / "eval" / evals[1].key / "scores.json").unlink()
+    manifest = root / "eval" / evals[2].key / "manifest.json"
+    changed = json.loads(manifest.read_text())
+    changed["identity"]["limit"] = 77
+    manifest.write_text(json.dumps(changed))
+    (root / "train" / finished.plan.of(TrainWork)[1].key / "manifest.json").write_text("{")
+    told = harness("store", "verify", place)
+    run = finished.plan.run["run"]
+    assert told.returncode == 1
+    by_file = dict(line.split(": ", 1) for line in told.stdout.splitlines())
+    for path, what in (
+        (weights(finished, 1), "its bytes are others than were written (sha256 differs)"),
+        (cut, "is cut off: it holds 79 of 80 bytes"),
+        (cut.parent.parent / evals[1].key / "scores.json", "is missing"),
+        (manifest, "its identity has another content key"),
+        (weights(finished, 2).parent / "manifest.json", "cannot be read as JSON of a node"),
+    ):
+        line = by_file[path.relative_to(root).as_posix()]
+        assert line.startswith(what)
+        assert line.endswith(f"; used by {run} (seqft seed=0 on micro8)")
+    assert told.stdout.endswith("5 nodes are broken\n")
+    assert harness("store", "verify", place, other.plan.run["run"][:10]).returncode == 0
+    told = harness("store", "verify", place, "--remove")
+    assert (told.returncode, told.stdout.splitlines()[-1][:15]) == (1, "removed 5 nodes")
+    assert harness("store", "verify", place).stdout.startswith("7 nodes, ")
+
+
+def test_a_trial_frees_nothing_and_what_is_said_goes(
+    finished: Job, place: str, tiny_run: list[str], contents
+) -> None:
+    root = finished.store.root
+    with finished.store.writing("train", "0" * 20, {}) as folder:
+        (folder / "training.json").write_text("{}")
+    old = root / "partial" / "eval" / "k"
+    old.mkdir(parents=True)
+    (old / "requests.json").write_text("x" * 100)
+    for path in (old / "requests.json", old):
+        os.utime(path, (path.stat().st_mtime - 31 * DAY,) * 2)
+    before = contents(root)
+    asked = ["store", "clean", place, "--keep", "ends", "--unused"]
+    trial = harness(*asked, "--dry-run").stdout
+    assert contents(root) == before
+    done = harness(*asked).stdout
+    assert trial.replace("would drop", "dropped").replace("would remove", "removed") == done
+    assert done.startswith("dropped weights of 1 models: ")
+    assert "removed 1 nodes that no run uses" in done
+    assert "removed answers of 1 evaluations that nobody goes on with: 100 B" in done
+    assert (weights(finished, 1).exists(), weights(finished, 2).exists()) == (False, True)
+    gone = before.keys() - contents(root).keys()
+    assert {name.split("/")[0] for name in gone} == {"train", "partial"}
+    assert len(gone) == 4  # weights; two files of the unused node; the requests
+    assert Store(root).done("train", finished.plan.of(TrainWork)[0].key)
+
+
+def test_what_an_unfinished_run_reads_stays(finished: Job, place: str, tiny_run: list[str]) -> None:
+    known(planned(tiny_run, "eval.limit=3"))
+    told = harness("store", "clean", place, "--keep=none").stdout
+    assert "dropped weights of 0 models" in told
+    assert "left weights of 2 models, which unfinished runs read" in told
+    assert weights(finished, 1).exists()
+    reads = next((finished.store.root / "readers").glob("*.json"))
+    for path in reads.parent.iterdir():
+        os.utime(path, (path.stat().st_mtime - 6 * DAY,) * 2)
+    told = harness("store", "clean", place, "--keep=[2]", "--days=5").stdout
+    assert "dropped weights of 1 models" in told
+    assert (weights(finished, 1).exists(), weights(finished, 2).exists()) == (False, True)
+
+
+def test_what_a_process_works_on_stays(finished: Job, place: str, tmp_path: Path) -> None:
+    root, node = finished.store.root, finished.plan.of(TrainWork)[0]
+    with finished.store.writing("eval", "0" * 20, {}):
+        pass
+    for kind, key, asked in (
+        ("train", node.key, ["clean", place, "--keep=none"]),
+        ("eval", "0" * 20, ["clean", place, "--unused"]),
+    ):
+        with holding(root, kind, key) as process:
+            told = harness("store", *asked)
+            line = f"left 1 nodes, as process {process.pid} on "
+            assert (told.returncode, told.stdout.count(line)) == (0, 1)
+            told = refused("store", "move", place, str(tmp_path / "new"))
+            assert f"process {process.pid} on " in told
+            assert told.endswith(f"works in {root}; end it first")
+        assert (root / kind / key / "manifest.json").exists()
+    assert weights(finished, 1).exists()
+
+
+def test_a_moved_store_has_the_same_bytes(
+    finished: Job, place: str, tmp_path: Path, contents
+) -> None:
+    root, new = finished.store.root, tmp_path / "other" / "new"
+    before = contents(root)
+    told = harness("store", "move", place, str(new))
+    assert (told.returncode, told.stdout) == (0, f"{root} is {new} now\n")
+    after = contents(new)
+    assert after == before
+    assert not root.exists()
+    moved = Store(new)
+    assert all(moved.done(node.kind, node.key) for node in finished.plan.nodes)
+    assert harness("store", "verify", f"--store={new}").returncode == 0
+
+
+def naming(store: Store, key: str) -> Path:
+    """A node with a file that names a place in its store."""
+    with store.writing("train", key, {}) as folder:
+        text = json.dumps({"base_model_name_or_path": f"{store.root}/cache/models/m", "r": 8})
+        (folder / "adapter_config.json").write_text(text)
+        (folder / "notes.bin").write_text("x")
+    return store.path("train", key) / "adapter_config.json"
+
+
+def test_a_node_names_its_new_place(finished: Job, place: str, tmp_path: Path) -> None:
+    old, new = naming(finished.store, "0" * 20), tmp_path / "new"
+    told = harness("store", "move", place, str(new)).stdout
+    assert told.endswith(f"now; 1 nodes name it instead of {finished.store.root}\n")
+    moved = new / old.relative_to(finished.store.root)
+    assert json.loads(moved.read_text()) == {
+        "base_model_name_or_path": f"{new}/cache/models/m",
+        "r": 8,
+    }
+    assert harness("store", "verify", f"--store={new}").returncode == 0
+    assert Store(new).done("train", "0" * 20)
+
+
+def test_two_stores_join(
+    finished: Job, place: str, tiny_run: list[str], tmp_path: Path, contents
+) -> None:
+    """What is there is left; what comes shares its files; the other one stays as it was."""
+    here = [word for word in tiny_run if not word.startswith("store.root")]
+    job = known(planned([*here, f"store.root={tmp_path / 'second'}"], "seed=1"))
+    write(job)
+    named = naming(finished.store, "0" * 20)
+    source, target = contents(finished.store.root), contents(job.store.root)
+    shared = [n for n in job.plan.nodes if n.stage == 0]
+    asked = ["store", "move", str(job.store.root), "--from", str(finished.store.root)]
+    told = harness(*asked)
+    assert told.returncode == 0, told.stderr
+    assert f": {len(finished.plan.nodes) - len(shared) + 1} nodes came from " in told.stdout
+    assert told.stdout.endswith(f" 0 copied), {len(shared)} were there\n")
+    assert contents(finished.store.root) == source
+    joined = contents(job.store.root)
+    assert {name: joined[name] for name in target} == target
+    mended = named.relative_to(finished.store.root).as_posix()
+    for name, data in source.items():
+        if name.startswith(("train/", "eval/", "runs/", "readers/")) and "0" * 20 not in name:
+            assert name in target or joined[name] == data
+    assert f'"{job.store.root}/cache' in joined[mended].decode()
+    assert weights(finished, 1).samefile(
+        job.store.root / weights(finished, 1).relative_to(finished.store.root)
+    )
+    assert harness("store", "verify", f"--store={job.store.root}").returncode == 0
+    listed = harness("store", "ls", f"--store={job.store.root}").stdout.splitlines()
+    assert len(listed) == 3
+    assert all(line.split()[4:6] == ["2/2", "5/5"] for line in listed[1:])
+    again = harness(*asked).stdout
+    assert f": 0 nodes came from {finished.store.root}" in again
+    with finished.store.writing("train", "1" * 20, {}) as folder:
+        (folder / "training.json").write_text("{}")
+    (finished.store.path("train", "1" * 20) / "training.json").write_text("{")
+    again = harness(*asked).stdout
+    assert "\n1 nodes there are broken and did not come; " in again
+    assert not job.store.path("train", "1" * 20).exists()
+    assert list((job.store.root / "locks").iterdir()) == []
+
+
+def test_moves_that_are_refused(finished: Job, place: str, tmp_path: Path, contents) -> None:
+    root, full = finished.store.root, tmp_path / "full"
+    full.mkdir()
+    (full / "mine").write_text("x")
+    before = contents(tmp_path)
+    for words, line in (
+        ([place, str(root)], "is that very store"),
+        ([place, str(root / "in")], f"lies in the store {root} itself"),
+        ([place, str(tmp_path)], f"the store {root} lies in it"),
+        ([place, str(full)], "is not empty"),
+        ([str(full), "--from", str(root)], "is not empty, and no store"),
+        ([str(root), "--from", str(full)], "is no store"),
+        ([str(root), "--from", str(tmp_path / "x")], "--from: there is no folder"),
+        ([str(root), "--from", str(root)], "is that very store"),
+    ):
+        assert line in refused("store", "move", *words)
+    assert contents(tmp_path) == before
+    with Store(tmp_path / "second").writing("eval", "0" * 20, {}):
+        pass
+    told = refused("store", "move", place, str(tmp_path / "second"))
+    assert f"harness store move {tmp_path / 'second'} --from {root}`" in told
+
+
+def test_words_that_are_wrong(finished: Job, place: str, tiny_run: list[str]) -> None:
+    run = finished.plan.run["run"]
+    known(planned(tiny_run, "seed=1"))
+    for words, line in (
+        (["clean", "--keep=some"], "--keep=some: use all, ends, none, or stages as in 2,4"),
+        (["clean", "--days=0"], "--days=0: it must be a positive number"),
+        (["verify", f"{run[:-1]}0"], f"there is no such run; did you mean '{run}'?"),
+    ):
+        assert line in refused("store", words[0], place, *words[1:])
+
+
+def test_a_store_that_can_only_be_read(finished: Job, place: str, tmp_path: Path) -> None:
+    root = finished.store.root
+    folders = [root, *(path for path in root.rglob("*") if path.is_dir())]
+    for path in folders:
+        path.chmod(0o555)
+    try:
+        if os.access(root, os.W_OK):
+            pytest.skip("this user writes everywhere")
+        for words in (["ls"], ["du"], ["verify"], ["clean", "--keep=ends", "--dry-run"]):
+            assert harness("store", words[0], place, *words[1:]).returncode == 0
+        assert harness("status", place).returncode == 0
+        for words in (["clean"], ["verify", "--remove"], ["move", str(tmp_path / "n")]):
+            assert "cannot be written (Permission denied)" in refused(
+                "store", words[0], place, *words[1:]
+            )
+    finally:
+        for path in folders:
+            path.chmod(0o755)
