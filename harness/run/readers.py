@@ -77,13 +77,27 @@ def unfinished_runs(store: Store) -> list[Unfinished]:
         with suppress(OSError, ValueError):  # removed meanwhile
             lines = json.loads(path.read_text())
             todo = missing((kind, key) for kind, key, *_ in lines)
-            reads = frozenset((line[2], line[3]) for line in lines if (line[0], line[1]) in todo)
-            runs += _unfinished(store, path, todo, reads)
+            runs += _unfinished(store, path, todo, _reads(store, lines, todo))
     for path in record_paths(store):
         if not _file(store, path.stem).is_file():
             with suppress(OSError, DataError):
                 runs += _unfinished(store, path, missing(_recorded(path)), None)
     return sorted(runs, key=lambda run: run.run)
+
+
+def _reads(store: Store, lines: list[list[str]], todo: set[Name]) -> frozenset[Name]:
+    """What work to do reads; and what a stage among it reads whose weights are not there, since it
+    is made once more."""
+    needs = dict[Name, set[Name]]()
+    for kind, key, *need in lines:
+        needs.setdefault((kind, key), set()).add((need[0], need[1]))
+    reads, unseen = set[Name](), list(todo)
+    while unseen:
+        for need in needs.get(unseen.pop(), set()) - reads:
+            reads.add(need)
+            if not store.whole(*need):
+                unseen.append(need)
+    return frozenset(reads)
 
 
 def forget(store: Store, run: str) -> frozenset[Name]:

@@ -105,6 +105,17 @@ def test_a_kill_between_the_note_and_the_files(finished: tuple[list[str], Path])
     assert names(planned(overrides)) == []
 
 
+def test_what_was_dropped_is_made_again_stage_after_stage(
+    finished: tuple[list[str], Path],
+) -> None:
+    """The first stage stays until the second, made again as well, has read it."""
+    overrides, folder = finished
+    tidy(Store(folder / "store"), planned(overrides, "store.keep=none").plan, "none")
+    later = execute(load([*overrides, "store.keep=none", "eval.limit=3"]))
+    assert (later.trained, later.left_out) == (2, [])
+    assert weights(folder / "store") == 0
+
+
 @pytest.mark.parametrize(
     ("value", "line"),
     [
