@@ -47,6 +47,7 @@ class Display:
         self.started = time.monotonic()
         self.last = dict.fromkeys(self.sides.values(), self.started)
         self.doing = dict[bool, str]()
+        self.made = dict[str, float]()
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -80,9 +81,13 @@ class Display:
         if event.before is not None:
             self.before[node.key] = event.before
         now, side = time.monotonic(), self.sides[node.kind]
-        self.spent[node.kind] += now - self.last[side]
+        # Ranks that only score have waited for what others made for them.
+        began = max(self.last[side], *(self.made.get(key, 0.0) for _, key in node.needs()), 0.0)
+        self.spent[node.kind] += now - began
         self.last[side] = now
         finished = event.done >= 1.0 > self.fractions[node.key]
+        if finished:
+            self.made[node.key] = now
         # Ranks that share a piece of work may be heard in another order than they spoke.
         self.fractions[node.key] = max(event.done, self.fractions[node.key])
         self.current = self.doing[side] = f"stage {node.stage} · {node.label}"

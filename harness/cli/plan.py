@@ -129,7 +129,8 @@ def _on_the_clock(config: HarnessConfig, to_do: list[Work], left: dict[str, Left
     for key, work in left.items():
         hours[key] = work.cost.device_hours if work.cost else 0.0
     training = machine_of(config.engine, beside).ranks
-    together, alone = (clock_hours(to_do, hours, training, n) for n in (beside, 0))
+    together = clock_hours(to_do, hours, training, beside)
+    alone = clock_hours(to_do, hours, machine_of(config.engine, 0).ranks, 0)
     return (
         f"on the clock {together:.3g} hours, training on {training} of the ranks and scoring "
         f"beside it on {beside}; without eval.beside {alone:.3g}"

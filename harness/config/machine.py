@@ -100,7 +100,7 @@ def rank_mistakes(engine: EngineConfig, devices: int, beside: int = 0) -> Iterat
     if beside > 0 and (peers or engine.hostfile is not None):
         yield f"eval.beside={beside}: {BESIDE_IS_HERE}"
         return
-    world, here = ranks(engine, devices, beside)
+    world, here = ranks(engine, 0 if on_cpu else devices, beside)
     if engine.ranks not in (None, world):
         source = "the launcher started" if peers else f"{engine.hostfile} has"
         yield f"engine.ranks={engine.ranks}, but {source} {world}; leave engine.ranks out"

@@ -33,7 +33,10 @@ def precision_notice(config: HarnessConfig, device: str, works: Sequence[Work]) 
     shapes = shapes_of(config.model)
     if shapes is None or shapes.hidden < NARROWEST:
         return None
-    times = block_times(block_sizes(shapes), config.train.pack_tokens)
+    try:
+        times = block_times(block_sizes(shapes), config.train.pack_tokens)
+    except RuntimeError:  # sizes that make no block; what comes next says so, if it matters
+        return None
     return advice(config.engine.precision, config.engine.zero_stage, times)
 
 

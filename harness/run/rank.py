@@ -33,6 +33,7 @@ from harness.store.kept import Kept
 from harness.store.listener import Listener
 from harness.store.store import Store
 from harness.store.work import Work, work_of
+from harness.train.leaving import LEAVE
 
 PR_SET_PDEATHSIG = 1
 AWAIT_SECONDS = 0.2  # between two looks for what another group makes
@@ -42,6 +43,7 @@ def main(argv: list[str]) -> NoReturn:
     """Run a job as one rank; the exit code is 0 when all of it was written."""
     if PARENT in os.environ:
         die_with_parent(int(os.environ[PARENT]))
+    signal.signal(LEAVE, signal.SIG_DFL)  # which a batch script may have had ignored
     job = typed(RankJob, json.loads(Path(argv[0]).read_text()))
     index = int(os.environ["RANK"])
     try:

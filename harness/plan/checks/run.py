@@ -20,7 +20,7 @@ from harness.config import (
     Precision,
     Split,
 )
-from harness.config.machine import gpu_count, rank_mistakes
+from harness.config.machine import BESIDE_IS_HERE, gpu_count, rank_mistakes
 from harness.config.parts import Kind, load_part
 from harness.config.places import package_file, sequence_tasks
 from harness.config.sequence import task_order
@@ -225,6 +225,10 @@ def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:
         )
     if engine.tf32 and engine.precision is not Precision.fp32:
         yield "engine.tf32=true is for engine.precision=fp32; leave it out"
+    beside = config.eval.beside
+    if beside > 0 and engine.hostfile is not None:
+        yield f"eval.beside={beside}: {BESIDE_IS_HERE}"
+        return
     if planned and declared(engine):
         return
     gpus = gpu_count()
@@ -232,7 +236,7 @@ def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:
         yield "engine.device=cuda, but there is no GPU here; use engine.device=cpu"
         return
     on_cpu = engine.device is Device.cpu or gpus == 0
-    yield from mistakes_of(lambda: refuse(rank_mistakes(engine, gpus, config.eval.beside)))
+    yield from mistakes_of(lambda: refuse(rank_mistakes(engine, gpus, beside)))
     yield from mistakes_of(lambda: _check_attention(config, on_cpu))
 
 

@@ -94,7 +94,7 @@ class Agent:
             while len(told) < len(ranks.processes) and self.line.open:
                 for message in self.line.new(POLL_SECONDS):
                     if "leave" in message:
-                        ranks.leave()
+                        ranks.ask_to_leave()
                     elif "stop" in message:
                         ranks.stop()
                 for rank, code in ranks.codes().items():

@@ -15,7 +15,7 @@ from harness.run.events import Event, EventReader
 from harness.run.launch.crew import Crew
 from harness.run.launch.failure import Failure, cause, failure_of, forget_failures
 from harness.run.launch.job import RankJob, job_file
-from harness.run.launch.local import GRACE_SECONDS, LocalRanks
+from harness.run.launch.local import GRACE_SECONDS, KEEP_SECONDS, LocalRanks
 from harness.store.files import write_json
 
 POLL_SECONDS = 0.1
@@ -91,11 +91,11 @@ class WorkerGroup:
         """What to say where no rank failed and yet work is missing."""
         return failure_of(self.folder, 0, 1)
 
-    def leave(self) -> None:
+    def ask_to_leave(self) -> None:
         """Have ranks keep what they train, here and elsewhere, and end."""
         for member in self.crew.members:
             member.leave()
-        self.local.leave()
+        self.local.ask_to_leave()
 
     def stop(self) -> None:
         """End what still runs, here and elsewhere."""
@@ -114,18 +114,21 @@ class WorkerGroup:
 def follow_to_end(
     groups: Sequence[WorkerGroup],
     follow: Callable[[Event], None],
-    complete: Callable[[WorkerGroup], bool] = lambda group: True,
+    complete: Callable[[WorkerGroup], bool] = lambda group: False,
 ) -> tuple[WorkerGroup, Failure] | None:
     """Follow groups that run side by side, passing every event on. Returns which one failed and
     why, as soon as one does, or None. complete: is there all that a group was to make? One that
-    has ended without has failed, as others may wait for it. Where this process has to go, a stage
-    that is trained is kept as it is."""
+    has ended without has failed, as others may wait for it; a rank that dies behind it has failed
+    nothing. Where another group fails, or this process has to go, a stage that is trained is kept
+    as it is."""
     try:
-        return _followed(groups, follow, complete)
-    except Terminated:
-        for group in groups:
-            group.leave()
+        broken = _followed(groups, follow, complete)
+    except (Terminated, KeyboardInterrupt, SystemExit):  # the last one is of a batch system's
+        _leave(groups)
         raise
+    if broken:
+        _leave([group for group in groups if group is not broken[0]])
+    return broken
 
 
 def _followed(
@@ -137,14 +140,24 @@ def _followed(
     while running:
         time.sleep(POLL_SECONDS)
         ended = [group for group in running if group.ended()]
-        found = next(((group, why) for group in running if (why := group.failure())), None)
+        failed = {group: why for group in running if (why := group.failure())}
         for group in groups:
             for event in group.reader.new():
                 follow(event)
-        if found:
-            return found
-        running = [group for group in running if group not in ended]
+        for group, why in failed.items():
+            if not complete(group):
+                return group, why
+        running = [group for group in running if group not in ended and group not in failed]
         for group in ended if running else ():
             if not complete(group):
                 return group, group.silent()
     return None
+
+
+def _leave(groups: Sequence[WorkerGroup]) -> None:
+    """All at once, and they have as long as a stage may take to be kept."""
+    for group in groups:
+        group.ask_to_leave()
+    deadline = time.monotonic() + KEEP_SECONDS
+    while not all(group.ended() for group in groups) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)

@@ -72,12 +72,15 @@ class LocalRanks:
         """Why one of them ended with this code, which is not 0."""
         return failure_of(self.folder, rank, code)
 
-    def leave(self) -> None:
-        """Have those that train keep their stage at the end of their step, and wait so long for
-        all to end. Others end at once."""
+    def ask_to_leave(self) -> None:
+        """Have those that train keep their stage at the end of their step. Others end at once."""
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(LEAVE)
+
+    def leave(self) -> None:
+        """The same, and wait for all to end, as long as that may take."""
+        self.ask_to_leave()
         deadline = time.monotonic() + KEEP_SECONDS
         with suppress(subprocess.TimeoutExpired):
             for process in self.processes.values():

@@ -21,6 +21,7 @@ from harness.run.launch import crew as crews
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import Crew, crew_for, joined
 from harness.run.launch.failure import Failure
+from harness.run.launch.failure import Failure
 from harness.run.launch.group import WorkerGroup, follow_to_end
 from harness.run.launch.job import RankJob, Seat
 
@@ -328,3 +329,43 @@ def _ends(pid: int) -> bool:
         return True
     os.kill(pid, signal.SIGKILL)
     return False
+
+
+class Fake:
+    """A group that says of itself how it is."""
+
+    def __init__(self, failed: bool = False, rounds: int = 0) -> None:
+        self.failed, self.rounds, self.left = failed, rounds, False
+        self.reader = self
+
+    def new(self) -> list[Event]:
+        self.rounds -= 1
+        return []
+
+    def ended(self) -> bool:
+        return self.left or self.rounds < 0
+
+    def failure(self) -> Failure | None:
+        return Failure(0, "it died") if self.failed else None
+
+    def ask_to_leave(self) -> None:
+        self.left = True
+
+
+def follow(groups: list[Fake], complete: bool = False) -> tuple[Fake, Failure] | None:
+    return follow_to_end(groups, lambda event: None, lambda group: complete)  # type: ignore
+
+
+def test_who_trains_beside_a_group_that_fails_may_keep_its_stage() -> None:
+    training, scoring = Fake(rounds=1000), Fake(failed=True)
+    found = follow([training, scoring])
+    assert found is not None
+    assert found[0] is scoring
+    assert (training.left, scoring.left) == (True, False)
+
+
+def test_a_rank_that_dies_behind_its_work_breaks_nothing_off() -> None:
+    training, scoring = Fake(rounds=3), Fake(failed=True)
+    assert follow([training, scoring], complete=True) is None
+    assert not training.left
+    assert training.rounds < 0
