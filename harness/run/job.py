@@ -169,8 +169,8 @@ def _check_known_tasks(config: HarnessConfig) -> None:
 
 def _converted(compositions: list[Composition], planned: bool) -> list[Composition]:
     """Each with its model in the form that a run reads, which may take long to make: checking has
-    found nothing wrong with any. Raises ConfigError or Mistakes, also for what is wrong with what was made.
-    """
+    found nothing wrong with any. Raises ConfigError or Mistakes, also for what is wrong with what
+    was made."""
     found, lines = list[Composition](), list[str]()
 
     def convert(composition: Composition) -> None:

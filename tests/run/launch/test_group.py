@@ -21,7 +21,6 @@ from harness.run.launch import crew as crews
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import Crew, crew_for, joined
 from harness.run.launch.failure import Failure
-from harness.run.launch.failure import Failure
 from harness.run.launch.group import WorkerGroup, follow_to_end
 from harness.run.launch.job import RankJob, Seat
 
