@@ -30,8 +30,8 @@ def sweep_abandoned(
     dry_run: bool = False,
 ) -> Swept:
     """Remove what is kept of unfinished work where nothing was added for so many days (null = it
-    stays) and that is not `wanted` now, and of work that is whole whatever its age: what was done and lost its
-    weights is begun again when it is wanted. dry_run: only tell.
+    stays) and that is not `wanted` now, and of work that is whole whatever its age: what was done
+    and lost its weights is begun again when it is wanted. dry_run: only tell.
 
     Only work whose lock nobody has, on any machine, is touched: whoever works on something has its
     lock, and nobody gets it while it is removed. Ages are those of the store's own file system.
