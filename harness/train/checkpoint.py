@@ -106,8 +106,8 @@ class Checkpoints:
             raise StageFailed(f"it was asked to end; {kept}")
 
     def _decide(self, done: int) -> int:
-        """What this rank would do. One that any rank was asked by leaves all of them; a launcher
-        may ask those of one machine alone."""
+        """What this rank would do; all leave where one was asked to: a launcher may ask the ranks
+        of one machine alone."""
         if self._leaving.asked:
             return LEAVE
         if not self.rank.first:

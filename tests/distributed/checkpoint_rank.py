@@ -94,7 +94,7 @@ def keep(job: Any, folder: Path, rank: Any, launch: dict[str, Any], out: Path) -
         if rank.first and launch["full"]:
             fill_disk(done == launch["full"])
         if [rank.index, done] == launch["killed"]:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), launch["signal"])
 
     if launch["torn"]:
         tear(launch["torn"])

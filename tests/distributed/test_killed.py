@@ -4,6 +4,7 @@ one that was not: real processes, ended by SIGKILL. One launch; every stage is a
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 from launch import FRAME, run_ranks
@@ -13,6 +14,7 @@ from support.places import REPOSITORY
 
 from harness.config.compose.compose import load
 from harness.config.plain import plain
+from harness.train.leaving import LEAVE
 
 ONE, TWO = ("copy",), ("copy", "count")
 EVERY, STEPS = 2, 5
@@ -22,10 +24,10 @@ pytestmark = pytest.mark.distributed
 @dataclass(frozen=True)
 class Case:
     """again, fewer: further overrides and fewer ranks of the launch that goes on; its sums differ
-    in their last digits then. killed: rank and step. torn: the checkpoint in whose middle rank 0 is
-    killed instead. full: the step behind which the disk takes no more. after: the step behind which
-    it goes on. harm: a file of the checkpoint and what somebody writes there. says: what is told at
-    the end of which steps besides."""
+    in their last digits then. killed: rank and step, by this signal. torn: the checkpoint in whose
+    middle rank 0 is killed instead. full: the step behind which the disk takes no more. after: the
+    step behind which it goes on. harm: a file of the checkpoint and what somebody writes there.
+    says: what is told at the end of which steps besides."""
 
     zero: int
     overrides: tuple[str, ...] = ("method=seqft",)
@@ -34,6 +36,7 @@ class Case:
     ranks: int = 2
     fewer: int | None = None
     killed: tuple[int, int] = (1, 3)
+    signal: int = SIGKILL
     torn: int = 0
     full: int = 0
     after: int = 2
@@ -62,6 +65,7 @@ CASES = {
     "carried-1": Case(1, ("method=seqft", "train.reset_optimizer=never"), TWO),
     "torn-2": Case(2, torn=2),
     "full-2": Case(2, ("method=seqft",), killed=(1, 5), full=4, says=(3, FULL)),
+    "asked-2": Case(2, killed=(1, 3), signal=LEAVE, after=3),
     "fewer-2": Case(2, fewer=1),
     "other-2-3": Case(2, MATRIX["ewc"].overrides, TWO, ("engine.zero_stage=3",)),
     "other-0-2": Case(0, again=("engine.zero_stage=2", "engine.offload=optimizer")),
@@ -97,7 +101,7 @@ def launches(case: Case, places: list[str]) -> list[dict]:
         return plain(load([*words, *more]))
 
     plainly = {"world": case.ranks, "config": config(), "killed": None, "torn": 0, "harm": None}
-    plainly["full"] = 0
+    plainly |= {"full": 0, "signal": case.signal}
     killed = {"torn": case.torn} if case.torn else {"killed": case.killed, "full": case.full}
     again = {
         "full": case.full,
@@ -139,7 +143,8 @@ def test_a_killed_stage_ends_as_if_it_had_not_been(name: str, out: Path) -> None
     for launch in ("whole", "again"):
         assert (place / f"{launch}.0.code").read_text() == "0", why(place, launch)
     dead = 0 if case.torn else case.killed[0]
-    assert (place / f"broken.{dead}.code").read_text() == "-9", why(place, "broken")
+    code = "1" if case.signal == LEAVE else "-9"
+    assert (place / f"broken.{dead}.code").read_text() == code, why(place, "broken")
     said = json.loads((place / "again.0.said").read_text())
     expected = [f"{done} of {STEPS}" for done in range(case.after + 1, STEPS + 1)]
     if case.after:
