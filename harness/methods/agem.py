@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from harness.methods.needs import Needs
 from harness.methods.projecting import Projecting
 from harness.methods.stage import Stage
-from harness.methods.view import Shard
+from harness.methods.view import Shard, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +36,9 @@ class AGEM(Projecting):
     def needs(self) -> Needs:
         # The reference gradient beside the step's.
         return replace(super().needs(), host_copies=2 if self.memory.active else 0)
+
+    def running(self) -> State:
+        return super().running()  # its hook keeps nothing
 
     def gradients(self, stage: Stage) -> None:
         batch, view = self.memory.draw(stage, self.batch_size), stage.view

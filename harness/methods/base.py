@@ -115,11 +115,10 @@ class Strategy(Part):
 
     def running(self) -> State | None:
         """What `start` and the steps so far made and `start` could not make again in the middle of
-        the stage; asked between two steps. None, the default where a hook of a step or `start` may
-        have kept something: unknown, so that an interrupted stage begins anew."""
-        keeping = ("start", "loss", "gradients", "weights")
-        mine = any(getattr(type(self), hook) is not getattr(Strategy, hook) for hook in keeping)
-        return None if mine else State()
+        the stage; asked between two steps. By default nothing. None, and this of a class before it
+        where one has hooks of its own that may keep something (see `running_state`): unknown, so
+        that an interrupted stage begins anew."""
+        return State()
 
     def resume(self, stage: Stage, saved: SavedState) -> None:
         """In place of `start`, where a stage goes on in its middle: `saved` is what `running` gave,
@@ -143,3 +142,16 @@ class Strategy(Part):
                 f"{own} sets self.{name}, the name of a hook or method; choose another"
             )
         super().__setattr__(name, value)
+
+
+def running_state(strategy: Strategy) -> State | None:
+    """What `running` of a strategy says; None, unknown, where it is that of a class whose
+    subclasses override hooks that may keep something it does not know of: `start` or one of a step,
+    or `prepare_model` (what it registers runs at every step) with one that uses it later."""
+    kinds = type(strategy).__mro__
+    knows = next(index for index, kind in enumerate(kinds) if "running" in vars(kind))
+    own = {name for kind in kinds[:knows] for name in vars(kind)}
+    watches = "prepare_model" in own and own & {"finish", "measure", "state"}
+    return (
+        None if watches or own & {"start", "loss", "gradients", "weights"} else strategy.running()
+    )

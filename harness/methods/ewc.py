@@ -152,6 +152,9 @@ class EWC(Anchored):
         kept = super().state()
         return replace(kept, sharded={**kept.sharded, "fisher": self.importance, **centre})
 
+    def running(self) -> State:
+        return super().running()  # `resume` reads the rest from the stage before
+
     def resume(self, stage: Stage, saved: SavedState) -> None:
         super().resume(stage, saved)
         self._read(stage)

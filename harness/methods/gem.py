@@ -19,7 +19,7 @@ from harness.config.ranges import require_range
 from harness.methods.needs import Needs
 from harness.methods.projecting import Projecting
 from harness.methods.stage import Stage
-from harness.methods.view import Shard
+from harness.methods.view import Shard, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,9 @@ class GEM(Projecting):
             return super().needs()
         # The step's gradient, and one of each task before.
         return replace(super().needs(), host_copies=1, host_copies_a_task=1)
+
+    def running(self) -> State:
+        return super().running()  # its hook keeps nothing
 
     def gradients(self, stage: Stage) -> None:
         view = stage.view

@@ -21,6 +21,7 @@ from harness.config.ranges import require_range
 from harness.methods.anchored import Anchored
 from harness.methods.needs import Needs
 from harness.methods.stage import Stage
+from harness.methods.view import State
 
 
 class Form(Enum):
@@ -47,6 +48,9 @@ class L2(Anchored):
     def needs(self) -> Needs:
         adds = self.form is Form.loss and self.strength > 0
         return replace(super().needs(), adds_gradient=adds)
+
+    def running(self) -> State:
+        return super().running()  # no hook of its own keeps anything
 
     def gradients(self, stage: Stage) -> None:
         if self.strength == 0:

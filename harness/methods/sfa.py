@@ -22,7 +22,7 @@ from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.anchored import Anchored
 from harness.methods.stage import Stage
-from harness.methods.view import Shard
+from harness.methods.view import Shard, State
 from harness.models.adapters.lora import factor_of
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ class SFA(Anchored):
                 "method.adapter.between_tasks=merge or stack, or merge_space=factors"
             )
         self.of_product = fresh and self.merge_space is not MergeSpace.factors
+
+    def running(self) -> State:
+        return super().running()  # its hook keeps nothing
 
     def weights(self, stage: Stage) -> None:
         done, period = stage.step + 1, max(1, round(self.p * stage.total))

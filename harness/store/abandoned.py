@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.store.files import file_clock
+from harness.store.files import entries, entries_below, file_clock
 from harness.store.layout import PARTIAL
 from harness.store.store import Store
 
@@ -30,20 +30,26 @@ def sweep_abandoned(
     dry_run: bool = False,
 ) -> Swept:
     """Remove what is kept of unfinished work where nothing was added for so many days (null = it
-    stays) and that is not `wanted` now, and of finished work whatever its age. dry_run: only tell.
+    stays) and that is not `wanted` now, and of work that is whole whatever its age: what was done
+    and lost its weights is begun again when it is wanted. dry_run: only tell.
 
     Only work whose lock nobody has, on any machine, is touched: whoever works on something has its
     lock, and nobody gets it while it is removed. Ages are those of the store's own file system.
     """
     root = store.root / PARTIAL
-    places = {(p.parent.name, p.name): p for p in root.glob("[!.]*/[!.]*") if p.is_dir()}
+    places = {
+        (kind.name, entry.name): Path(entry.path)
+        for kind in entries(root)
+        for entry in entries(Path(kind.path))
+        if not kind.name.startswith(".") and not entry.name.startswith(".") and entry.is_dir()
+    }
     if not places:
         return Swept(0, 0)
     now = file_clock(root)
 
     def abandoned(name: tuple[str, str]) -> bool:
         old = days is not None and name not in wanted and now - _newest(places[name]) > days * DAY
-        return old or store.done(*name)
+        return old or store.whole(*name)
 
     if dry_run:
         free = [p for name, p in places.items() if abandoned(name) and not store.busy(*name)]
@@ -66,6 +72,6 @@ def _newest(folder: Path) -> float:
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
-    for path in folder.rglob("*"):
+    for entry in entries_below(folder):
         with suppress(FileNotFoundError):
-            yield path.stat()
+            yield entry.stat()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,21 @@ def file_sha256(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where there is none, or where another process removes it."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
+        return list(found)
+    return []
+
+
+def entries_below(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """The same with what is in folders in it; links to folders are not followed."""
+    for entry in entries(folder):
+        yield entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from entries_below(Path(entry.path))
 
 
 def file_clock(folder: Path, prefix: str = "") -> float:

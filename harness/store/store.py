@@ -20,7 +20,7 @@ from typing import Any
 from harness import __version__
 from harness.errors import DataError
 from harness.store import locks
-from harness.store.files import write_json
+from harness.store.files import entries, write_json
 from harness.store.folders import filled, working_path
 from harness.store.hashing import stamp
 from harness.store.kept import Kept
@@ -249,4 +249,7 @@ class Store:
         gone = cache(self.leases.gone)
         for lock in (self.root / LOCKS).glob("[!.]*"):
             locks.free(lock, gone)
-        self.leases.sweep([*self.root.glob("*/.*.*"), *self.root.glob(f"{PARTIAL}/*/*/.*.*")])
+        kept = [work for kind in entries(self.root / PARTIAL) for work in entries(Path(kind.path))]
+        folders = [Path(folder.path) for folder in (*entries(self.root), *kept)]
+        begun = (entry for folder in folders for entry in entries(folder) if entry.name[0] == ".")
+        self.leases.sweep(Path(entry.path) for entry in begun)

@@ -1,15 +1,17 @@
 """A stage that goes on in its middle: what of it is kept between two steps, when, and how it is
-taken up. All ranks do it together; the first one decides and writes."""
+taken up. All ranks do it together; the first one looks at the clock and writes."""
 
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError, StageFailed
+from harness.methods.base import running_state
+from harness.methods.view import State
 from harness.store.files import write_json
 from harness.store.kept import Kept
 from harness.store.listener import SILENT, Notice
@@ -23,13 +25,13 @@ from harness.train.engine.engine_file import (
 )
 from harness.train.job import Progress
 from harness.train.leaving import Leaving
-from harness.train.states import RUNNING, read_states, write_states
+from harness.train.states import RUNNING, read_states, values_file, write_states
 from harness.train.training import Training
 
 SHARE = 0.03  # of the time, at most, for those that are written by minutes
 FORMAT = 1  # of what is written here; another one is not read
 ENGINE, STAGE = "engine.safetensors", "stage.json"
-GO_ON, KEEP, LEAVE = 0, 1, 2  # what the first rank tells the others behind a step
+GO_ON, KEEP, LEAVE = 0, 1, 2  # what a rank would do behind a step; the largest counts
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,11 @@ class Checkpoints:
             self.training.start()
             return 0
         step, total = int(found["step"]), self.training.stage.total
-        self._take_up(self.keeping.kept.path(step), found)
+        folder = self.keeping.kept.path(step)
+        try:
+            self._take_up(folder, found)
+        except DataError as error:
+            raise DataError(f"{error}; remove {folder}, and the stage begins anew") from None
         self.keeping.goes_on(step, total)
         self._tell("goes on", f"goes on at step {step} of {total}")
         self.last_step = step
@@ -89,52 +95,91 @@ class Checkpoints:
             yield after
 
     def _after(self, done: int, total: int) -> None:
-        told = self.rank.number(self._decide(done) if self.rank.first else GO_ON)
-        if told != GO_ON:
-            self._keep(done)
-        if told == LEAVE:
-            kept = f"step {done} of {total} is kept" if self.active else "nothing of it is kept"
+        told = self.rank.largest(self._decide(done))
+        if told == GO_ON:
+            return
+        self._keep(done)
+        # It may have been asked while it wrote; what it wrote is enough.
+        if told == LEAVE or self.rank.largest(LEAVE if self._leaving.asked else GO_ON) == LEAVE:
+            last = self.last_step
+            kept = f"step {last} of {total} is kept" if last else "nothing of it is kept"
             raise StageFailed(f"it was asked to end; {kept}")
 
     def _decide(self, done: int) -> int:
+        """What this rank would do; all leave where one was asked to: a launcher may ask the ranks
+        of one machine alone."""
+        if self._leaving.asked:
+            return LEAVE
+        if not self.rank.first:
+            return GO_ON
         seconds = time.monotonic() - self.last_time
         by_steps = self.steps is not None and done - self.last_step >= self.steps
         by_time = self.minutes is not None and seconds >= 60 * self.minutes
         by_time = by_time and self.cost <= SHARE * seconds  # a large model on a slow disk
-        return LEAVE if self._leaving.asked else KEEP if by_steps or by_time else GO_ON
+        return KEEP if by_steps or by_time else GO_ON
 
     def _keep(self, step: int) -> None:
-        """Write a checkpoint, unless a strategy cannot say what it would need."""
-        states, training = self.training.running(), self.training
+        """Write a checkpoint, unless a strategy cannot say what it would need, or the disk fails:
+        there are no more of this stage then, and the latest one stays."""
+        states, began = self.training.running(), time.monotonic()
         if states is None:
-            self.active = False
-            self._leaving.close()
-            self._tell(
+            self._end(
                 "cannot be kept",
                 f"{self._silent()} cannot say what a step needs of those "
                 "before it (hook running); killed in this stage, a run begins it anew",
             )
             return
-        began = time.monotonic()
-        hours, peak = self.meter.read(self.rank.world)
-        with self._writing(step) as folder:
-            save_engine(folder / ENGINE, training.engine)
-            counts = training.view.union(step_counts(training.engine))
-            write_states(folder, states, training.view, RUNNING)
-            if self.rank.first:
-                said = {"step": step, "total": training.stage.total, "adam_steps": counts}
-                said |= {"log": training.loop.log, "tokens": training.loop.tokens}
-                write_json(folder / STAGE, said | {"device_hours": hours, "peak_memory": peak})
-        self.rank.barrier()
+        error = self._write(step, states)
+        if not self.rank.agree(error is None):
+            then = f"goes on at step {self.last_step}" if self.last_step else "begins it anew"
+            said = f"{error}; no more checkpoints of this stage: killed in it, a run {then}"
+            self._end("cannot be written", said)
+            return
         self.last_step, self.last_time = step, time.monotonic()
         self.cost = self.last_time - began
 
-    def _writing(self, step: int) -> AbstractContextManager[Path]:
+    def _write(self, step: int, states: list[State]) -> DataError | None:
+        """Collective, also where the first rank cannot write; what this rank knows of it."""
+        try:
+            with self._writing(step) as folder:
+                self._fill(folder, step, states)
+        except DataError as error:
+            return error
+        return None
+
+    def _fill(self, folder: Path, step: int, states: list[State]) -> None:
+        """Files of which the first rank alone hears that they fail come last."""
+        training = self.training
+        hours, peak = self.meter.read(self.rank.world)
+        save_engine(folder / ENGINE, training.engine)
+        counts = training.view.union(step_counts(training.engine))
+        write_states(folder, states, training.view, RUNNING)
+        if self.rank.first:
+            said = {"step": step, "total": training.stage.total, "adam_steps": counts}
+            said |= {"log": training.loop.log, "tokens": training.loop.tokens}
+            write_json(folder / STAGE, said | {"device_hours": hours, "peak_memory": peak})
+
+    @contextmanager
+    def _writing(self, step: int) -> Iterator[Path]:
+        """Raises DataError on all ranks where the first one cannot begin."""
         assert self.keeping is not None
         kept = self.keeping.kept
-        if self.rank.first:
-            return kept.writing(step, {"format": FORMAT})
-        return nullcontext(kept.working(step))
+        with ExitStack() as stack:
+            folder, error = kept.working(step), None
+            if self.rank.first:
+                try:
+                    stack.enter_context(kept.writing(step, {"format": FORMAT}))
+                except DataError as failed:
+                    error = failed
+            if not self.rank.agree(error is None):
+                raise error or DataError("the first rank cannot write")
+            yield folder
+
+    def _end(self, topic: str, line: str) -> None:
+        """No more checkpoints of this stage; asked to leave, its ranks end at once."""
+        self.active = False
+        self._leaving.close()
+        self._tell(topic, line)
 
     def _latest(self, kept: Kept) -> dict[str, Any] | None:
         """What the latest checkpoint says that can be read; why others cannot is told in a line,
@@ -157,6 +202,9 @@ class Checkpoints:
         version, folder = kept.read(step).get("format"), kept.path(step)
         if version != FORMAT:
             raise DataError(f"it is of format {version}, this version reads {FORMAT}")
+        missing = {ENGINE, STAGE, values_file(RUNNING)} - kept.read(step)["files"].keys()
+        if missing:
+            raise DataError(f"{', '.join(sorted(missing))}: not listed in its manifest")
         kept.verify(step)
         found = json.loads((folder / STAGE).read_text())
         total = self.training.stage.total
@@ -177,7 +225,7 @@ class Checkpoints:
     def _silent(self) -> str:
         """The strategies that cannot say what they need."""
         all_of_them = self.training.strategies
-        return ", ".join(type(one).__name__ for one in all_of_them if one.running() is None)
+        return ", ".join(type(one).__name__ for one in all_of_them if running_state(one) is None)
 
     def _tell(self, topic: str, line: str) -> None:
         """Of this stage, once."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.methods.view import State, View
+from harness.methods.view import State
 from harness.store.files import write_json
 from harness.train.engine import sharded_file
+from harness.train.engine.view import View
 
 BETWEEN, RUNNING = "strategy", "running"
 
@@ -29,17 +30,18 @@ def write_states(folder: Path, states: Sequence[State], view: View, kind: str = 
         if parts:
             sharded_file.save_state(_tensors(folder, kind, index), parts, view)
     if view.first_rank:
-        write_json(_values(folder, kind), [state.values for state in states])
+        write_json(folder / values_file(kind), [state.values for state in states])
 
 
 def read_states(folder: Path, kind: str = BETWEEN) -> list[SavedState]:
     """What `write_states` left in `folder`, one for each strategy of the stack."""
-    values = json.loads(_values(folder, kind).read_text())
+    values = json.loads((folder / values_file(kind)).read_text())
     return [SavedState(_tensors(folder, kind, i), own) for i, own in enumerate(values)]
 
 
-def _values(folder: Path, kind: str) -> Path:
-    return folder / ("strategies.json" if kind == BETWEEN else f"{kind}.json")
+def values_file(kind: str) -> str:
+    """Name of the file of what is JSON in it."""
+    return "strategies.json" if kind == BETWEEN else f"{kind}.json"
 
 
 def _tensors(folder: Path, kind: str, index: int) -> Path:

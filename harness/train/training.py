@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.config import LossNorm, Packing, ResetOptimizer, TrainConfig
 from harness.data.encoding import PromptFormat
 from harness.data.task_data import TaskData, load_task_data
-from harness.methods.base import Strategy
+from harness.methods.base import Strategy, running_state
 from harness.methods.loading import load_strategies
 from harness.methods.needs import Needs, Outputs
 from harness.methods.stage import Phase, Stage
@@ -117,7 +117,7 @@ class Training:
 
     def running(self) -> list[State] | None:
         """What `resume` takes, between two steps; None where a strategy cannot say."""
-        states = [strategy.running() for strategy in self.strategies]
+        states = [running_state(strategy) for strategy in self.strategies]
         known = [state for state in states if state is not None]
         return known if len(known) == len(states) else None
 

@@ -6,6 +6,7 @@ process that this one forks, so that it can be killed: its libraries are importe
 
 import json
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -90,8 +91,10 @@ def keep(job: Any, folder: Path, rank: Any, launch: dict[str, Any], out: Path) -
 
     def after(done: int, total: int) -> None:
         said.append(f"{done} of {total}")
+        if rank.first and launch["full"]:
+            fill_disk(done == launch["full"])
         if [rank.index, done] == launch["killed"]:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), launch["signal"])
 
     if launch["torn"]:
         tear(launch["torn"])
@@ -106,6 +109,12 @@ def keep(job: Any, folder: Path, rank: Any, launch: dict[str, Any], out: Path) -
         rank.barrier()
         train_task(job, folder, rank, after, told, keeping)
     (out / f"{launch['name']}.{rank.index}.said").write_text(json.dumps(said))
+
+
+def fill_disk(full: bool) -> None:
+    """Have the kernel refuse a file in its middle, or not any more."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000 if full else most, most))
 
 
 def tear(number: int) -> None:

@@ -1,7 +1,9 @@
 """What is kept of work that runs: whole or not at all, and never trusted where it is damaged."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -92,3 +94,40 @@ def test_what_nobody_goes_on_with_is_swept(kept: Kept, tmp_path: Path) -> None:
     swept = sweep_abandoned(store, None)
     assert (swept.works, swept.bytes >= size) == (1, True)
     assert not kept.folder.exists()
+
+
+def test_a_stage_that_is_trained_again_keeps_its_checkpoint(kept: Kept, tmp_path: Path) -> None:
+    """It was done and its weights were dropped; a later suite needs them."""
+    store = Store(tmp_path)
+    with store.writing("train", "k", {}) as folder:
+        (folder / "model.safetensors").write_text("weights")
+    (store.path("train", "k") / "dropped.json").write_text('{"model.safetensors": 7}')
+    (store.path("train", "k") / "model.safetensors").unlink()
+    assert store.done("train", "k")
+    write(kept, 2)
+    assert sweep_abandoned(store, 0.01 / DAY, [("train", "k")]).works == 0
+    assert sweep_abandoned(store, 30).works == 0  # nobody of now wants it; it is young
+    assert kept.numbers() == [2]
+
+
+def test_what_another_command_removes_meanwhile_is_skipped(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (tmp_path / "leases").mkdir()
+    over = list[bool]()
+
+    def come_and_go() -> None:
+        while not over:
+            inner = tmp_path / "partial" / "train" / "k" / "step-2"
+            inner.mkdir(parents=True)
+            (inner / "some").touch()
+            shutil.rmtree(tmp_path / "partial" / "train")
+
+    other = Thread(target=come_and_go)
+    other.start()
+    try:
+        for _ in range(300):
+            store.sweep_leftovers()
+            sweep_abandoned(store, 30, dry_run=True)
+    finally:
+        over.append(True)
+        other.join()

@@ -23,9 +23,9 @@ from harness.store.folders import require_writable
 from harness.store.store import Store
 
 DESCRIPTION = """\
-Remove what dead processes left and answers of scoring that nobody goes on with; with --keep also
-weights, with --unused also whole nodes. What a run with work to do reads stays, and so does what a
-process works on, which is said in a line."""
+Remove what dead processes left and partial work that nobody goes on with (answers of scoring,
+checkpoints of training); with --keep also weights, with --unused also whole nodes. What a run with
+work to do reads stays, and so does what a process works on, which is said in a line."""
 
 
 def arguments(parser: Arguments) -> None:
@@ -88,7 +88,7 @@ def _leftovers(store: Store, options: Namespace) -> None:
         store.sweep_leftovers()
     swept = sweep_abandoned(store, options.days, dry_run=options.dry_run)
     print(
-        f"{_did('removed', options.dry_run)} answers of {swept.works} evaluations that nobody goes "
+        f"{_did('removed', options.dry_run)} partial work of {swept.works} nodes that nobody goes "
         f"on with: {size(swept.bytes)}"
     )
 

@@ -22,6 +22,8 @@ _NO_SETTING = (
     "store.results",
     "data.root",
     "data.suite_root",
+    "train.checkpoint_steps",
+    "train.checkpoint_minutes",
     "eval.beside",
     "eval.past",
     "eval.future",

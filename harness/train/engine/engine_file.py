@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.models.weights.headers import TensorSpec, read_specs
 from harness.train.engine.gathering import gathered_pieces
 from harness.train.engine.moments import MOMENTS, moment, set_step_count, step_count
+from harness.train.engine.written import write_together
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,9 +19,7 @@ WEIGHT = "weight"
 
 
 def save_engine(path: Path, engine: "Engine") -> None:
-    """Collective; the first rank writes. Raises DataError where it cannot."""
-    from harness.models.weights.tensor_file import write_order, write_tensors
-
+    """Collective; the first rank writes. Raises DataError on all of them where it cannot."""
     trained, specs = _trained(engine), engine_specs(engine)
 
     def pieces(key: str) -> "Iterator[Tensor]":
@@ -28,12 +27,7 @@ def save_engine(path: Path, engine: "Engine") -> None:
         held, count = _held(engine, quantity, trained[name]), specs[key].size
         return gathered_pieces(engine.layout, trained[name], held, count, engine.rank.device)
 
-    if engine.rank.first:
-        write_tensors(path, specs, pieces)
-        return
-    for key in write_order(specs):
-        for _ in pieces(key):
-            pass
+    write_together(path, specs, pieces, engine.rank)
 
 
 def fits(path: Path, engine: "Engine") -> bool:

@@ -44,13 +44,13 @@ class Rank:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
-    def number(self, mine: int) -> int:
-        """The first rank's number, on all of them; they ask together. Quicker than `told`."""
+    def largest(self, mine: int) -> int:
+        """The largest number of any rank, on all of them; they ask together."""
         import torch
         import torch.distributed as dist
 
         box = torch.tensor(mine, device=self.device)
-        dist.broadcast(box, src=0)
+        dist.all_reduce(box, op=dist.ReduceOp.MAX)
         return int(box)
 
     def barrier(self) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.models.weights.headers import TensorSpec, read_specs
 from harness.train.engine.view import Sharded, View
+from harness.train.engine.written import write_together
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,9 +20,8 @@ def save_state(path: Path, state: State, view: View) -> None:
 
     A tensor (the same on every rank) keeps its name; a sharded quantity `f` becomes `f/<parameter>`
     for every trained parameter, in fp32 and whole. One whole parameter is in memory at a time.
+    Raises DataError on all ranks where the first one cannot write.
     """
-    from harness.models.weights.tensor_file import write_order, write_tensors
-
     places = _places(state, view)
     specs = {key: _spec(state[name], parameter, view) for key, (name, parameter) in places.items()}
 
@@ -29,11 +29,7 @@ def save_state(path: Path, state: State, view: View) -> None:
         name, parameter = places[key]
         return state[name] if parameter is None else view.gather(parameter, state[name])
 
-    if view.first_rank:
-        write_tensors(path, specs, whole)
-    else:
-        for key in write_order(specs):
-            whole(key)
+    write_together(path, specs, whole, view.rank)
 
 
 def _places(state: State, view: View) -> dict[str, tuple[str, str | None]]:

@@ -82,6 +82,7 @@ class View(protocols.View):
         observe: Callable[..., Any] | None = None,
     ) -> None:
         self.layout: Layout = engine.layout
+        self.rank = engine.rank
         self.device, self.first_rank = engine.rank.device, engine.rank.first
         self._engine, self._backward, self._observe = engine, backward, observe
         self._editing, self._final = False, False

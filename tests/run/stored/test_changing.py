@@ -86,7 +86,7 @@ def test_a_trial_frees_nothing_and_what_is_said_goes(
     assert trial.replace("would drop", "dropped").replace("would remove", "removed") == done
     assert done.startswith("dropped weights of 1 models: ")
     assert "removed 1 nodes that no run uses" in done
-    assert "removed answers of 1 evaluations that nobody goes on with: 100 B" in done
+    assert "removed partial work of 1 nodes that nobody goes on with: 100 B" in done
     assert (weights(finished, 1).exists(), weights(finished, 2).exists()) == (False, True)
     gone = before.keys() - contents(root).keys()
     assert {name.split("/")[0] for name in gone} == {"train", "partial"}
