@@ -46,8 +46,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--store", type=Path, default=root, help=f"the store ({root})")
     module.arguments(parser)
     options = parser.parse_args(rest)
-    other = getattr(options, "other", None)  # of `move`: the store that it reads
-    root, flag = (options.store, "--store") if other is None else (other, "--from")
+    place = getattr(module, "place", None)  # of `move`, which has several
+    root, flag = place(options) if place else (options.store, "--store")
     return with_store(root, lambda store: module.work(store, options), flag)
 
 

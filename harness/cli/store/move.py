@@ -4,12 +4,13 @@ from argparse import Namespace
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
-from harness.run.stored.move import join, move
+from harness.errors import require
+from harness.run.stored.move import is_store, join, mend, move
 from harness.store.store import Store
 
 DESCRIPTION = """\
-Have the store be the folder TARGET; its runs go on with store.root=TARGET. With --from, TARGET is a
-store (or is made one) that gets what OTHER has and it lacks: nodes, runs, logs. What is there is
+Have the store be the folder TARGET, which is not there, on the same file system; its runs go on
+with store.root=TARGET. With --from, which copies to any file system, TARGET is a store (or is made one) that gets what OTHER has and it lacks: nodes, runs, logs. What is there is
 left, OTHER stays as it is. Files are shared (hard links) where the file system can do that, else
 copied; every node appears whole."""
 
@@ -20,13 +21,28 @@ def arguments(parser: Arguments) -> None:
     parser.add_argument("--from", dest="other", type=Path, metavar="OTHER", help="a store to join")
 
 
+def place(options: Namespace) -> tuple[Path, str]:
+    """The store to open: the one that is read, or where a move broke off the one that moved."""
+    if options.other is not None:
+        return options.other, "--from"
+    moved = not options.store.exists() and is_store(options.target)
+    return (options.target, "TARGET") if moved else (options.store, "--store")
+
+
 def work(store: Store, options: Namespace) -> int:
     """Move or join, and say what was done; returns 0."""
     target: Path = options.target
     if options.other is None:
-        mended = move(store, target)
-        told = f"; {mended} nodes name it instead of {store.root}" if mended else ""
-        print(f"{store.root} is {target.absolute()} now{told}")
+        root: Path = options.store.absolute()
+        if root.exists():
+            mended = move(store, target)
+        else:
+            mended = mend(store, root)
+            require(
+                mended > 0, f"--store: there is no folder {root}, and nothing in {target} names it"
+            )
+        told = f"; {mended} nodes name it instead of {root}" if mended else ""
+        print(f"{root} is {target.absolute()} now{told}")
         return 0
     done = join(Store(target), store)
     print(

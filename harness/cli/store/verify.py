@@ -15,8 +15,9 @@ Read every file of a store's nodes once and compare it with size and sha256 in t
 that is cut off, changed or missing is named with its node and the runs that use it. A manifest has
 no checksum; it must name its own place, and tell an identity with the node's key. Not in manifests,
 so not checked: optimizer states, notes of dropped weights, caches, logs. The exit code is 1 if
-something is wrong. --remove drops the nodes that are, so that the next run that needs them makes
-them again."""
+something is wrong. --remove looks once more at the nodes that are, and drops those that still are,
+so that the next run that needs them makes them again; never one of which a file is there and cannot
+be read."""
 
 
 def arguments(parser: Arguments) -> None:
@@ -44,7 +45,7 @@ def work(store: Store, options: Namespace) -> int:
         + (f"{len(broken)} nodes are broken" if broken else "all as they were written")
     )
     if options.remove and broken:
-        _remove(store, broken)
+        _remove(store, found)
     return int(bool(found or runs.damaged))
 
 
@@ -56,8 +57,10 @@ def _names(store: Store, runs: StoredRuns, words: list[str]) -> set[Name]:
     return {name for run in asked for name in run.uses if name in there}
 
 
-def _remove(store: Store, broken: list[Name]) -> None:
-    gone, held = remove(store, broken)
+def _remove(store: Store, found: list[Fault]) -> None:
+    gone, held = remove(store, found)
     print(f"removed {len(gone)} nodes; the next run that needs them makes them again")
     for name in held:
         print(f"left {'/'.join(name)}, as {store.holder(*name)} works on it")
+    for name in sorted({fault.name for fault in found if fault.unread}):
+        print(f"left {'/'.join(name)}, as what cannot be read may be whole")

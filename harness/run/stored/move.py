@@ -8,14 +8,16 @@ afterwards: the node is made anew beside the old one and takes its place.
 
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EXDEV
 from pathlib import Path
 
-from harness.errors import ConfigError, DataError, require
+from harness.errors import ConfigError, DataError, StageFailed, require
 from harness.store.contents import Name, files_below, present
 from harness.store.files import file_sha256, write_atomically, write_json
 from harness.store.folders import filled, require_writable
@@ -34,6 +36,7 @@ from harness.store.layout import (
 from harness.store.store import Store
 
 TEXTS = (".json", ".yaml", ".md", ".py")  # files of a node that may name places
+_NOT_BEHIND = rb"(?<![\w./~+%@\x80-\xff-])"  # characters of a path
 _MARKS = (FORMAT, RUNS, RUNS_READ)
 
 
@@ -59,47 +62,60 @@ def is_store(root: Path) -> bool:
 
 
 def move(store: Store, target: Path) -> int:
-    """Have a store be another folder, which is not there or empty; returns how many nodes name the
-    new place instead of the old one. Raises ConfigError before anything is done."""
+    """Have a store be another folder of its file system, which is not there, by one rename; returns
+    how many nodes name the new place instead of the old one. Raises ConfigError before anything is
+    done, DataError where nodes still name the old place."""
     target, root = target.absolute(), store.root
     require(is_store(root), f"--store {root}: is no store")
+    require(not root.is_symlink(), f"--store {root}: is a link; name the folder it leads to")
+    require(not target.is_symlink(), f"move {target}: is a link; name a folder that is not there")
     _require_apart(root, target)
     if is_store(target):
         raise ConfigError(
             f"move {target}: is a store already; to bring into it what it lacks: "
             f"`python -m harness store move {target} --from {root}`"
         )
-    if target.exists():
-        require(target.is_dir() and not any(target.iterdir()), f"move {target}: is not empty")
+    require(not target.exists(), f"move {target}: is there already; name a folder that is not")
     for who in store.leases.holders():
         raise ConfigError(f"move {target}: {who} works in {root}; end it first")
+    above = next(path for path in target.parents if path.exists())
+    require(above.stat().st_dev == root.stat().st_dev, _elsewhere(root, target))
     require_writable(root, "--store")
     require_writable(target.parent, "move")
-    named = [name for name in sorted(present(root)) if _naming(store.path(*name), root)]
-    with store.locks(named) as held:
-        for name in held.nodes:
-            place = store.path(*name)
-            with filled(place, store.leases, held.token) as new:
-                _fill(place, new, root, target, Joined())
-    _rename(root, target)
-    return len(named)
-
-
-def _rename(root: Path, target: Path) -> None:
-    """At once where both are on one file system, else as a copy that appears whole."""
-    if target.is_dir():
-        target.rmdir()
     try:
         os.rename(root, target)
-    except OSError:
-        beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-        try:
-            shutil.copytree(root, beside, symlinks=True)
-            os.rename(beside, target)
-        except (OSError, shutil.Error) as error:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise DataError(f"move {target}: it cannot be copied: {error}") from error
-        shutil.rmtree(root)
+    except OSError as error:
+        require(error.errno != EXDEV, _elsewhere(root, target))  # a mount of the same device
+        raise
+    return mend(Store(target), root)
+
+
+def _elsewhere(root: Path, target: Path) -> str:
+    return (
+        f"move {target}: is on another file system; `python -m harness store move {target} --from "
+        f"{root}` copies into it; remove {root} when you are content"
+    )
+
+
+def mend(store: Store, root: Path) -> int:
+    """Have the nodes of a store that was at `root` name its place now; returns how many did not.
+    Whatever is mended stays so. A node that is broken is left as it is. Raises DataError."""
+    try:
+        named = [name for name in sorted(present(store.root)) if _naming(store.path(*name), root)]
+        named = [name for name in named if store.done(*name)]
+        with store.locks(named) as held:
+            for name in held.nodes:
+                place = store.path(*name)
+                with filled(place, store.leases, held.token) as new:
+                    _fill(place, new, root, store.root, Joined())
+        if len(held.nodes) < len(named):
+            raise DataError("a process works on them")
+    except (OSError, DataError, StageFailed) as error:
+        raise DataError(
+            f"{store.root}: is the store now, but nodes in it still name {root} ({error}); "
+            f"`python -m harness store move {store.root} --store {root}` goes on"
+        ) from error
+    return len(named)
 
 
 def join(target: Store, source: Store) -> Joined:
@@ -111,6 +127,8 @@ def join(target: Store, source: Store) -> Joined:
         require(is_store(target.root), f"move {target.root}: is not empty, and no store")
     require_writable(target.root, "move")
     target.of_before()
+    # First, as `clean --unused` leaves what a run uses.
+    _bring_records(target.root, source.root)
     done, before = Joined(), present(target.root)
     there = sorted(present(source.root))
     done.there = sum(name in before for name in there)
@@ -121,7 +139,6 @@ def join(target: Store, source: Store) -> Joined:
                 continue
             with suppress(FileNotFoundError):  # weights that are dropped meanwhile: next time
                 _bring(target, source, name, held.token, done)
-    _bring_records(target.root, source.root)
     _bring_caches(target.root, source.root)
     return done
 
@@ -145,10 +162,9 @@ def _fill(old: Path, new: Path, root: Path, target: Path, done: Joined) -> None:
     named = _naming(new, root)
     if not named:
         return
+    forms = _forms(root, target)
     for path in named:
-        text = path.read_bytes()
-        for before, after in zip(_forms(root), _forms(target), strict=True):
-            text = text.replace(before, after)
+        text = _pattern(forms).sub(lambda found: forms[found[0]], path.read_bytes())
         write_atomically(path, text)
     _write_manifest(new, named)
 
@@ -167,19 +183,27 @@ def _write_manifest(folder: Path, changed: list[Path]) -> None:
 def _naming(folder: Path, root: Path) -> list[Path]:
     """The files of a node that name a place in its store. Of its manifest, which says how it was
     made, nothing is read as a place."""
-    found = []
+    found, pattern = [], _pattern(_forms(root, root))
     for entry in files_below(folder):
         if entry.name.endswith(TEXTS) and entry.name != MANIFEST:
             path = Path(entry.path)
-            text = path.read_bytes()
-            if any(form in text for form in _forms(root)):
+            if pattern.search(path.read_bytes()):
                 found.append(path)
     return sorted(found)
 
 
-def _forms(root: Path) -> list[bytes]:
-    """How a file writes what stands before places in a store: as it is, and as JSON may."""
-    return [f"{root}/".encode(), json.dumps(f"{root}/")[1:-1].encode()]
+def _forms(root: Path, target: Path) -> dict[bytes, bytes]:
+    """What stands before places in a store, as it is and as JSON may write it, by its name that was
+    given or without links -> what stands there for another one."""
+    before, after = (root.absolute(), root.resolve()), f"{target.absolute()}/"
+    forms = {json.dumps(f"{path}/")[1:-1].encode(): json.dumps(after)[1:-1] for path in before}
+    forms |= {f"{path}/".encode(): after for path in before}
+    return {form: new.encode() for form, new in forms.items()}
+
+
+def _pattern(forms: Iterable[bytes]) -> re.Pattern[bytes]:
+    """Where a text has one of these, and not within a longer path."""
+    return re.compile(_NOT_BEHIND + b"(?:" + b"|".join(map(re.escape, forms)) + b")")
 
 
 def _link(source: Path, target: Path, done: Joined) -> None:

@@ -1,7 +1,9 @@
 """Checking, clearing, moving and joining stores; what they must not lose."""
 
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ from support.command import harness, refused
 from support.stored import holding, known, planned, write
 
 from harness.run.job import Job
+from harness.run.stored import verify
 from harness.store.abandoned import DAY
+from harness.store.files import write_json
 from harness.store.store import Store
 from harness.store.work import TrainWork
 
@@ -257,3 +261,64 @@ def test_a_store_that_can_only_be_read(finished: Job, place: str, tmp_path: Path
     finally:
         for path in folders:
             path.chmod(0o755)
+
+
+def test_what_cannot_be_read_is_told_and_stays(finished: Job, monkeypatch) -> None:
+    store, node = finished.store, finished.plan.of(TrainWork)[0]
+    read = verify.file_sha256
+
+    def broken_disk(path: Path) -> str:
+        if node.key in path.parts:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(verify, "file_sha256", broken_disk)
+    [fault] = verify.faults(store, [("train", node.key)], verify.Checked())
+    assert fault.line.endswith("model.safetensors: cannot be read (Input/output error)")
+    assert verify.remove(store, [fault]) == ([], [])
+    assert weights(finished, 1).exists()
+
+
+def test_only_what_is_still_broken_is_removed(finished: Job) -> None:
+    store, path = finished.store, weights(finished, 1)
+    right, evals = path.read_bytes(), [node for node in finished.plan.nodes if node.kind == "eval"]
+    flip(path)
+    for node in evals[:2]:
+        (store.path("eval", node.key) / "scores.json").unlink()
+    names = [("train", path.parent.name), *(("eval", node.key) for node in evals[:2])]
+    found = list(verify.faults(store, names, verify.Checked()))
+    assert len(found) == 3
+    path.write_bytes(right)
+    shutil.rmtree(store.path(*names[2]))
+    assert verify.remove(store, found) == ([names[1]], [])
+    assert path.exists()
+
+
+def test_weights_that_are_dropped_meanwhile_are_not_missing(finished: Job, monkeypatch) -> None:
+    store, path = finished.store, weights(finished, 1)
+    write_json(path.parent / "dropped.json", {path.name: 4})
+    path.unlink()
+    told = [{}, {path.name: 4}]  # before the run dropped them, and after
+    monkeypatch.setattr(store, "dropped", lambda kind, key: told.pop(0))
+    assert not list(verify.faults(store, [("train", path.parent.name)], verify.Checked()))
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "line"),
+    [
+        ("manifest.json", {"files": ["model.safetensors"]}, "cannot be read as JSON of a node"),
+        ("manifest.json", {"stamps": None}, "cannot be read as JSON of a node"),
+        ("dropped.json", [], "is not the note of dropped weights that was written"),
+    ],
+)
+def test_a_file_about_a_node_that_is_damaged_is_named(
+    finished: Job, place: str, file: str, change: object, line: str
+) -> None:
+    path = weights(finished, 1).parent / file
+    told = json.loads(path.read_text()) | change if isinstance(change, dict) else change
+    path.write_text(json.dumps(told))
+    said = harness("store", "verify", place)
+    assert (said.returncode, said.stderr) == (1, "")
+    assert f"{file}: {line}" in said.stdout
+    assert said.stdout.endswith("1 nodes are broken\n")
