@@ -11,6 +11,7 @@ from support.command import harness, refused
 from support.stored import holding, known, planned, write
 
 from harness.run.job import Job
+from harness.run.stored import move as moving
 from harness.run.stored import verify
 from harness.store.abandoned import DAY
 from harness.store.files import write_json
@@ -168,6 +169,69 @@ def test_a_node_names_its_new_place(finished: Job, place: str, tmp_path: Path) -
     assert Store(new).done("train", "0" * 20)
 
 
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        ("{root}/m", "{new}/m"),
+        ("/mnt/big{root}/m", "/mnt/big{root}/m"),
+        ("base={root}/m {root}x/m", "base={new}/m {root}x/m"),
+        ("{link}/store/m", "{new}/m"),
+    ],
+)
+def test_a_place_is_a_whole_path(text: str, moved: str, tmp_path: Path) -> None:
+    """Named as the store is, or without links."""
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    root, new = (real if "link" not in text else link) / "store", tmp_path / "new"
+    places = {"root": real / "store", "link": link, "new": new}
+    with Store(root).writing("train", "0" * 20, {}) as folder:
+        (folder / "notes.md").write_text(text.format(**places))
+    assert harness("store", "move", f"--store={root}", str(new)).returncode == 0
+    told = (new / "train" / ("0" * 20) / "notes.md").read_text()
+    assert told == moved.format(**places)
+
+
+def test_a_move_that_breaks_off_behind_the_rename_is_finished(
+    finished: Job, place: str, tmp_path: Path, monkeypatch
+) -> None:
+    root, new = finished.store.root, tmp_path / "new"
+    for key in ("0" * 20, "1" * 20):
+        naming(finished.store, key)
+    fill, filled = moving._fill, list[Path]()
+
+    def full_disk(old: Path, *rest) -> None:
+        filled.append(old)
+        if len(filled) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fill(old, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(moving, "_fill", full_disk)
+        told = refused("store", "move", place, str(new))
+    assert "No space left on device" in told
+    assert told.endswith(f"`python -m harness store move {new} --store {root}` goes on")
+    assert not root.exists()
+    told = harness("store", "move", str(new), place)
+    assert (told.returncode, told.stdout.count(f"; 1 nodes name it instead of {root}")) == (0, 1)
+    for key in ("0" * 20, "1" * 20):
+        text = (new / "train" / key / "adapter_config.json").read_text()
+        assert f'"{new}/cache/models/m"' in text
+    assert harness("store", "verify", f"--store={new}").returncode == 0
+    assert "nothing in" in refused("store", "move", str(new), place)
+
+
+def test_another_file_system_is_refused_with_what_to_do(finished: Job, place: str) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == finished.store.root.stat().st_dev:
+        pytest.skip("needs a second file system")
+    target = shared / f"harness-{os.getpid()}"
+    told = refused("store", "move", place, str(target))
+    assert "is on another file system; " in told
+    assert f"harness store move {target} --from {finished.store.root}` copies" in told
+    assert not target.exists()
+
+
 def test_two_stores_join(
     finished: Job, place: str, tiny_run: list[str], tmp_path: Path, contents
 ) -> None:
@@ -213,12 +277,18 @@ def test_moves_that_are_refused(finished: Job, place: str, tmp_path: Path, conte
     root, full = finished.store.root, tmp_path / "full"
     full.mkdir()
     (full / "mine").write_text("x")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(root)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "x")
     before = contents(tmp_path)
     for words, line in (
         ([place, str(root)], "is that very store"),
         ([place, str(root / "in")], f"lies in the store {root} itself"),
         ([place, str(tmp_path)], f"the store {root} lies in it"),
-        ([place, str(full)], "is not empty"),
+        ([place, str(full)], "is there already"),
+        ([place, str(tmp_path / "empty")], "is there already"),
+        ([place, str(tmp_path / "nowhere")], "nowhere: is a link"),
+        ([f"--store={tmp_path / 'link'}", str(tmp_path / "x")], "link: is a link"),
         ([str(full), "--from", str(root)], "is not empty, and no store"),
         ([str(root), "--from", str(full)], "is no store"),
         ([str(root), "--from", str(tmp_path / "x")], "--from: there is no folder"),
