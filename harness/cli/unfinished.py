@@ -3,6 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
+from harness.errors import DataError
 from harness.run.job import Job, Sweep
 from harness.run.pending import pending_nodes
 from harness.store.files import write_atomically
@@ -13,7 +14,7 @@ from harness.store.work import Work
 def leave_reason(job: Job, reason: str) -> None:
     """Tell the process that reports, which may be another one, why a job ended early. What cannot
     be written (a full disk) is told on standard error alone."""
-    with suppress(OSError):
+    with suppress(DataError):
         write_atomically(_reason(job), reason)
 
 

@@ -211,9 +211,14 @@ class Store:
     def remove(self, kind: str, key: str, token: str) -> None:
         """Take away a whole node, for the holder of its lock; what a kill leaves is swept. Raises
         OSError where it cannot be."""
-        gone = self.working_path(kind, key, token)
-        os.rename(self.path(kind, key), gone)
-        shutil.rmtree(gone)
+        shutil.rmtree(self.put_aside(kind, key, token))
+
+    def put_aside(self, kind: str, key: str, token: str) -> Path:
+        """Have a node not be there, for the holder of its lock; returns where it is until that one
+        removes it or brings it back. Raises OSError where it cannot be."""
+        aside = self.working_path(kind, key, token)
+        os.rename(self.path(kind, key), aside)
+        return aside
 
     @contextmanager
     def locks(self, nodes: list[tuple[str, str]]) -> Iterator[Held]:

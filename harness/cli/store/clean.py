@@ -1,13 +1,15 @@
 """`harness store clean`: free what nobody needs."""
 
 import re
+import sys
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Callable
 
 from harness.cli.arguments import Arguments
 from harness.cli.columns import size
 from harness.config import StoreConfig
-from harness.errors import ConfigError, require
+from harness.errors import ConfigError, DataError, HarnessError, require
 from harness.plan.checks.keep import WORDS
 from harness.run.stored.clean import (
     Keep,
@@ -25,7 +27,9 @@ from harness.store.store import Store
 DESCRIPTION = """\
 Remove what dead processes left and partial work that nobody goes on with (answers of scoring,
 checkpoints of training); with --keep also weights, with --unused also whole nodes. What a run with
-work to do reads stays, and so does what a process works on, which is said in a line."""
+work to do reads stays, and so does what a process works on, which is said in a line; where a file
+about a run cannot be read, all weights and nodes do. What fails does not keep the rest from being
+cleaned; the exit code is 1 then."""
 
 
 def arguments(parser: Arguments) -> None:
@@ -42,20 +46,41 @@ def arguments(parser: Arguments) -> None:
 
 
 def work(store: Store, options: Namespace) -> int:
-    """Do it, a line for each sort of thing; returns 0."""
+    """Do it, a line for each sort of thing; returns 0, or 1 where one of them failed."""
     require(options.days > 0, f"--days={options.days:g}: it must be a positive number")
     if not options.dry_run:
         require_writable(store.root, "--store")
+    kinds = [_leftovers, _abandoned]  # which may free what the others need to work
+    kinds += [_weights] if options.keep is not None else []
+    kinds += [_unused] if options.unused else []
+    failed = [kind for kind in kinds if not _done(kind, store, options)]
+    return int(bool(failed))
+
+
+def _done(kind: Callable[[Store, Namespace], None], store: Store, options: Namespace) -> bool:
+    """Clean one kind of thing; what keeps it from that is told, and does not keep the others."""
+    try:
+        kind(store, options)
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        told = f"{error.filename or store.root}: {error.strerror or error}"
+        print(f"error: {told}", file=sys.stderr)
+    else:
+        return True
+    return False
+
+
+def _runs(store: Store, what: str) -> StoredRuns:
+    """The runs of the store. Raises DataError where files about some cannot be read."""
     runs = stored_runs(store)
-    if options.keep is not None:
-        _weights(store, runs, options)
-    if options.unused:
-        _unused(store, runs, options.dry_run)
-    _leftovers(store, options)
-    return 0
+    if runs.damaged:
+        raise DataError("; ".join([*runs.damaged, f"left all {what}, as a run may want them"]))
+    return runs
 
 
-def _weights(store: Store, runs: StoredRuns, options: Namespace) -> None:
+def _weights(store: Store, options: Namespace) -> None:
+    runs = _runs(store, "weights")
     found = weights_to_drop(store, runs, options.keep, options.days)
     if not options.dry_run:
         found = drop_weights(store, found, options.days)
@@ -69,23 +94,23 @@ def _weights(store: Store, runs: StoredRuns, options: Namespace) -> None:
     _print_held(store, found.held)
 
 
-def _unused(store: Store, runs: StoredRuns, dry_run: bool) -> None:
-    names, nodes = unused_nodes(store, runs), stored_nodes(store.root)
-    if runs.damaged:
-        print(*runs.damaged, "left all unused nodes, as they may be that run's", sep="\n")
-        return
+def _unused(store: Store, options: Namespace) -> None:
+    names, nodes = unused_nodes(store, _runs(store, "unused nodes")), stored_nodes(store.root)
     held = [name for name in names if store.busy(*name)]
     gone = [name for name in names if name not in set(held)]
-    if not dry_run:
+    if not options.dry_run:
         gone, held = remove_unused(store, names)
     freed = sum(nodes[name].bytes for name in gone if name in nodes)
-    print(f"{_did('removed', dry_run)} {len(gone)} nodes that no run uses: {size(freed)}")
+    print(f"{_did('removed', options.dry_run)} {len(gone)} nodes that no run uses: {size(freed)}")
     _print_held(store, held)
 
 
 def _leftovers(store: Store, options: Namespace) -> None:
     if not options.dry_run:
         store.sweep_leftovers()
+
+
+def _abandoned(store: Store, options: Namespace) -> None:
     swept = sweep_abandoned(store, options.days, dry_run=options.dry_run)
     print(
         f"{_did('removed', options.dry_run)} partial work of {swept.works} nodes that nobody goes "

@@ -10,9 +10,10 @@ from harness.store.store import Store
 
 DESCRIPTION = """\
 Have the store be the folder TARGET, which is not there, on the same file system; its runs go on
-with store.root=TARGET. With --from, which copies to any file system, TARGET is a store (or is made one) that gets what OTHER has and it lacks: nodes, runs, logs. What is there is
-left, OTHER stays as it is. Files are shared (hard links) where the file system can do that, else
-copied; every node appears whole."""
+with store.root=TARGET. With --from, TARGET, on any file system, is a store (or is made one) that
+gets what OTHER has and it lacks: runs, logs, nodes. What is there is left, OTHER stays as it is.
+Files are shared (hard links) where the file system can do that, else copied; every node appears
+whole."""
 
 
 def arguments(parser: Arguments) -> None:

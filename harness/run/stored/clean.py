@@ -1,9 +1,12 @@
 """What can be freed in a store, and freeing it: weights by `store.keep`, nodes of no run, what
 unfinished work left. Nothing goes that a run with work to do reads, or that a process works on."""
 
+import os
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.run.readers import unfinished_runs
 from harness.run.retention import drop_all, kept_of, needed, weights
@@ -27,8 +30,10 @@ class Freed:
 
 def weights_to_drop(store: Store, runs: StoredRuns, keep: Keep, days: float | None) -> Freed:
     """The models whose weights go where every run of the store keeps these stages. days: as
-    `store.forget_days`."""
+    `store.forget_days`. None where a file about a run cannot be read, since it may keep them."""
     asked, stay = set[Name](), set[Name]()
+    if runs.damaged:
+        return Freed([])
     for run in runs.runs.values():
         kept = kept_of(keep, set(run.models))
         for stage, names in run.models.items():
@@ -48,8 +53,8 @@ def drop_weights(store: Store, found: Freed, days: float | None) -> Freed:
 
 
 def unused_nodes(store: Store, runs: StoredRuns) -> list[Name]:
-    """The nodes that no run of the store makes or reads. None where a record cannot be read, since
-    they may be its."""
+    """The nodes that no run of the store makes or reads. None where a file about a run cannot be
+    read, since they may be its."""
     if runs.damaged:
         return []
     used = runs.users()
@@ -62,10 +67,27 @@ def remove_unused(store: Store, names: Iterable[Name]) -> tuple[list[Name], list
     wanted = list(names)
     with store.locks(wanted) as held:
         still = set(unused_nodes(store, stored_runs(store)))
-        gone = [name for name in held.nodes if name in still]
-        for name in gone:
-            store.remove(*name, held.token)
+        gone = _remove(store, [name for name in held.nodes if name in still], held.token)
     return gone, [name for name in wanted if name not in set(held.nodes)]
+
+
+def _remove(store: Store, names: list[Name], token: str) -> list[Name]:
+    """Put nodes aside, so that a run that begins now sees that they are not there; look once more
+    whether one that began before that uses them, bring those back, and remove the rest."""
+    aside = dict[Name, Path]()
+    stay = set(names)
+    try:
+        for name in names:
+            aside[name] = store.put_aside(*name, token)
+        runs = stored_runs(store)
+        stay = stay if runs.damaged else stay & runs.users().keys()
+    finally:
+        for name in stay & aside.keys():
+            os.rename(aside[name], store.path(*name))
+    gone = [name for name in names if name not in stay]
+    for name in gone:
+        shutil.rmtree(aside[name])
+    return gone
 
 
 def _sorted(store: Store, names: list[Name], wanted: list[Name]) -> Freed:

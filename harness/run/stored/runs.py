@@ -106,7 +106,8 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class StoredRuns:
-    """The runs of a store, by name; damaged: a line for each record that is none."""
+    """The runs of a store, by name; damaged: a line for each file about a run that
+    cannot be read."""
 
     runs: dict[str, StoredRun]
     damaged: list[str]
@@ -122,23 +123,24 @@ class StoredRuns:
 
 def stored_runs(store: Store) -> StoredRuns:
     """All runs that a store knows of."""
-    runs, damaged = dict[str, StoredRun](), list[str]()
-    waiting = {path.stem: path for path in (store.root / RUNS_READ).glob("*.json")}
-    for path in record_paths(store):
+    runs, damaged, places = dict[str, StoredRun](), list[str](), store.root / RUNS_READ
+    # Records first: a run that begins meanwhile is found by what it reads.
+    records = list(record_paths(store))
+    known = {path.stem for path in records}
+    for path in records:
         try:
-            record = read_record(path)
-        except DataError as error:
+            record, touched = read_record(path), path.stat().st_mtime
+        except (DataError, OSError) as error:
             damaged.append(str(error))
             continue
-        read = waiting.pop(path.stem, None)
-        needs, used = _read(read) if read else (_by_manifests(store, record.cells), 0.0)
+        read = _read(places / path.name, damaged)
+        needs, used = read or (_by_manifests(store, record.cells), 0.0)
         trained = {told["stage"]: ("train", told["key"]) for told in record.training}
-        used = max(used, path.stat().st_mtime)
+        used = max(used, touched)
         runs[path.stem] = StoredRun(path.stem, record.run, trained, record.cells, needs, used)
-    for name, path in waiting.items():
-        needs, used = _read(path)
-        if needs and not (path.parent.parent / "runs" / path.name).exists():
-            runs[name] = StoredRun(name, None, {}, [], needs, used)
+    for path in sorted(places.glob("*.json")):
+        if path.stem not in known and (read := _read(path, damaged)) and read[0]:
+            runs[path.stem] = StoredRun(path.stem, None, {}, [], *read)
     return StoredRuns(dict(sorted(runs.items())), damaged)
 
 
@@ -174,15 +176,22 @@ def _scored_model(store: Store, name: Name) -> Name | None:
     return None
 
 
-def _read(path: Path) -> tuple[dict[Name, list[Name]], float]:
-    """What each piece of work reads, and when the file was touched."""
+def _read(path: Path, damaged: list[str]) -> tuple[dict[Name, list[Name]], float] | None:
+    """What each piece of work reads, and when the file was touched; None where there is no such
+    file, or where it is `damaged`, which is told there."""
     needs = dict[Name, list[Name]]()
-    with suppress(OSError, ValueError, IndexError):  # removed meanwhile, say
+    try:
         for name, need in _lines(json.loads(path.read_text())):
             needs.setdefault(name, []).append(need)
         return needs, path.stat().st_mtime
-    return {}, 0.0
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        damaged.append(f"{path}: does not say what a run reads ({error})")
+        return None
 
 
-def _lines(rows: list[list[str]]) -> Iterator[tuple[Name, Name]]:
+def _lines(rows: object) -> Iterator[tuple[Name, Name]]:
+    if not isinstance(rows, list):
+        raise TypeError("no list")
     yield from (((row[0], row[1]), (row[2], row[3])) for row in rows)

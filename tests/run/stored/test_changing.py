@@ -10,9 +10,12 @@ import pytest
 from support.command import harness, refused
 from support.stored import holding, known, planned, write
 
+from harness.cli.store import clean as cleaning
 from harness.run.job import Job
 from harness.run.stored import move as moving
 from harness.run.stored import verify
+from harness.run.stored.clean import remove_unused, unused_nodes
+from harness.run.stored.runs import stored_runs
 from harness.store.abandoned import DAY
 from harness.store.files import write_json
 from harness.store.store import Store
@@ -89,7 +92,7 @@ def test_a_trial_frees_nothing_and_what_is_said_goes(
     assert contents(root) == before
     done = harness(*asked).stdout
     assert trial.replace("would drop", "dropped").replace("would remove", "removed") == done
-    assert done.startswith("dropped weights of 1 models: ")
+    assert "\ndropped weights of 1 models: " in done
     assert "removed 1 nodes that no run uses" in done
     assert "removed partial work of 1 nodes that nobody goes on with: 100 B" in done
     assert (weights(finished, 1).exists(), weights(finished, 2).exists()) == (False, True)
@@ -111,6 +114,62 @@ def test_what_an_unfinished_run_reads_stays(finished: Job, place: str, tiny_run:
     told = harness("store", "clean", place, "--keep=[2]", "--days=5").stdout
     assert "dropped weights of 1 models" in told
     assert (weights(finished, 1).exists(), weights(finished, 2).exists()) == (False, True)
+
+
+@pytest.mark.parametrize("text", ["[[", "{}", '["x"]'])
+def test_a_run_that_cannot_say_what_it_reads_keeps_everything(
+    finished: Job, place: str, text: str, contents
+) -> None:
+    with finished.store.writing("eval", "0" * 20, {}):
+        pass
+    [reads] = (finished.store.root / "readers").glob("*.json")
+    reads.write_text(text)
+    before = contents(finished.store.root)
+    told = harness("store", "clean", place, "--keep=none", "--unused")
+    assert told.returncode == 1
+    assert told.stdout.startswith("removed partial work of 0 nodes")
+    lines = told.stderr.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"error: {reads}: does not say what") for line in lines)
+    assert contents(finished.store.root) == before
+    told = harness("store", "du", place)
+    assert f"{reads}: does not say what" in told.stdout
+
+
+def test_a_node_that_a_run_wants_meanwhile_is_brought_back(
+    finished: Job, tiny_run: list[str], monkeypatch
+) -> None:
+    """It says so behind the first look and before the second."""
+    store, other = finished.store, planned(tiny_run, "seed=1")
+    write(other)
+    alone = {(node.kind, node.key) for node in other.plan.nodes if node.stage > 0}
+    with store.writing("eval", "0" * 20, {}):
+        pass
+    put = store.put_aside
+
+    def begins(kind: str, key: str, token: str) -> Path:
+        known(other)
+        return put(kind, key, token)
+
+    monkeypatch.setattr(store, "put_aside", begins)
+    names = unused_nodes(store, stored_runs(store))
+    assert {*names} == alone | {("eval", "0" * 20)}
+    assert remove_unused(store, names) == ([("eval", "0" * 20)], [])
+    assert all(store.done(*name) for name in alone)
+    assert not store.path("eval", "0" * 20).exists()
+
+
+def test_one_cleaning_that_fails_leaves_the_others(finished: Job, place: str, monkeypatch) -> None:
+    with finished.store.writing("eval", "0" * 20, {}):
+        pass
+
+    def full_disk(*asked) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "x")
+
+    monkeypatch.setattr(cleaning, "drop_weights", full_disk)
+    told = harness("store", "clean", place, "--keep=ends", "--unused")
+    assert (told.returncode, told.stderr) == (1, "error: x: No space left on device\n")
+    assert "removed 1 nodes that no run uses" in told.stdout
 
 
 def test_what_a_process_works_on_stays(finished: Job, place: str, tmp_path: Path) -> None:
