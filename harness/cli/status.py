@@ -30,7 +30,8 @@ def main(argv: list[str]) -> int:
 
 def _print(store: Store) -> int:
     found, there, watch = stored_runs(store), present(store.root), Watch(store)
-    states = [(run, watch.state(run, there)) for run in found.runs.values()]
+    shared = {name for name, users in found.users().items() if len(users) > 1}
+    states = [(run, watch.state(run, there, shared)) for run in found.runs.values()]
     rows = [
         (run.run, *columns(run), state.status, *progress(run, there), date(run.used))
         for run, state in states

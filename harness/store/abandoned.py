@@ -3,6 +3,7 @@ or killed between the end of a piece of work and the clearing up. Imports no tor
 
 import os
 import shutil
+import time
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ def sweep_abandoned(
     and lost its weights is begun again when it is wanted. dry_run: only tell.
 
     Only work whose lock nobody has, on any machine, is touched: whoever works on something has its
-    lock, and nobody gets it while it is removed. Ages are those of the store's own file system.
+    lock, and nobody gets it while it is removed. Ages are those of the store's own file system;
+    dry_run, which writes nothing, takes this machine's clock.
     """
     root = store.root / PARTIAL
     places = {
@@ -45,7 +47,7 @@ def sweep_abandoned(
     }
     if not places:
         return Swept(0, 0)
-    now = file_clock(root)
+    now = time.time() if dry_run else file_clock(root)
 
     def abandoned(name: tuple[str, str]) -> bool:
         old = days is not None and name not in wanted and now - _newest(places[name]) > days * DAY

@@ -74,8 +74,15 @@ def bytes_by_sort(root: Path, nodes: dict[Name, StoredNode]) -> dict[str, int]:
 def bytes_below(place: Path) -> int:
     """Of a file, or of all files in a folder; 0 where nothing is."""
     if place.is_file():
-        return place.stat().st_size
-    return sum(entry.stat().st_size for entry in files_below(place))
+        return _bytes(place)
+    return sum(map(_bytes, files_below(place)))
+
+
+def _bytes(file: Path | os.DirEntry[str]) -> int:
+    """0 for one that is gone meanwhile."""
+    with suppress(FileNotFoundError):
+        return file.stat().st_size
+    return 0
 
 
 def files_below(place: Path) -> Iterator[os.DirEntry[str]]:
@@ -103,10 +110,10 @@ def _node(folder: str) -> StoredNode:
                 sort = STATES if entry.name == TRANSIENT else OTHERS
                 size = bytes_below(Path(entry.path))
             else:
-                status = entry.stat()
-                sort, size = _sort(entry.name), status.st_size
+                sort, size = _sort(entry.name), _bytes(entry)
                 if entry.name == MANIFEST:
-                    finished = status.st_mtime
+                    with suppress(FileNotFoundError):
+                        finished = entry.stat().st_mtime
             sizes[sort] = sizes.get(sort, 0) + size
     return StoredNode(sizes, finished)
 

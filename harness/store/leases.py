@@ -107,11 +107,13 @@ class Leases:
         return sorted(f"process {said['pid']} on {said['host']}" for said in found if said)
 
     def holder(self, token: str) -> str:
-        """Who holds a lease, for a message; and since when it is silent, if for long."""
+        """Who holds a lease, for a message; and since when it is silent, if for long. Looks
+        only."""
         try:
-            said, minutes = self._read(token), self._silent_for(token) / 60
+            said, beat = self._read(token), self._file(token).stat().st_mtime
         except OSError:
             return "another process"
+        minutes = (time.time() - beat) / 60
         who = f"process {said.get('pid', '?')} on {said.get('host', '?')}"
         return who if minutes < 2 else f"{who}, silent for {minutes:.0f} minutes"
 

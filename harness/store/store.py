@@ -241,8 +241,8 @@ class Store:
         return self.root / LOCKS / f"{kind}-{key}"
 
     def busy(self, kind: str, key: str) -> bool:
-        """Does a process work on a node?"""
-        return not locks.free(self._lock(kind, key), self.leases.gone)
+        """Does a process work on a node? Looks only."""
+        return any(self.leases.living(token) for token in locks.holders(self._lock(kind, key)))
 
     def holder(self, kind: str, key: str) -> str:
         """Who works on a node, for a message."""

@@ -121,14 +121,16 @@ def follow_to_end(
     has ended without has failed, as others may wait for it; a rank that dies behind it has failed
     nothing. Where another group fails, or this process has to go, a stage that is trained is kept
     as it is."""
+    left = list(groups)
     try:
         broken = _followed(groups, follow, complete)
+        if broken:
+            left.remove(broken[0])
+            _leave(left)
+        return broken
     except (Terminated, KeyboardInterrupt, SystemExit):  # the last one is of a batch system's
-        _leave(groups)
+        _leave(left)
         raise
-    if broken:
-        _leave([group for group in groups if group is not broken[0]])
-    return broken
 
 
 def _followed(

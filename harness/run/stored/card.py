@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from harness.config.choices import Schedule
 from harness.errors import DataError
 from harness.run.stored.runs import StoredRun
 from harness.store.contents import Name
@@ -25,18 +26,26 @@ def model_card(
         "tags": tags,
     }
     what = "An adapter" if adapter else "A model"
-    trained = about["tasks"][:stage] if about["schedule"] == "sequential" else about["tasks"]
     lines = [
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n",
         f"# {model['name']}, {about['method']}, stage {stage} of {about['sequence']}\n",
-        f"{what} after {', '.join(trained) or 'no task'}, trained in this order"
-        f" ({about['schedule']}) from `{model['path']}`.\n",
+        f"{what} {_trained(about['tasks'], about['schedule'], stage)} ({about['schedule']}) from"
+        f" `{model['path']}`.\n",
         "| | |\n|---|---|",
         *(f"| {key} | {_cell(value)} |" for key, value in _facts(store, run, stage, name)),
         "",
         *_scores(store, run, stage),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _trained(tasks: list[str], schedule: str, stage: int) -> str:
+    """What a stage saw."""
+    if schedule == Schedule.single:
+        return f"trained on {tasks[stage - 1]} alone"
+    if schedule == Schedule.joint:
+        return f"trained on {', '.join(tasks)}, all at once"
+    return f"after {', '.join(tasks[:stage]) or 'no task'}, trained in this order"
 
 
 def _facts(store: Store, run: StoredRun, stage: int, name: Name) -> list[tuple[str, Any]]:

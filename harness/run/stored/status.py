@@ -24,7 +24,7 @@ class Status(Choice):
     running = "running", "a process works on it"
     failed = "failed", "its last command ended with an error"
     interrupted = "interrupted", "begun, and nobody works on it"
-    missing = "missing", "nothing of it is there"
+    missing = "missing", "nothing that it alone uses is there"
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,11 @@ class Watch:
         self.working = holders(store)
         self.launches = _launches(store)
 
-    def state(self, run: StoredRun, there: Collection[Name]) -> State:
-        """How far a run is. there: the nodes of the store."""
+    def state(
+        self, run: StoredRun, there: Collection[Name], shared: Collection[Name] = ()
+    ) -> State:
+        """How far a run is. there: the nodes of the store; shared: work of several runs, which
+        does not tell which of them began."""
         held = [name for name in run.uses if name in self.working]
         if held:
             at, share = self._current(run, held, there)
@@ -69,7 +72,8 @@ class Watch:
         if why:
             line, log = why
             return State(Status.failed, line, log)
-        begun = any(name in there or name[1] in self.launches for name in run.uses)
+        own = run.uses.difference(shared)
+        begun = any(name in there or name[1] in self.launches for name in own)
         return State(Status.interrupted if begun else Status.missing)
 
     def _current(

@@ -363,6 +363,26 @@ def test_who_trains_beside_a_group_that_fails_may_keep_its_stage() -> None:
     assert (training.left, scoring.left) == (True, False)
 
 
+def test_who_keeps_its_stage_is_waited_for_though_this_process_has_to_go_too() -> None:
+    class Keeping(Fake):
+        """Two looks long; with the first one comes a SIGTERM."""
+
+        looks = 0
+
+        def ended(self) -> bool:
+            if not self.left:
+                return False
+            self.looks += 1
+            if self.looks == 1:
+                raise Terminated("it has to go")
+            return self.looks > 2
+
+    training, scoring = Keeping(), Fake(failed=True)
+    with pytest.raises(Terminated):
+        follow([training, scoring])
+    assert (training.looks, scoring.left) == (3, False)
+
+
 def test_a_rank_that_dies_behind_its_work_breaks_nothing_off() -> None:
     training, scoring = Fake(rounds=3), Fake(failed=True)
     assert follow([training, scoring], complete=True) is None

@@ -71,6 +71,9 @@ def test_every_status(finished: Job, place: str, tiny_run: list[str], contents) 
     assert status(alone, place) == ("missing", "")
     write(alone, ("train",))
     assert status(alone, place) == ("interrupted", "")
+    sharing = known(planned(tiny_run, "seed=2"))  # its scores of stage 0 are those of another run
+    assert sharing.store.done("eval", sharing.plan.nodes[0].key)
+    assert status(sharing, place) == ("missing", "")
     log = root / "logs" / "20260101-000000-x" / "rank0.log"
     leave_reason(alone, f"stage 1, score copy: ValueError: it is a test (log: /elsewhere{log})")
     before = contents(root)
