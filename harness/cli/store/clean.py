@@ -42,7 +42,7 @@ def arguments(parser: Arguments) -> None:
     days = StoreConfig.forget_days
     told = f"as store.forget_days: runs that nobody worked on for so long hold nothing ({days:g})"
     parser.add_argument("--days", type=float, default=days, help=told)
-    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing, say what would go")
 
 
 def work(store: Store, options: Namespace) -> int:

@@ -12,7 +12,7 @@ from harness.store.store import Store
 
 DESCRIPTION = """\
 The bytes of a store by sort, and what `harness store clean` would free of it. Files that two stores
-share (`harness store move --from`) count in both."""
+share (`harness store move --from`) count in both. Writes nothing."""
 
 
 def arguments(parser: Arguments) -> None:

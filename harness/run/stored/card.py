@@ -29,7 +29,7 @@ def model_card(
     lines = [
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n",
         f"# {model['name']}, {about['method']}, stage {stage} of {about['sequence']}\n",
-        f"{what} {_trained(about['tasks'], about['schedule'], stage)} ({about['schedule']}) from"
+        f"{what} {_seen(about, stage, name[0] == 'edit')} ({about['schedule']}) from"
         f" `{model['path']}`.\n",
         "| | |\n|---|---|",
         *(f"| {key} | {_cell(value)} |" for key, value in _facts(store, run, stage, name)),
@@ -39,13 +39,17 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _trained(tasks: list[str], schedule: str, stage: int) -> str:
-    """What a stage saw."""
+def _seen(about: dict[str, Any], stage: int, edited: bool) -> str:
+    """What a stage was trained on. What was edited may be of models that were trained apart."""
+    tasks, schedule = about["tasks"], about["schedule"]
     if schedule == Schedule.single:
         return f"trained on {tasks[stage - 1]} alone"
+    listed = ", ".join(tasks if schedule == Schedule.joint else tasks[:stage])
+    if edited:
+        return f"after {listed}, edited"
     if schedule == Schedule.joint:
-        return f"trained on {', '.join(tasks)}, all at once"
-    return f"after {', '.join(tasks[:stage]) or 'no task'}, trained in this order"
+        return f"trained on {listed}, all at once"
+    return f"after {listed}, trained in this order"
 
 
 def _facts(store: Store, run: StoredRun, stage: int, name: Name) -> list[tuple[str, Any]]:

@@ -116,6 +116,29 @@ def test_what_an_unfinished_run_reads_stays(finished: Job, place: str, tiny_run:
     assert (weights(finished, 1).exists(), weights(finished, 2).exists()) == (False, True)
 
 
+@pytest.mark.parametrize(
+    "words", [["clean", "--keep=none", "--unused", "--dry-run"], ["du"], ["unfinished"]]
+)
+def test_a_look_writes_nothing(
+    finished: Job, place: str, words: list[str], tiny_run: list[str]
+) -> None:
+    """Neither for a moment, nor what a process that was killed left."""
+    root, (node, other) = finished.store.root, finished.plan.of(TrainWork)
+    known(planned(tiny_run, "seed=1"))
+    (root / "partial" / "eval" / "k").mkdir(parents=True)
+    with holding(root, "train", node.key) as process:
+        process.kill()
+        process.wait()
+    left = {*root.rglob("*")}
+    assert any(path.suffix == ".lease" for path in left)
+    with holding(root, "train", other.key, host="far"):
+        touched = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_dir()}
+        told = harness("store", words[0], place, *words[1:])
+        assert told.returncode == 0, told.stderr
+        assert {path: path.stat().st_mtime_ns for path in touched} == touched
+    assert left <= {*root.rglob("*")}
+
+
 @pytest.mark.parametrize("text", ["[[", "{}", '["x"]'])
 def test_a_run_that_cannot_say_what_it_reads_keeps_everything(
     finished: Job, place: str, text: str, contents

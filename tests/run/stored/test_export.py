@@ -12,6 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.models.exported import export
 from harness.run.job import Job
+from harness.run.stored.card import model_card
+from harness.run.stored.runs import stored_runs
 from harness.store.work import TrainWork
 
 IDS = torch.arange(5, 25)[None]
@@ -80,6 +82,26 @@ def test_a_merged_stage_answers_as_peft_merges_it(
         assert part in card
     assert refused(*words) == f"error: --out {out}: is not empty; choose another folder"
     assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("method", "stage", "line"),
+    [
+        ("single", 2, "A model trained on count alone (single) from "),
+        ("joint", 2, "A model trained on copy, count, all at once (joint) from "),
+        ("[seqft,lines]", 1, "A model after copy, edited (sequential) from "),
+    ],
+)
+def test_a_card_says_what_a_stage_saw(
+    method: str, stage: int, line: str, tiny_run: list[str]
+) -> None:
+    job = known(planned(tiny_run, f"method={method}"))
+    write(job, ("train", "edit", "eval"))
+    run = stored_runs(job.store).runs[job.plan.run["run"]]
+    name = run.model_of(job.store, stage)
+    assert name is not None
+    model = job.store.manifest(*name)["config"]["model"]
+    assert f"\n{line}`" in model_card(job.store, run, stage, name, model, adapter=False)
 
 
 @pytest.mark.parametrize("dtype", [None, "bf16"])
