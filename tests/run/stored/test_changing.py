@@ -17,6 +17,7 @@ from harness.run.stored import verify
 from harness.run.stored.clean import remove_unused, unused_nodes
 from harness.run.stored.runs import stored_runs
 from harness.store.abandoned import DAY
+from harness.store.contents import Name
 from harness.store.files import write_json
 from harness.store.store import Store
 from harness.store.work import TrainWork
@@ -353,6 +354,21 @@ def test_two_stores_join(
     assert "\n1 nodes there are broken and did not come; " in again
     assert not job.store.path("train", "1" * 20).exists()
     assert list((job.store.root / "locks").iterdir()) == []
+
+
+def test_what_is_brought_is_used_from_the_first_node_on(
+    finished: Job, tmp_path: Path, monkeypatch
+) -> None:
+    """So that `clean --unused` leaves it meanwhile."""
+    target, bring, unused = Store(tmp_path / "second"), moving._bring, list[Name]()
+
+    def looked_at(*asked) -> None:
+        bring(*asked)
+        unused.extend(unused_nodes(target, stored_runs(target)))
+
+    monkeypatch.setattr(moving, "_bring", looked_at)
+    assert moving.join(target, finished.store).nodes == len(finished.plan.nodes)
+    assert unused == []
 
 
 def test_moves_that_are_refused(finished: Job, place: str, tmp_path: Path, contents) -> None:

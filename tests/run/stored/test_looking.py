@@ -9,6 +9,7 @@ from support.stored import holding, known, planned, write
 
 from harness.cli.unfinished import leave_reason
 from harness.run.job import Job
+from harness.store import contents as contents_of_stores
 
 
 def run_line(told: str, run: str) -> list[str]:
@@ -54,6 +55,26 @@ def test_bytes_by_sort_are_those_of_the_files(finished: Job, place: str) -> None
     unused = sum(path.stat().st_size for path in (root / "eval" / ("0" * 20)).iterdir())
     assert f"`clean --unused` would free {unused / 1000:.1f} kB" in told
     assert "unused: 1 " in harness("store", "ls", "--nodes", place).stdout
+
+
+def test_a_file_that_vanishes_is_not_counted(tmp_path: Path, monkeypatch) -> None:
+    listed = contents_of_stores.files_below
+
+    def vanishing(place: Path):
+        for entry in list(listed(place)):
+            if entry.name == "gone":
+                Path(entry.path).unlink()
+            yield entry
+
+    for name in ("gone", "stays"):
+        (tmp_path / name).write_text("x" * 10)
+    monkeypatch.setattr(contents_of_stores, "files_below", vanishing)
+    assert contents_of_stores.bytes_below(tmp_path) == 10
+
+
+def test_a_reason_that_cannot_be_written_ends_nothing(finished: Job) -> None:
+    (finished.store.root / "logs").write_text("")
+    leave_reason(finished, "it is a test")
 
 
 def status(job: Job, place: str) -> tuple[str, str]:
