@@ -15,7 +15,7 @@ from harness.config.plain import plain
 from harness.results.records import record_run
 from harness.run.job import Job, job_of
 from harness.run.readers import record_readers
-from harness.store.work import EvalWork
+from harness.store.work import EvalWork, TrainWork
 from support.command import beside
 
 # Takes the lock of a node, says so, and ends when its input does.
@@ -65,6 +65,12 @@ def write(job: Job, kinds: tuple[str, ...] = ("train", "eval"), model: Path | No
                 shutil.copytree(model, folder, dirs_exist_ok=True)
             else:
                 save_file({"w": np.ones(4, np.float32)}, folder / "model.safetensors")
+
+
+def weights(job: Job, stage: int) -> Path:
+    """The file of weights of a stage that `write` wrote."""
+    node = job.plan.of(TrainWork)[stage - 1]
+    return job.store.path("train", node.key) / "model.safetensors"
 
 
 def _write_scores(node: EvalWork, folder: Path) -> None:
