@@ -3,7 +3,8 @@
 A run leaves a file that says which of its work reads which, and touches it with every piece of work
 that it has done. Its reads count until all its work is done, until the run is abandoned (nobody
 worked on it for `store.forget_days`, nor does now), or until it is forgotten (`harness store
-forget`), which empties the file. A run without such a file is of a version that wrote none.
+forget`), which empties the file. A run without such a file, of a version that wrote none, or with
+one that cannot be read, may read everything.
 """
 
 import json
@@ -72,14 +73,18 @@ def unfinished_runs(store: Store) -> list[Unfinished]:
             known[name] = store.done(*name)
         return {name for name in found if not known[name]}
 
-    runs = list[Unfinished]()
+    runs, unreadable = list[Unfinished](), set[str]()
     for path in sorted((store.root / RUNS_READ).glob("*.json")):
-        with suppress(OSError, ValueError):  # removed meanwhile
+        try:
             lines = json.loads(path.read_text())
             todo = missing((kind, key) for kind, key, *_ in lines)
             runs += _unfinished(store, path, todo, _reads(store, lines, todo))
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        except (OSError, ValueError):
+            unreadable.add(path.stem)
     for path in record_paths(store):
-        if not _file(store, path.stem).is_file():
+        if path.stem in unreadable or not _file(store, path.stem).is_file():
             with suppress(OSError, DataError):
                 runs += _unfinished(store, path, missing(_recorded(path)), None)
     return sorted(runs, key=lambda run: run.run)

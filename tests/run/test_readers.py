@@ -83,6 +83,15 @@ def test_a_run_that_does_not_say_what_it_reads(finished: Job, other: Job) -> Non
     assert len(tidy(finished.store, finished.plan, "none")) == 2
 
 
+def test_one_whose_file_cannot_be_read(finished: Job, other: Job) -> None:
+    """It may read anything; one that is gone reads nothing."""
+    file = other.store.root / "readers" / f"{other.plan.run['run']}.json"
+    file.write_text('[["eval", ')
+    assert [run.reads for run in unfinished_runs(finished.store)] == [None]
+    assert tidy(finished.store, finished.plan, "none") == []
+    assert models(finished) == 2
+
+
 def test_one_that_is_old_and_does_not_say(finished: Job, other: Job) -> None:
     (other.store.root / "readers" / f"{other.plan.run['run']}.json").unlink()
     age(other, 31, "runs")
