@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast test-all test-gpu equivalence lint tables paper-tables methods-demo real-model bench bench-methods clean
+.PHONY: help setup demo test test-fast test-slow test-all test-gpu equivalence lint tables paper-tables methods-demo real-model bench bench-methods clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -36,8 +36,11 @@ test: $(READY) ## tests, ranks and whole runs included (20 minutes at most on tw
 test-fast: $(READY) ## tests that start no ranks and no processes of a model (3 minutes)
 	$(PYTEST) -m 'not distributed and not slow'
 
-test-all: $(READY) ## all tests, those of large files, foreign commands and pretraining included
+test-all: $(READY) ## all tests, those of large files, foreign commands, pretraining, benchmarks included
 	$(PYTEST)
+
+test-slow: $(READY) ## what make test leaves out, but the trials of the benchmark scripts
+	$(PYTEST) -m 'slow and not trial'
 
 test-gpu: $(READY) ## tests that need a GPU, on one and on two (says so where there is none)
 	@[ "$$HARNESS_TEST_GPU_ON" = cpu ] || \

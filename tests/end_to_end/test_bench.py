@@ -27,6 +27,8 @@ def bench(name: str, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.trial
 @pytest.mark.distributed
 def test_a_round_of_two_methods(tmp_path: Path) -> None:
     out = tmp_path / "bench.csv"
@@ -37,6 +39,8 @@ def test_a_round_of_two_methods(tmp_path: Path) -> None:
     assert all(float(row["step_ms"]) > 0 and float(row["memory_mb"]) > 0 for row in rows)
 
 
+@pytest.mark.slow
+@pytest.mark.trial
 @pytest.mark.distributed
 def test_a_round_of_the_schedule(tmp_path: Path) -> None:
     """The shares of time are those of a schedule; one worker is always busy."""
@@ -64,6 +68,7 @@ def test_the_first_rank_that_fails_ends_the_others() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.trial
 @pytest.mark.distributed
 @pytest.mark.parametrize("zero", [2, 3])
 def test_loading_and_export_take_little_beside_the_engine(zero: int) -> None:

@@ -229,6 +229,8 @@ def test_a_request_to_end_takes_the_command_and_the_folder_along(tmp_path: Path)
         os.kill(child, 0)
 
 
+@pytest.mark.slow
+@pytest.mark.trial
 @pytest.mark.distributed
 def test_a_trial_of_scoring(tmp_path: Path) -> None:
     out = tmp_path / "scoring.csv"
@@ -243,6 +245,7 @@ def test_a_trial_of_scoring(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.trial
 @pytest.mark.distributed
 def test_a_trial_of_generation(tmp_path: Path) -> None:
     """All say the same, and TRACE's protocol takes many more passes."""
@@ -255,6 +258,8 @@ def test_a_trial_of_generation(tmp_path: Path) -> None:
     assert slots["trace_protocol"] > slots["hf_generate"]
 
 
+@pytest.mark.slow
+@pytest.mark.trial
 @pytest.mark.distributed
 def test_a_trial_of_training(tmp_path: Path) -> None:
     """Losses of all steps are those of Trainer; what is not installed is left out by name."""
@@ -268,6 +273,7 @@ def test_a_trial_of_training(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.trial
 @pytest.mark.distributed
 def test_a_trial_of_edits(tmp_path: Path) -> None:
     """Ours and mergekit's LiNeS-like merge write the same weights."""
@@ -278,6 +284,8 @@ def test_a_trial_of_edits(tmp_path: Path) -> None:
     assert float(rows["mergekit"]["largest_difference"]) <= 1e-6
 
 
+@pytest.mark.slow
+@pytest.mark.trial
 @pytest.mark.distributed
 def test_a_trial_of_fixed_costs(tmp_path: Path) -> None:
     out = tmp_path / "fixed.csv"

@@ -48,7 +48,7 @@ def kept(store: Path) -> list[int]:
 def trains(store: Path) -> bool:
     """Has a rank said that some of its steps are done?"""
     for path in store.glob("logs/*/events.0.jsonl"):
-        with suppress(ValueError):
+        with suppress(ValueError, IndexError):  # nothing said yet, or half a line
             return 0 < json.loads(path.read_text().splitlines()[-1])["done"] < 0.5
     return False
 
