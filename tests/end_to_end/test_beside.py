@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.places import REPOSITORY
+from support.processes import ranks_of
 
 from harness.config.compose.compose import load
 from harness.errors import StageFailed
@@ -99,17 +100,6 @@ def jobs(folder: Path) -> dict[bool, list[Path]]:
     for path in sorted((folder / "store" / "logs").glob("*/job.json")):
         with suppress(ValueError):  # it is being written
             found[bool(json.loads(path.read_text())["awaited"])].append(path.parent)
-    return found
-
-
-def ranks_of(folder: Path) -> list[int]:
-    """Processes that write the log of a rank below `folder`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/fd/1"):
-        with suppress(OSError):
-            log = path.readlink()
-            if log.is_relative_to(folder) and log.match("rank*.log"):
-                found.append(int(path.parts[2]))
     return found
 
 

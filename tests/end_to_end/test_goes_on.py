@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.places import REPOSITORY
+from support.processes import ranks_of
 
 from harness.config.compose.compose import load
 from harness.run.parent import execute
@@ -53,15 +54,6 @@ def trains(store: Path) -> bool:
     return False
 
 
-def rank_of(store: Path) -> int:
-    """The process that writes the log of rank 0."""
-    for path in Path("/proc").glob("[0-9]*/fd/1"):
-        with suppress(OSError):
-            if path.readlink().is_relative_to(store):
-                return int(path.parts[2])
-    raise AssertionError("no rank runs")
-
-
 def test_a_stage_goes_on_where_it_was_ended(
     tiny_model: Path, tiny_data: Path, tiny_conf: list[str], tmp_path: Path
 ) -> None:
@@ -83,7 +75,8 @@ def test_a_stage_goes_on_where_it_was_ended(
 
     parent = started(placed, "train.checkpoint_steps=1")
     when(lambda: max(kept(store), default=first) > first, parent)
-    os.kill(rank_of(store), signal.SIGKILL)
+    [rank] = ranks_of(store)
+    os.kill(rank, signal.SIGKILL)
     told = parent.communicate(timeout=60)[1]
     assert parent.returncode == 1
     assert f"goes on at step {first} of {STEPS}" in told

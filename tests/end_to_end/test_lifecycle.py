@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from support.command import harness
 from support.places import REPOSITORY
+from support.processes import ranks_of
 
 from harness.config.compose.compose import load
 from harness.errors import StageFailed
@@ -152,17 +152,6 @@ def _finished(store: Path, kind: str) -> list[Path]:
     return list(store.glob(f"{kind}/[!.]*/manifest.json"))
 
 
-def _ranks_of(folder: Path) -> list[int]:
-    """Processes that write the log of a rank below `folder`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/fd/1"):
-        with suppress(OSError):
-            log = path.readlink()
-            if log.is_relative_to(folder) and log.match("rank*.log"):
-                found.append(int(path.parts[2]))
-    return found
-
-
 def test_killed_parent_leaves_no_rank_and_the_next_run_does_the_rest(
     base: tuple, tmp_path: Path
 ) -> None:
@@ -182,11 +171,11 @@ def test_killed_parent_leaves_no_rank_and_the_next_run_does_the_rest(
         assert time.monotonic() < deadline
         assert parent.poll() is None
         time.sleep(0.02)
-    assert len(_ranks_of(store)) == 2
+    assert len(ranks_of(store)) == 2
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     deadline = time.monotonic() + 60
-    while _ranks_of(store):
+    while ranks_of(store):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     left_over = len(_finished(store, "*"))

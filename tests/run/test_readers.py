@@ -17,13 +17,6 @@ DAY = 86_400
 
 
 @pytest.fixture
-def finished(tiny_run: list[str]) -> Job:
-    job = planned(tiny_run)
-    write(job)
-    return known(job)
-
-
-@pytest.fixture
 def other(tiny_run: list[str], finished: Job) -> Job:
     """A run that has cells of the same stages still to score."""
     return known(planned(tiny_run, "eval.limit=3"))

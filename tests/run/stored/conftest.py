@@ -4,18 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.stored import known, planned, write
 
 from harness.run.job import Job
 
 Contents = dict[str, bytes]
-
-
-@pytest.fixture
-def finished(tiny_run: list[str]) -> Job:
-    job = planned(tiny_run)
-    write(job)
-    return known(job)
 
 
 @pytest.fixture
