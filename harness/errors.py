@@ -24,6 +24,14 @@ class StageFailed(HarnessError):
     """A piece of work failed in a worker; the message names it and its log."""
 
 
+class Diverged(StageFailed):
+    """A loss that is no number, or above `train.loss_bound`: the same work would end so again."""
+
+
+class OutOfMemory(StageFailed):
+    """A step of training did not fit into memory; with fewer tokens a pass it may."""
+
+
 class Terminated(BaseException):
     """Somebody sent a signal, as batch systems do before they take a machine away."""
 

@@ -38,11 +38,12 @@ class Size:
 
 
 class Site(Protocol):
-    """Where a rank works."""
+    """Where a rank works. halvings: as RankJob says."""
 
     config: HarnessConfig
     store: Store
     rank: "Rank"
+    halvings: int
 
     def writing(self, work: Work) -> AbstractContextManager[tuple[Path, Listener]]:
         """A folder that becomes the node when it is left without an error, and who hears how far

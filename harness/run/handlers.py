@@ -38,6 +38,7 @@ class Training(Handler[TrainWork]):
                 parent=source(work.model, site.store),
                 earlier=[(task.name, Path(task.path)) for task in work.earlier],
                 last=work.last,
+                halvings=site.halvings,
             )
             kept = site.kept(work)
             if site.rank.first:

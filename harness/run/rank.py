@@ -84,6 +84,7 @@ class Worker:
         self.store = Store(job.store)
         self.events = EventLog(event_path(Path(job.folder), index))
         self.index, self.world = index, world
+        self.halvings = job.halvings
 
     def run(self) -> NoReturn:
         """Start the rank, do all work, leave."""

@@ -24,7 +24,7 @@ class TrainJob:
 
     `stage` counts the tasks trained including this one; `earlier` are the tasks before with their
     training files, visit by visit; `parent` is the folder of the stage before (or the initial
-    model)."""
+    model). `halvings`: how often what a forward pass takes is halved, since more did not fit."""
 
     config: HarnessConfig
     stage: int
@@ -34,3 +34,4 @@ class TrainJob:
     parent: Path | str
     earlier: list[tuple[str, Path]]
     last: bool
+    halvings: int = 0

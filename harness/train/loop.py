@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.data.encoding import Example
 from harness.data.order import batch_indices
 from harness.data.randomness import derive_seed
-from harness.errors import StageFailed
+from harness.errors import Diverged
 from harness.methods.base import Strategy
 from harness.methods.forward import Pass
 from harness.methods.stage import Phase, Stage
@@ -75,7 +75,7 @@ class Loop:
         stage.at_step(None)
 
     def _note(self, examples: list[Example], loss: float) -> None:
-        """Write the step into the log. Raises StageFailed for a loss that is no number."""
+        """Write the step into the log. Raises Diverged for a loss that is no number."""
         number = self.stage.step + 1
         self.tokens += sum(len(example) for example in examples)
         self.log.append(
@@ -87,7 +87,7 @@ class Loop:
             }
         )
         if not math.isfinite(loss):
-            raise StageFailed(
+            raise Diverged(
                 f"the loss of {self.stage.task} is {loss} at step {number}; "
                 "lower train.learning_rate"
             )

@@ -15,7 +15,8 @@ class RankJob:
     and events go. rendezvous: where the ranks find each other, a path that no group has used
     before or tcp://<address>:<port>; whoever starts them fills it in. deterministic: as the
     configuration says, for the environment of the ranks. awaited: (kind, key) of what a group
-    beside this one makes; work that reads it begins when it is in the store.
+    beside this one makes; work that reads it begins when it is in the store. halvings: as TrainJob
+    says, of what is trained.
     """
 
     store: str
@@ -28,6 +29,7 @@ class RankJob:
     rendezvous: str = ""
     deterministic: bool = True
     awaited: list[list[str]] = field(default_factory=list)
+    halvings: int = 0
 
 
 @dataclass(frozen=True)
