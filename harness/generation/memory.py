@@ -6,10 +6,10 @@ from typing import Protocol, TypeVar
 
 from harness.errors import StageFailed
 from harness.generation.batches import Limits
+from harness.models.memory import out_of_memory
 
 Made = TypeVar("Made")
 Told = TypeVar("Told", covariant=True)
-TOLD = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 
 
 class Flow(Protocol[Told]):
@@ -100,14 +100,6 @@ class Batches:
         if self.limits.fitting(longest) > half:
             self.limits = replace(self.limits, rows=half)
         self.halved += 1
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Does an error say that memory ran out, on a device or on the host?"""
-    if isinstance(error, MemoryError):
-        return True
-    said = str(error).lower()
-    return type(error).__name__ == "OutOfMemoryError" or any(words in said for words in TOLD)
 
 
 def _empty_cache() -> None:

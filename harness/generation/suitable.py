@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from harness.generation.memory import out_of_memory
 from harness.generation.passes import Passes, laid_out
 from harness.models.attention.choice import windows
+from harness.models.memory import out_of_memory
 
 ATTENTION = ("sdpa", "eager")  # the ones whose masks are made here
 # What a model's own generation settings may say without changing which token is the likeliest.

@@ -1,4 +1,4 @@
-"""Giving memory back between two models of one process."""
+"""Giving memory back between two models of one process, and noticing that there is too little."""
 
 import ctypes
 import gc
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 # glibc's parameters and its largest threshold (mallopt(3)).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _LARGEST = -1, -3, 32 << 20
 _SMALL, _MIDDLE = 256 << 10, 8 << 20
+_TOLD = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Does an error say that memory ran out, on a device or on the host?"""
+    if isinstance(error, MemoryError):
+        return True
+    said = str(error).lower()
+    return type(error).__name__ == "OutOfMemoryError" or any(words in said for words in _TOLD)
 
 
 def release_memory() -> None:

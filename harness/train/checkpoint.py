@@ -229,6 +229,5 @@ class Checkpoints:
 
     def _tell(self, topic: str, line: str) -> None:
         """Of this stage, once."""
-        stage = self.training.stage
-        where = f"stage {stage.position}, {stage.task}"
+        where = self.training.where
         self.tell(Notice(f"{topic} {where}", f"{where}: {line}"))

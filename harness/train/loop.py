@@ -58,19 +58,21 @@ class Loop:
         return [rows[i] for i in batch_indices(seed, phase.data.name, number, len(rows), size)]
 
     def _step(self, examples: list[Example], step: int) -> None:
-        """Optimizer step `step` of the task, from 0 over all phases."""
+        """Optimizer step `step` of the task, from 0 over all phases. Raises as `Division.fitting`
+        where memory runs out."""
         import torch
 
         stage, rank = self.stage, self.engine.rank
         torch.manual_seed(derive_seed("step", stage.seed, stage.position, step, rank.index))
         stage.at_step(step, self._rate(step))
-        loss = self.passes.backward(examples, self._loss, stage)
-        with self.view.gradients_open():
+        with self.passes.fitting(examples):
+            loss = self.passes.backward(examples, self._loss, stage)
+            with self.view.gradients_open():
+                for strategy in self.strategies:
+                    strategy.gradients(stage)
+            self.engine.step(stage.learning_rate)
             for strategy in self.strategies:
-                strategy.gradients(stage)
-        self.engine.step(stage.learning_rate)
-        for strategy in self.strategies:
-            strategy.weights(stage)
+                strategy.weights(stage)
         self._note(examples, loss)
         stage.at_step(None)
 

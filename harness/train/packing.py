@@ -31,13 +31,18 @@ class Packing:
 
 
 def settle(
-    engine: Engine, config: HarnessConfig, wanted: bool, rows: Sequence[Example], pad: int
+    engine: Engine,
+    config: HarnessConfig,
+    wanted: bool,
+    rows: Sequence[Example],
+    pad: int,
+    halvings: int = 0,
 ) -> Packing:
     """Set the engine's model to the fastest attention that packs exactly, or to padded rows.
 
     wanted: nothing else speaks against packing. rows: of the task, which tell what padding would
-    cost. All ranks call it together and settle for the same. Raises StageFailed where attention
-    that is asked for by name does not work here.
+    cost. halvings: as Division says. All ranks call it together and settle for the same. Raises
+    StageFailed where attention that is asked for by name does not work here.
     """
     model, asked, rank = _without_adapter(engine.module), config.model.attention, engine.rank
     attend_by_blocks()
@@ -72,7 +77,8 @@ def settle(
         if way in here:
             faults[way] = fault or ELSEWHERE
     # What is asked for was tried last, so the model is set to it.
-    return Packing(False, asked.value, [_lost(model, asked, faults, config.train, rows, pad)])
+    cost = padded_share(config.train, rows, pad, halvings)
+    return Packing(False, asked.value, [_lost(model, asked, faults, cost)])
 
 
 def _without_adapter(module: Any) -> Any:
@@ -112,14 +118,7 @@ def _slower(way: str, faults: dict[str, str]) -> list[Notice]:
     return [Notice("attention", f"attention by {way}, which is slower, because of {told}")]
 
 
-def _lost(
-    model: Any,
-    asked: Attention,
-    faults: dict[str, str],
-    train: TrainConfig,
-    rows: Sequence[Example],
-    pad: int,
-) -> Notice:
+def _lost(model: Any, asked: Attention, faults: dict[str, str], cost: float) -> Notice:
     fault = next(reversed(faults.values()))
     packing = asked is not Attention.sdpa
     key = "model.attention=sdpa may pack" if packing else "train.packing=never says so at once"
@@ -127,17 +126,17 @@ def _lost(
         "packing",
         f"rows are padded, not packed: {type(model).__name__} with model.attention={asked.value} "
         f"does not keep examples of one row apart ({fault}); padding computes "
-        f"{padded_share(train, rows, pad):.0%} more tokens; {key}",
+        f"{cost:.0%} more tokens; {key}",
     )
 
 
-def padded_share(train: TrainConfig, rows: Sequence[Example], pad: int) -> float:
+def padded_share(train: TrainConfig, rows: Sequence[Example], pad: int, halvings: int = 0) -> float:
     """How many tokens more padded rows have, of the first batches of a task: 0.5 = half as many
     again."""
     padded = tokens = 0
     for start in range(0, min(len(rows), 4 * train.batch_size), train.batch_size):
         part = rows[start : start + train.batch_size]
         tokens += sum(map(len, part))
-        shares = step_shares(part, train, False, 1, pad)
+        shares = step_shares(part, train, False, 1, pad, halvings)
         padded += sum(batch.inputs["input_ids"].numel() for batch, _ in shares if batch)
     return padded / tokens - 1 if tokens else 0.0

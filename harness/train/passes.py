@@ -1,11 +1,12 @@
 """The forward and backward passes that make the gradient of a list of examples."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.config import LossNorm, TrainConfig
-from harness.data.batches import MicroBatch, bins, pack, pad
+from harness.data.batches import MicroBatch, pack, pad
 from harness.data.encoding import Example
 from harness.errors import StageFailed
 from harness.methods.forward import Pass
@@ -13,6 +14,7 @@ from harness.methods.needs import LOGITS_ALONE, Outputs
 from harness.methods.stage import Stage
 from harness.methods.view import Loss
 from harness.train.engine.core import Engine
+from harness.train.fitting import Division
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +25,7 @@ class Passes:
     """Runs examples through the engine, spread over the ranks.
 
     objective: (logits [n, vocabulary], targets [n]) -> loss of each answer token, [n].
-    outputs: what passes return besides logits.
+    outputs: what passes return besides logits. halvings: as Division says.
     """
 
     engine: Engine
@@ -32,10 +34,20 @@ class Passes:
     packed: bool
     pad_token_id: int
     outputs: Outputs = LOGITS_ALONE
+    halvings: int = 0
 
     def by_token(self) -> "Passes":
         """The same, with the loss as a mean over answer tokens whatever training's is."""
         return replace(self, train=replace(self.train, loss_norm=LossNorm.tokens))
+
+    @property
+    def division(self) -> Division:
+        """How examples become passes."""
+        return Division(self.train, self.packed, self.engine.rank.world, self.halvings)
+
+    def fitting(self, examples: Sequence[Example]) -> AbstractContextManager[None]:
+        """What is computed of these examples: see `Division.fitting`."""
+        return self.division.fitting(examples, self.engine.config)
 
     def backward(
         self, examples: Sequence[Example], loss: Loss | None = None, stage: Stage | None = None
@@ -44,19 +56,26 @@ class Passes:
 
         All ranks pass the same examples. loss: of each answer token of a pass; the objective by
         default. stage: the one that trains on these examples, which knows the running batch then.
+        Raises as `Division.fitting` where memory runs out.
         """
+        with self.fitting(examples):
+            return self._backward(examples, loss, stage)
+
+    def _backward(
+        self, examples: Sequence[Example], loss: Loss | None, stage: Stage | None
+    ) -> float:
         import torch
         import torch.distributed as dist
 
         rank = self.engine.rank
-        shares = step_shares(examples, self.train, self.packed, rank.world, self.pad_token_id)
+        shares = self._shares(examples)
         mine = shares[rank.index :: rank.world]
         answer_tokens = sum(len(example.answer_ids) for example in examples)
         total = torch.zeros((), dtype=torch.float64)
-        for index, (batch, micro_batches) in enumerate(mine):
+        for index, (batch, divisor) in enumerate(mine):
             batch = batch or replace(shares[0][0], idle=True)
             each = self._loss(self._run(batch, stage), loss)
-            share = _share(each, self.train, answer_tokens, micro_batches)
+            share = _share(each, self.train, answer_tokens, divisor)
             share = share * (0.0 if batch.idle else 1.0)
             total += share.detach().double().cpu()
             self.engine.backward(share, last=index == len(mine) - 1)
@@ -70,11 +89,18 @@ class Passes:
         rank, size = self.engine.rank, self.train.batch_size
         for start in range(0, len(examples), size):
             part = examples[start : start + size]
-            shares = step_shares(part, self.train, self.packed, rank.world, self.pad_token_id)
-            for batch, _ in shares[rank.index :: rank.world]:
-                made = self._run(batch or shares[0][0])
-                if batch is not None:
-                    visit(made)
+            with self.fitting(part):
+                shares = self._shares(part)
+                for batch, _ in shares[rank.index :: rank.world]:
+                    made = self._run(batch or shares[0][0])
+                    if batch is not None:
+                        visit(made)
+
+    def _shares(self, examples: Sequence[Example]) -> list[tuple[MicroBatch | None, float]]:
+        world = self.engine.rank.world
+        return step_shares(
+            examples, self.train, self.packed, world, self.pad_token_id, self.halvings
+        )
 
     def _run(self, batch: MicroBatch, stage: Stage | None = None) -> Pass:
         """One forward pass."""
@@ -113,30 +139,31 @@ def _chosen(output: Any, name: str, layers: Sequence[int]) -> "dict[int, Tensor]
 
 
 def step_shares(
-    examples: Sequence[Example], train: TrainConfig, packed: bool, world: int, pad_token_id: int
-) -> list[tuple[MicroBatch | None, int]]:
+    examples: Sequence[Example],
+    train: TrainConfig,
+    packed: bool,
+    world: int,
+    pad_token_id: int,
+    halvings: int = 0,
+) -> list[tuple[MicroBatch | None, float]]:
     """The forward passes of one optimizer step, a multiple of `world`; pass i is rank i % world's.
 
-    Each comes with the number of micro-batches of the step. None stands for an idle rank, which
-    must still run a forward pass, with weight zero, for the collectives to match.
+    Each comes with what its mean loss is divided by where micro-batches count alike. None stands
+    for an idle rank, which must still run a forward pass, with weight zero, for the collectives to
+    match.
     """
-    if packed:
-        groups = bins([len(example) for example in examples], train.pack_tokens, world)
-        made = [pack([examples[i] for i in group]) if group else None for group in groups]
-    else:
-        size = train.micro_batch_size
-        rows = list(examples)
-        if train.loss_norm is LossNorm.tokens:
-            rows.sort(key=len)
-        chunks = [rows[start : start + size] for start in range(0, len(rows), size)]
-        made = [pad(chunk, pad_token_id) for chunk in chunks]
-        made += [None] * (-len(made) % world)
-    count = sum(batch is not None for batch in made)
-    return [(batch, count) for batch in made]
+    passes = Division(train, packed, world, halvings).passes(examples)
+
+    def batch(group: list[Example]) -> MicroBatch | None:
+        if not group:
+            return None
+        return pack(group) if packed else pad(group, pad_token_id)
+
+    return [(batch(group), divisor) for group, divisor in passes]
 
 
-def _share(loss: "Tensor", train: TrainConfig, answer_tokens: int, micro_batches: int) -> "Tensor":
+def _share(loss: "Tensor", train: TrainConfig, answer_tokens: int, divisor: float) -> "Tensor":
     """This pass's part of the step's loss; the parts of all passes on all ranks sum to it."""
     if train.loss_norm is LossNorm.tokens:
         return loss.sum() / answer_tokens
-    return loss.mean() / micro_batches
+    return loss.mean() / divisor

@@ -62,7 +62,7 @@ def _trained(
     """The log of the stage, whose weights are in `folder` then. Nobody refers to the model any more
     when this is left."""
     training = Training(job, rank, prompts)
-    for notice in training.packing.notices:
+    for notice in training.notices():
         tell(notice)
     try:
         checkpoints = Checkpoints(training, keeping, meter, tell)
@@ -97,6 +97,7 @@ def _write_stage(training: Training, folder: Path) -> None:
 def _log(training: Training, cost: StageCost) -> dict[str, Any]:
     """What training.json says; of the rows those of the first phase."""
     loop, data = training.loop, training.stage.phases[0].data
+    halvings = training.job.halvings
     return {
         "task": data.name,
         "examples": len(data.examples),
@@ -105,7 +106,8 @@ def _log(training: Training, cost: StageCost) -> dict[str, Any]:
         "truncated": data.truncation(),
         "packed": training.packing.packed,
         "attention": training.packing.attention,
-        "notices": [notice.line for notice in training.packing.notices],
+        "notices": [notice.line for notice in training.notices()],
+        **({"halvings": halvings} if halvings else {}),
         "cost": plain(cost),
         "steps": loop.log,
     }

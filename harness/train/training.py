@@ -15,12 +15,14 @@ from harness.methods.view import SavedState, State
 from harness.models.adapters.stages import Cut, start_model
 from harness.models.memory import lasting_blocks
 from harness.store.layout import TRANSIENT
+from harness.store.listener import Notice
 from harness.train.budget import phase_steps
 from harness.train.engine.core import Engine
 from harness.train.engine.partitioned import partition
 from harness.train.engine.ranks import Rank
 from harness.train.engine.settings import loading_device
 from harness.train.engine.view import View
+from harness.train.fitting import model_fitting
 from harness.train.history import TaskHistory
 from harness.train.job import Progress, TrainJob
 from harness.train.loop import Loop
@@ -47,13 +49,25 @@ class Training:
         own, epochs = _training_set(job, prompts)
         history = _history(job, prompts, self.strategies, needs)
         self.stage = Stage(job.task, job.stage, config.seed, history, own)
-        with lasting_blocks(gathering=config.engine.zero_stage == 3):
+        gathering = config.engine.zero_stage == 3
+        with model_fitting(config.engine), lasting_blocks(gathering):
             self.engine = self._start(rank)
         try:
             self._run(needs, prompts, epochs)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def where(self) -> str:
+        """What a line about this stage begins with."""
+        return f"stage {self.stage.position}, {self.stage.task}"
+
+    def notices(self) -> list[Notice]:
+        """What a user has to know of how rows go through the model."""
+        told = self.passes.division.told()
+        fewer = [Notice(f"halved {self.where}", f"{self.where}: {told}")] if told else []
+        return [*self.packing.notices, *fewer]
 
     def _start(self, rank: Rank) -> Engine:
         """The model under DeepSpeed."""
@@ -82,14 +96,17 @@ class Training:
         """From the running model to the first step."""
         config, stage = self.job.config, self.stage
         may, rows = _may_pack(config.train, needs), stage.own.examples
-        self.packing = settle(self.engine, config, may, rows, prompts.eos_token_id)
-        passes = Passes(
+        halvings = self.job.halvings
+        with model_fitting(config.engine):
+            self.packing = settle(self.engine, config, may, rows, prompts.eos_token_id, halvings)
+        self.passes = passes = Passes(
             self.engine,
             config.train,
             load_objective(config.train),
             self.packing.packed,
             prompts.eos_token_id,
             Outputs.union(one.outputs for one in needs),
+            halvings,
         )
         by_token = passes.by_token()
         self.view = View(self.engine, by_token.backward, by_token.observe)

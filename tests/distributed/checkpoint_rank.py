@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -72,7 +73,7 @@ def train(cell: dict[str, Any], launch: dict[str, Any], rank: Any, out: Path) ->
         folder = out / (launch["name"] if last else str(number))
         job = job_of(config, cell["tasks"], number, parent)
         if last and launch["keeps"]:
-            keep(job, folder, rank, launch, out)
+            keep(replace(job, halvings=launch.get("halvings", 0)), folder, rank, launch, out)
         elif last or launch["name"] == "whole":
             if rank.first:
                 folder.mkdir()
@@ -93,6 +94,7 @@ def keep(job: Any, folder: Path, rank: Any, launch: dict[str, Any], out: Path) -
         said.append(f"{done} of {total}")
         if rank.first and launch["full"]:
             fill_disk(done == launch["full"])
+        shorten(launch, done)
         if [rank.index, done] == launch["killed"]:
             os.kill(os.getpid(), launch["signal"])
 
@@ -103,7 +105,9 @@ def keep(job: Any, folder: Path, rank: Any, launch: dict[str, Any], out: Path) -
         (out / "kept/step-2" / file).write_text(content)
     leases = Leases(out)
     with leases.taken() as token:
-        keeping = Keeping(Kept(out / "kept", leases, token))
+        keeping = Keeping(
+            Kept(out / "kept", leases, token), lambda done, total: shorten(launch, done)
+        )
         if rank.first:
             folder.mkdir()
         rank.barrier()
@@ -115,6 +119,15 @@ def fill_disk(full: bool) -> None:
     """Have the kernel refuse a file in its middle, or not any more."""
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000 if full else most, most))
+
+
+def shorten(launch: dict[str, Any], done: int) -> None:
+    """From this step on have the kernel refuse more memory than so many MB above what is there."""
+    step, room = launch.get("short") or (None, 0)
+    if done == step:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + (room << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def tear(number: int) -> None:

@@ -217,6 +217,14 @@ def test_too_little_memory_is_no_fault_of_the_model() -> None:
         packing_fault(forward, 200, "cpu", Precision.fp32)
 
 
+def test_nor_is_too_little_of_the_host() -> None:
+    def forward(**inputs: Any) -> Any:
+        return torch.empty(1 << 60)
+
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        packing_fault(forward, 200, "cpu", Precision.fp32)
+
+
 @pytest.mark.parametrize(
     ("asked", "key"),
     [

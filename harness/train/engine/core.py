@@ -41,7 +41,7 @@ class Engine:
     ) -> None:
         import deepspeed
 
-        self.rank = rank
+        self.rank, self.config = rank, engine
         self.zero_stage = engine.zero_stage
         if engine.gradient_checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})

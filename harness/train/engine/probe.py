@@ -8,6 +8,7 @@ from harness.config import Precision
 from harness.data.batches import pack
 from harness.data.encoding import Example
 from harness.errors import kind_and_line
+from harness.models.memory import out_of_memory
 
 # Differences are shares of the largest logit.
 # Alone: another row has other shapes, so kernels add in another order. Exact models are below 1e-6
@@ -32,7 +33,7 @@ def packing_fault(
 
     forward: the model; of ZeRO 3 all ranks call this together. precision: what it computes in; its
     logits may be wider. plain: the model with other attention, which it has to be like on examples
-    alone. Raises torch.OutOfMemoryError, which says nothing of the model.
+    alone. An error that says that memory ran out says nothing of the model and is raised.
     """
     import torch
 
@@ -49,9 +50,9 @@ def packing_fault(
                 for model in (forward, plain)
                 if model is not None
             )
-    except torch.OutOfMemoryError:
-        raise
     except (TypeError, ValueError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise
         return kind_and_line(error)  # the model refuses position ids or partial logits
     coarse = precision is Precision.fp32 and _coarse(device)
     limit = ALONE_TF32 if coarse else ALONE[precision]
