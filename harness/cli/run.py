@@ -15,6 +15,7 @@ from typing import Any
 from harness.cli.display import Display, Jobs
 from harness.cli.overrides import Words, parser, read
 from harness.cli.unfinished import forget_reason, leave_reason, report_unfinished
+from harness.config.allowed import allow
 from harness.config.compose.compose import implied
 from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
@@ -150,6 +151,7 @@ class _Task:
         that a launcher of Hydra's started for this one job."""
         from harness.cli.show import show_notes, show_outcome
 
+        allow(job.config.code.allow)  # in a process of a launcher's it is not known yet
         if self.display:
             self.display.begin(number, job.name)
         show_notes(job.config)
