@@ -29,11 +29,12 @@ def allow(modules: Iterable[str], where: str = KEY) -> None:
         ALLOWED.add(name)
 
 
-def require_allowed(module: str, where: str) -> None:
-    """Raise ConfigError, which begins with the key `where`, unless what is in a module may be used:
-    then nothing of it was imported."""
-    if not _PATH.fullmatch(module):
-        raise ConfigError(f"{where}: '{module}' is no module that can be imported")
+def require_allowed(path: str, where: str) -> None:
+    """Raise ConfigError, which begins with the key `where`, unless a dotted path may be followed;
+    nothing is imported for that."""
+    module = path.rpartition(".")[0]
+    if not _PATH.fullmatch(path):
+        raise ConfigError(f"{where}: {path!r} is no dotted path, like my_module.my_name")
     if not may_run(module):
         words = ",".join(sorted({*ALLOWED, module}))
         raise ConfigError(

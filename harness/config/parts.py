@@ -115,8 +115,8 @@ def load_part(name: str, where: str, *kinds: Kind) -> object:
 def load_object(path: str, where: str) -> object:
     """Import what a dotted path names. Raises ConfigError naming the key that holds it, for code
     that nobody allowed before anything is imported."""
+    require_allowed(path, where)
     module, _, name = path.rpartition(".")
-    require_allowed(module, where)
     try:
         loaded = importlib.import_module(module)
     except Exception as error:  # a user's own module may fail with anything
@@ -136,7 +136,7 @@ def load_object(path: str, where: str) -> object:
 def python_path(name: str, where: str, kind: Kind) -> str:
     """The dotted path by which others (lm-eval) import a part; raises as `load_part`."""
     if "." in name:
-        require_allowed(name.rpartition(".")[0], where)
+        require_allowed(name, where)
         return name
     part: Any = load_part(name, where, kind)
     return f"{part.__module__}.{part.__qualname__}"

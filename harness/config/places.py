@@ -53,7 +53,7 @@ def package_file(path: str, package: str = "harness", install: str | None = None
     the package is not imported, only one around it. Raises ConfigError where it or the file is not
     there; install: the command that brings them."""
     if "." in package:
-        require_allowed(package.rpartition(".")[0], "package")  # it is imported for that
+        require_allowed(package, "package")  # it is imported for that
     try:
         found = find_spec(package)
     except ModuleNotFoundError:  # of a package around it

@@ -11,6 +11,7 @@ STRATEGY = LEAVES_A_MARK + (
     "from dataclasses import dataclass\nfrom harness.methods import Strategy\n\n"
     "@dataclass\nclass Mine(Strategy):\n    beta: float = 1.0\n"
 )
+FACTS = "suite.general.benchmarks.micro_facts"
 MINE = "+method.mine={_target_: own.Mine}"
 
 
@@ -47,13 +48,14 @@ def experiment(folder: Path, text: str) -> str:
         (MINE, "method.mine._target_"),
         ("train.objective._target_=own.Mine", "train.objective._target_"),
         ("task.micro_units.scorer=own.score", "task.micro_units.scorer"),
-        ("suite.general.benchmarks.micro_facts.source=own.read", "source"),
+        (f"{FACTS}.scorer=null {FACTS}.source=own.read", f"{FACTS}.source"),
     ],
 )
 def test_a_dotted_path_is_not_followed_and_the_word_to_add_is_told(
     word: str, key: str, folder: Path
 ) -> None:
-    told = refused("plan", word, cwd=folder)
+    words = [word] if word == MINE else word.split()
+    told = refused("plan", *words, cwd=folder)
     assert key in told
     assert "add code.allow=[own] to the command line, or set HARNESS_ALLOW_CODE=own" in told
     assert not ran(folder)
