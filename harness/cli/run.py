@@ -21,7 +21,15 @@ from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
 from harness.config.launched import Launched, launched
 from harness.config.places import conf_dir, parse
-from harness.errors import ConfigError, HarnessError, StageFailed, kind_and_line, refuse, told_by
+from harness.errors import (
+    ConfigError,
+    HarnessError,
+    StageFailed,
+    kind_and_line,
+    printable,
+    refuse,
+    told_by,
+)
 from harness.plan.throughput import measured
 from harness.results.build import wrong_nodes
 from harness.run.job import Job, Refused, make_jobs, make_sweep
@@ -166,7 +174,7 @@ class _Task:
                 raise
             told = told_by(error) if isinstance(error, HarnessError) else [kind_and_line(error)]
             leave_reason(job, "; ".join(told))
-            print(f"error: {'; '.join(told)}", file=sys.stderr)
+            print(f"error: {printable('; '.join(told))}", file=sys.stderr)
             return
         # Before the last job of a sweep others of it are unfinished by nature.
         show_outcome(outcome, others=number + 1 >= len(self.jobs))

@@ -1,7 +1,8 @@
-"""What the user alone may ask for: that code runs which is neither the harness's nor a plug-in's.
+"""What the user alone may ask for: that code runs which is neither the harness's nor a plug-in's,
+and where a key is sent.
 
 A config file, an experiment of somebody else's say, may choose among what is there; it cannot have
-more code run than the command line lets it.
+more code run, nor another host be told a secret, than the command line lets it.
 """
 
 from collections.abc import Iterator
@@ -14,8 +15,16 @@ from harness.config.allowed import KEY, allow, may_run
 from harness.config.places import parse
 from harness.errors import ConfigError
 
-# Keys that have code run, and what they say where they have none run.
-_RUNS_CODE = {KEY: [], "model.trust_remote_code": False, "eval.vllm_python": None}
+# Keys that only the user sets, why, and what config files may say.
+_CODE, _SENDS = "which runs code that is not the harness's", "where the judge's key is sent"
+_USERS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    KEY: (_CODE, ([],)),
+    "model.trust_remote_code": (_CODE, (False,)),
+    "eval.vllm_python": (_CODE, (None,)),
+    "judge.base_url": (_SENDS, (None, "https://api.openai.com/v1")),
+    "judge.key_variable": (_SENDS, ("JUDGE_API_KEY",)),
+    "judge.plain_http": (_SENDS, (False,)),
+}
 # Where Hydra's own launchers, sweepers and callbacks live, and those of packages for it.
 _HYDRAS = ("hydra._internal.core_plugins.", "hydra.experimental.callbacks.", "hydra_plugins.")
 
@@ -33,27 +42,34 @@ def heed(overrides: list[str]) -> None:
 def refuse_claims(composed: DictConfig, overrides: list[str]) -> None:
     """Raise ConfigError where a config file asks for what the command line does not."""
     given = _given(overrides)
-    for key, usual in _RUNS_CODE.items():
+    for key, (why, usual) in _USERS.items():
         section, _, name = key.partition(".")
         told: Any = OmegaConf.to_container(composed[section])
-        value = told.get(name, usual)
-        if key not in given and value != usual:
-            word = f"{key}=[{','.join(value)}]" if isinstance(value, list) else f"{key}={value}"
-            _refuse(word.replace("True", "true"))
+        value = told.get(name, usual[0])
+        if key not in given and value not in usual:
+            _refuse(f"{key}={_written(value)}", why)
     _refuse_hydra(composed.hydra, given)
 
 
 def refuse_swept(key: str) -> None:
     """Raise ConfigError for a key that a config file sweeps over and may not even set."""
-    if key.lstrip("+~") in _RUNS_CODE:
-        _refuse(f"{key}=...")
+    plain = key.lstrip("+~")
+    if plain in _USERS:
+        _refuse(f"{plain}=...", _USERS[plain][0])
 
 
-def _refuse(word: str) -> None:
+def _written(value: Any) -> str:
+    """As an override has it."""
+    if isinstance(value, list):
+        return f"[{','.join(map(str, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _refuse(word: str, why: str = _CODE) -> None:
     key = word.partition("=")[0]
     raise ConfigError(
-        f"{key}: a config file asks for {word}, which runs code that is not the harness's; if you "
-        "trust it, add that to the command line"
+        f"{key}: a config file asks for {word}, {why}; if you trust it, add that to the command "
+        "line"
     )
 
 

@@ -34,6 +34,7 @@ from harness.config.places import (
     parse,
     read_yaml,
 )
+from harness.config.secrets import refuse_secrets
 from harness.errors import ConfigError, first_line, suggest
 
 _BASIC = (
@@ -159,6 +160,7 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
     try:
         _resolve(composed)
         _refuse_additions(composed, "")
+        refuse_secrets(OmegaConf.to_container(composed, enum_to_str=True))
         found: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         by_resolver = re.search(r"^ConfigError raised while resolving \w+: (.*)", str(error))
