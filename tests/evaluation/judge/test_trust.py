@@ -161,7 +161,7 @@ def ask(
     body: str | bytes, status: int = 200, headers: dict | None = None, **more: object
 ) -> http.Reply:
     with Endpoint(((status, headers or {}, body),)) as endpoint:
-        return judge(endpoint.url, attempts=1, **more).ask(CHAT)
+        return judge(endpoint.url, attempts=1).ask(CHAT)
 
 
 @pytest.mark.parametrize(
