@@ -74,50 +74,6 @@ def audited(found: Path, lines: list[str], service: str) -> list[dict[str, Any]]
         asked = ["-r", str(file), "--no-deps", "--disable-pip", "-f", "json", "-s", service]
         done = run([str(found), *asked, "--progress-spinner", "off"])
     try:
-        listed = audited(program(asked.venv), pins(asked.pins), asked.service)
-    except NotAudited as error:
-        print(f"audit: nothing was audited: {error}", file=sys.stderr)
-        return 2
-    faults = [(item, fault) for item in listed for fault in item.get("vulns", [])]
-    for item, fault in faults:
-        fixed = ", ".join(fault.get("fix_versions", [])) or "no version yet"
-        print(f"{item['name']} {item['version']}: {fault['id']}, mended in {fixed}")
-    skipped = [item["name"] for item in listed if "skip_reason" in item]
-    print(f"audit: {len(listed) - len(skipped)} of {len(listed)} pins, {len(faults)} known faults")
-    if skipped:
-        print(f"audit: not looked up: {', '.join(skipped)}", file=sys.stderr)
-    return 1 if faults else 2 if skipped else 0
-
-
-def pins(path: Path) -> list[str]:
-    """The lines name==version of a file, without the local part of a version (2.13.0+cpu), of which
-    no service knows."""
-    lines = (line.split("#")[0].split(";")[0].strip() for line in path.read_text().splitlines())
-    return [line.partition("+")[0] for line in lines if "==" in line]
-
-
-def program(place: Path) -> Path:
-    """pip-audit in its environment, which is made where it is not there. Raises NotAudited."""
-    found = place / "bin" / "pip-audit"
-    if not found.exists():
-        venv.create(place, with_pip=True)
-        python = str(place / "bin" / "python")
-        done = run([python, "-m", "pip", "install", "--quiet", "--no-input", WANTED])
-        if done.returncode != 0 or not found.exists():
-            raise NotAudited(f"{WANTED} cannot be installed ({last_line(done.stderr)})")
-    return found
-
-
-def audited(found: Path, lines: list[str], service: str) -> list[dict[str, Any]]:
-    """What is known of every pin. Raises NotAudited where that is nothing."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "pins.txt"
-        file.write_text("\n".join(lines) + "\n")
-        done = run(
-            [str(found), "-r", str(file), "--no-deps", "--disable-pip", "-f", "json"]
-            + ["--progress-spinner", "off", "-s", service]
-        )
-    try:
         listed = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
         told = last_line(done.stderr)
