@@ -16,7 +16,7 @@ _SHORTEST = 8  # a shorter value is a word like `none`, which other keys may hol
 def refuse_secrets(config: Any, told: Mapping[str, str] = os.environ) -> None:
     """Raise ConfigError where a configuration (plain mappings and lists) holds the value of a
     variable that is one for secrets, or an address with a password. The message does not."""
-    wanted = str(config["judge"].get("key_variable") or "")
+    wanted = str((config.get("judge") or {}).get("key_variable") or "")
     held = {
         name: value
         for name, value in told.items()

@@ -1,5 +1,7 @@
 """A configuration is written down and printed: it holds no secret."""
 
+from pathlib import Path
+
 import pytest
 from support.command import refused
 
@@ -56,3 +58,10 @@ def test_an_address_with_a_password() -> None:
 )
 def test_other_variables_are_none(name: str, value: str) -> None:
     refuse_secrets({"judge": {}, "model": {"name": value}}, {name: value})
+
+
+def test_an_error_does_not_repeat_the_password_of_an_address(tmp_path: Path) -> None:
+    words = ["data", "trace", "--download", "--out", str(tmp_path)]
+    line = refused(*words, "--url", "http://me:hunter22@127.0.0.1:1/trace.zip")
+    assert "http://***@127.0.0.1:1/trace.zip" in line
+    assert "hunter22" not in line
