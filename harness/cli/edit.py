@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.cli.arguments import Arguments
 from harness.cli.display import Meter
+from harness.config.allowed import allow
 from harness.config.objects import load_class
 from harness.config.parts import Kind, load_part, parts_by_name
 from harness.errors import ConfigError
@@ -26,10 +27,13 @@ def main(argv: list[str]) -> int:
         print(_overview())
         return 0
     name, rest = argv[0], argv[1:]
+    _allow(name)
     load_part(name, "edit", Kind.edit)
     kind = load_class({"_target_": name}, Edit, "edit")
     options = vars(_parser(name, kind).parse_args(rest))
     given = {key: value for key, value in options.items() if key not in _FRAME}
+    for parameter in kind.code_parameters:
+        _allow(given.get(parameter, ""))
     edit = _load({"_target_": name} | given)
     started = time.monotonic()
     with Meter(name) as meter:
@@ -45,6 +49,12 @@ def main(argv: list[str]) -> int:
         )
     print(_as_text(edit, report, time.monotonic() - started))
     return 0
+
+
+def _allow(name: str) -> None:
+    """Code of the user's own that this command line names may run."""
+    if module := name.rpartition(".")[0]:
+        allow([module], "edit")
 
 
 def _load(spec: dict[str, Any]) -> Edit:
@@ -112,6 +122,7 @@ def _add_parameter(parser: Arguments, spec: Field) -> None:
 def _inner_edit(text: str) -> dict[str, str]:
     """An edit inside another one, written as ties,density=0.3."""
     name, *parameters = text.split(",")
+    _allow(name)
     load_part(name, "edit", Kind.edit)
     spec = {"_target_": name}
     for parameter in parameters:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import current_thread, main_thread
 from typing import NoReturn
 
-from harness.errors import HarnessError, StageFailed, Terminated, told_by
+from harness.errors import HarnessError, StageFailed, Terminated, printable, told_by
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # which of them comes is a setting of batch systems
 
@@ -52,10 +52,10 @@ def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
         print(f"ended by {name}; the same command goes on where it stopped", file=sys.stderr)
         code = 128 + ended.number
     except StageFailed as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         code = 1
     except HarnessError as error:
         for line in told_by(error):
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {printable(line)}", file=sys.stderr)
         code = 2
     sys.exit(code)

@@ -7,6 +7,7 @@ from harness.cli.verbs import page
 from harness.config import (
     AdapterConfig,
     BenchmarkConfig,
+    CodeConfig,
     DataConfig,
     EditConfig,
     EngineConfig,
@@ -57,6 +58,7 @@ _SECTIONS = (
     ("eval.", EvalConfig),
     ("data.", DataConfig),
     ("store.", StoreConfig),
+    ("code.", CodeConfig),
     ("sweep.", SweepConfig),
 )
 

@@ -142,6 +142,9 @@ def _parser() -> Arguments:
     for spec in fields(JudgeConfig):
         if spec.name == "backend":
             continue
+        if "bool" in str(spec.type):
+            parser.add_argument(_flag(spec.name), action="store_true", help=help_of(spec))
+            continue
         kind = float if "float" in str(spec.type) else int if "int" in str(spec.type) else str
         told = help_of(spec)
         parser.add_argument(_flag(spec.name), type=kind, default=spec.default, help=told)

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from harness.cli.arguments import Arguments
 from harness.config import MethodConfig
+from harness.config.allowed import KEY
 from harness.config.compose.compose import compose_job
 from harness.config.compose.method_group import is_edit, preset_aliases
 from harness.config.objects import load_class
@@ -26,13 +27,17 @@ and for every strategy or edit in it the class, its equation and its parameters 
 def main(argv: list[str]) -> int:
     """Print the list of presets or the pages of those named; returns 0 or raises ConfigError."""
     parser = Arguments(prog="harness method", description=_DESCRIPTION)
-    parser.add_argument("names", nargs="*", help="presets, for example sfa replay")
+    parser.add_argument(
+        "names", nargs="*", help=f"presets, for example sfa replay; {KEY}=[my_module] for your own"
+    )
     told = "a config folder of your own besides; may be given several times"
     parser.add_argument("-cd", "--config-dir", action="append", default=[], help=told)
     options = parser.parse_args(argv)
-    search = own_folders(options.config_dir)
-    if options.names:
-        print("\n\n".join(_page(name, search) for name in options.names))
+    words = [word for word in options.names if word.startswith(f"{KEY}=")]
+    names = [word for word in options.names if word not in words]
+    search = own_folders(options.config_dir, words)
+    if names:
+        print("\n\n".join(_page(name, search) for name in names))
         return 0
     for name in option_names("method", search):
         told = " ".join(_explained(name, search))

@@ -15,12 +15,21 @@ from typing import Any
 from harness.cli.display import Display, Jobs
 from harness.cli.overrides import Words, parser, read
 from harness.cli.unfinished import forget_reason, leave_reason, report_unfinished
+from harness.config.allowed import allow
 from harness.config.compose.compose import implied
 from harness.config.compose.mistakes import attempt
 from harness.config.compose.sweep import sweep_parameters
 from harness.config.launched import Launched, launched
 from harness.config.places import conf_dir, parse
-from harness.errors import ConfigError, HarnessError, StageFailed, kind_and_line, refuse, told_by
+from harness.errors import (
+    ConfigError,
+    HarnessError,
+    StageFailed,
+    kind_and_line,
+    printable,
+    refuse,
+    told_by,
+)
 from harness.plan.throughput import measured
 from harness.results.build import wrong_nodes
 from harness.run.job import Job, Refused, make_jobs, make_sweep
@@ -150,6 +159,7 @@ class _Task:
         that a launcher of Hydra's started for this one job."""
         from harness.cli.show import show_notes, show_outcome
 
+        allow(job.config.code.allow)  # in a process of a launcher's it is not known yet
         if self.display:
             self.display.begin(number, job.name)
         show_notes(job.config)
@@ -164,7 +174,7 @@ class _Task:
                 raise
             told = told_by(error) if isinstance(error, HarnessError) else [kind_and_line(error)]
             leave_reason(job, "; ".join(told))
-            print(f"error: {'; '.join(told)}", file=sys.stderr)
+            print(f"error: {printable('; '.join(told))}", file=sys.stderr)
             return
         # Before the last job of a sweep others of it are unfinished by nature.
         show_outcome(outcome, others=number + 1 >= len(self.jobs))

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
+from harness.config.allowed import allow
 from harness.config.places import option_names
 from harness.evaluation.foreign import score_items, scoring_at, scoring_of
 from harness.evaluation.prediction_file import SHAPE, read_predictions
@@ -20,6 +21,8 @@ and lenient metric, 0..1, and the name of the headline metric. The file is JSON:
 def main(argv: list[str]) -> int:
     """Print the scores of a file of predictions; return 0, or raise a HarnessError."""
     options = _parser().parse_args(argv)
+    if module := (options.scorer or "").rpartition(".")[0]:
+        allow([module], "--scorer")  # this command line names it
     scoring = scoring_of(options.task) if options.task else scoring_at(options.scorer, "--scorer")
     items = score_items(scoring, read_predictions(options.predictions), options.predictions)
     if options.item_values:

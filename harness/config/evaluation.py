@@ -117,6 +117,9 @@ class JudgeConfig(Section):
     base_url: str | None = key("the endpoint, up to /v1", None)
     model: str = key("name of the judging model; local: a folder or hub id", "", identity=JUDGE)
     revision: str | None = key("local: hub revision", None, identity=JUDGE)
+    plain_http: bool = key(
+        "send the key unencrypted (http) to another machine, on a network that is yours", False
+    )
     key_variable: str = key("environment variable that holds the key", "JUDGE_API_KEY")
     temperature: float = key("0 = greedy", 0.0, identity=JUDGE)
     max_tokens: int = key("most tokens of a judgement", 512, identity=JUDGE)

@@ -3,7 +3,8 @@
 A word without a dot is a part of the harness or of a plug-in, found where parts of its kind live; a
 dotted path is the user's own. No list is kept by hand: a strategy, an edit or a source is called
 after its module, a scorer as its function, an objective as its class in snake case. So a file may
-move without a content key changing. Imports no torch.
+move without a content key changing. A path is followed only where `harness.config.allowed` lets it
+be. Imports no torch.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from harness.config import plugins
+from harness.config.allowed import require_allowed
 from harness.errors import ConfigError, kind_and_line, suggest
 
 
@@ -111,7 +113,9 @@ def load_part(name: str, where: str, *kinds: Kind) -> object:
 
 
 def load_object(path: str, where: str) -> object:
-    """Import what a dotted path names. Raises ConfigError naming the key that holds it."""
+    """Import what a dotted path names. Raises ConfigError naming the key that holds it, for code
+    that nobody allowed before anything is imported."""
+    require_allowed(path, where)
     module, _, name = path.rpartition(".")
     try:
         loaded = importlib.import_module(module)
@@ -121,12 +125,18 @@ def load_object(path: str, where: str) -> object:
     if not hasattr(loaded, name):
         public = [item for item in dir(loaded) if not item.startswith("_")]
         raise ConfigError(f"{where}: {module} has no '{name}'" + suggest(name, public))
-    return getattr(loaded, name)
+    found = getattr(loaded, name)
+    home = getattr(found, "__module__", None) or ""
+    ours = _is_ours(home) if home else not inspect.ismodule(found)
+    if _is_ours(module) and not ours:  # what our modules import is not on offer
+        raise ConfigError(f"{where}: {path} is no part of the harness")
+    return found
 
 
 def python_path(name: str, where: str, kind: Kind) -> str:
     """The dotted path by which others (lm-eval) import a part; raises as `load_part`."""
     if "." in name:
+        require_allowed(name, where)
         return name
     part: Any = load_part(name, where, kind)
     return f"{part.__module__}.{part.__qualname__}"

@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from harness.config.allowed import require_allowed
 from harness.config.override_keys import accept_leading_digits
 from harness.config.plugins import conf_folders, owner
 from harness.errors import ConfigError, first_line
@@ -49,8 +50,10 @@ def _parsed_yaml(name: str, text: str) -> Any:
 
 def package_file(path: str, package: str = "harness", install: str | None = None) -> str:
     """Where a file or folder inside an installed package lies (`${package:path,package,install}`);
-    the package is not imported. Raises ConfigError where it or the file is not there; install: the
-    command that brings them."""
+    the package is not imported, only one around it. Raises ConfigError where it or the file is not
+    there; install: the command that brings them."""
+    if "." in package:
+        require_allowed(package, "package")  # it is imported for that
     try:
         found = find_spec(package)
     except ModuleNotFoundError:  # of a package around it

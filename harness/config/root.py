@@ -19,6 +19,15 @@ class SweepConfig(Section):
 
 
 @dataclass
+class CodeConfig(Section):
+    allow: list[str] = key(
+        "modules of yours whose code dotted paths may name, and what is in them; to be said on the "
+        "command line (or by HARNESS_ALLOW_CODE): no config file can",
+        factory=list,
+    )
+
+
+@dataclass
 class HarnessConfig(Section):
     seed: int = key("seed of data order, dropout and sampling", 0)
     experiment: str = key("label of the run in tables", "default")
@@ -37,4 +46,5 @@ class HarnessConfig(Section):
     eval: EvalConfig = key("which cells are scored and how", factory=EvalConfig)
     data: DataConfig = key("where data lies", factory=DataConfig)
     store: StoreConfig = key("where results lie", factory=StoreConfig)
+    code: CodeConfig = key("whose code may run", factory=CodeConfig)
     sweep: SweepConfig = key("what several jobs (-m) do together", factory=SweepConfig)

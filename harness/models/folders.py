@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from harness.errors import ConfigError
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 # What models call the number of their positions.
 _POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
@@ -36,10 +38,23 @@ def folder_description(path: str, place: str) -> dict[str, Any] | None:
         raise ConfigError(f"{place}: {folder} has no config.json; is it a model folder?")
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ConfigError(f"{place}: {folder} has no tokenizer ({', '.join(TOKENIZER_FILES)})")
+    require_safetensors([path.name for path in folder.iterdir()], f"{place}: {folder}")
     try:
         return json.loads(description.read_text())
     except json.JSONDecodeError as error:
         raise ConfigError(f"{place}: {description} is not valid JSON ({error.msg})") from error
+
+
+def require_safetensors(names: Iterable[str], where: str) -> None:
+    """Raise ConfigError, which begins with `where`, where the files of a model have its weights as
+    pickles alone: reading one may run what is in it."""
+    listed = sorted(names)
+    pickled = [name for name in listed if name.endswith(PICKLES)]
+    if pickled and not any(name.endswith(".safetensors") for name in listed):
+        raise ConfigError(
+            f"{where} has its weights as pickles ({pickled[0]}), which are not read; save them as "
+            "safetensors (conf/README.md, Models)"
+        )
 
 
 def require_causal(description: dict[str, Any], place: str) -> None:

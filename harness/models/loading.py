@@ -27,6 +27,7 @@ def load_model(model: ModelConfig, source: Path | str, precision: str, device: s
             dtype=model_dtype(precision),
             attn_implementation=model.attention.value,
             trust_remote_code=model.trust_remote_code,
+            use_safetensors=True,
             output_loading_info=True,
             **_placed(device),
             **quantization_options(model, precision),
@@ -93,7 +94,7 @@ def load_judge(path: str, revision: str | None, place: str) -> tuple[Any, Any]:
     try:
         tokenizer = load_tokenizer(path, revision=revision)
         return AutoModelForCausalLM.from_pretrained(
-            path, dtype="auto", revision=revision
+            path, dtype="auto", revision=revision, use_safetensors=True
         ), tokenizer
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]

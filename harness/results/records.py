@@ -10,6 +10,7 @@ from typing import TypedDict
 from harness.config.plain import plain
 from harness.errors import DataError
 from harness.store.files import write_json
+from harness.store.inside import require_names
 from harness.store.layout import RUNS
 from harness.store.scores import RunColumns, Settings
 from harness.store.store import Store
@@ -64,10 +65,14 @@ def read_record(path: Path) -> RunRecord:
             run["settings"] = _settings_of_text(run.pop("variant", None) or "")
         for name in _ALWAYS:
             run[name]
+        require_names(run["run"])
         cells = [Cell(**cell) for cell in content["cells"]]
         training = [Trained(stage=t["stage"], key=t["key"]) for t in content.get("training", [])]
+        for cell in cells:
+            require_names(cell.kind, cell.key)
+        require_names(*(trained["key"] for trained in training))
         return RunRecord(run, cells, training)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not the record of a run ({error})") from error
 
 

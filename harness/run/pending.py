@@ -5,10 +5,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from harness.config import HarnessConfig, ResetOptimizer
-from harness.config.machine import machine
-from harness.errors import ConfigError
 from harness.run.retention import holds_weights, is_lost
-from harness.store.layout import TRANSIENT
+from harness.store.layout import MOMENTS, TRANSIENT
 from harness.store.store import Store
 from harness.store.work import Plan, TrainWork, Work
 
@@ -18,8 +16,7 @@ def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Work]
 
     A model that is not in the store, or whose weights were dropped, is made where work that is to
     do reads it, or where nothing of the plan reads it. With carried-over moments a finished stage
-    whose optimizer state is gone is done again when the stage after it is still to train. Raises
-    ConfigError where that state is of other ranks or another ZeRO stage.
+    whose optimizer state is gone is done again when the stage after it is still to train.
     """
     read = {key for node in plan.nodes for _, key in node.needs()}
     before = _stages_before(config, plan.of(TrainWork))
@@ -32,9 +29,7 @@ def pending_nodes(config: HarnessConfig, store: Store, plan: Plan) -> list[Work]
         parent = before.get(node.key)
         if parent is None or not store.whole("train", parent.key):
             continue
-        if (store.path("train", parent.key) / TRANSIENT).is_dir():
-            _require_same_shape(config, store, parent)
-        else:
+        if not (store.path("train", parent.key) / TRANSIENT / MOMENTS).is_file():
             pending.add(parent.key)
     return [node for node in plan.nodes if node.key in pending]
 
@@ -53,15 +48,3 @@ def _stages_before(config: HarnessConfig, stages: Iterable[TrainWork]) -> dict[s
     return {
         after.key: before for before, after in pairwise(stages) if after.model.key == before.key
     }
-
-
-def _require_same_shape(config: HarnessConfig, store: Store, node: TrainWork) -> None:
-    """DeepSpeed's optimizer state can only be read by equally many ranks at the same stage."""
-    manifest = store.manifest("train", node.key)
-    written = manifest["ranks"], manifest["config"]["engine"]["zero_stage"]
-    here = machine(config.engine, config.eval.beside)[1], config.engine.zero_stage
-    if written != here:
-        raise ConfigError(
-            f"train.reset_optimizer=never: stage {node.stage} was trained with other ranks or "
-            f"another ZeRO stage; go on with engine.ranks={written[0]} engine=zero{written[1]}"
-        )

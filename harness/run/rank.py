@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness.config import HarnessConfig, from_plain
+from harness.config.allowed import allow
 from harness.config.devices import device_name
 from harness.config.plain import typed
 from harness.run.advice import precision_notice
@@ -81,6 +82,7 @@ class Worker:
     def __init__(self, job: RankJob, index: int, world: int) -> None:
         self.job = job
         self.config: HarnessConfig = from_plain(job.config)
+        allow(self.config.code.allow)  # as the command line of its parent does
         self.store = Store(job.store)
         self.events = EventLog(event_path(Path(job.folder), index))
         self.index, self.world = index, world

@@ -18,6 +18,7 @@ from pathlib import Path
 from harness.errors import ConfigError, DataError, suggest
 from harness.results.records import read_record, record_path, record_paths
 from harness.store.files import write_json
+from harness.store.inside import require_names
 from harness.store.layout import RUNS_READ
 from harness.store.store import Store
 from harness.store.work import Plan
@@ -77,11 +78,12 @@ def unfinished_runs(store: Store) -> list[Unfinished]:
     for path in sorted((store.root / RUNS_READ).glob("*.json")):
         try:
             lines = json.loads(path.read_text())
+            require_names(*(part for line in lines for part in line))
             todo = missing((kind, key) for kind, key, *_ in lines)
             runs += _unfinished(store, path, todo, _reads(store, lines, todo))
         except FileNotFoundError:  # removed meanwhile
             continue
-        except (OSError, ValueError):
+        except (DataError, OSError, ValueError):
             unreadable.add(path.stem)
     for path in record_paths(store):
         if path.stem in unreadable or not _file(store, path.stem).is_file():
@@ -155,7 +157,7 @@ def _recorded(path: Path) -> Iterator[Name]:
 
 def _read_by(store: Store, run: str) -> set[Name]:
     """Everything that a run's work reads or has read."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, LookupError):
         return {(line[2], line[3]) for line in json.loads(_file(store, run).read_text())}
     return set()
 

@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import DataError
 from harness.store.files import file_sha256, write_json
 from harness.store.folders import filled, working_path
+from harness.store.inside import file_inside
 from harness.store.keys import FileHashes
 from harness.store.layout import MANIFEST
 from harness.store.leases import Leases
@@ -65,7 +66,8 @@ class Kept:
         """Raise DataError unless every file of it is there as it was written."""
         for name, sha in self.read(number)["files"].items():
             try:
-                same = file_sha256(self.path(number) / name) == sha
+                path = self.path(number)
+                same = file_sha256(file_inside(path, path, name)) == sha
             except OSError as error:
                 raise DataError(f"{name} cannot be read ({error.strerror})") from None
             if not same:

@@ -6,6 +6,7 @@ from pathlib import Path
 MANIFEST = "manifest.json"
 FORMAT = "format.json"  # which keys a store has; one of version 0.1 has no such file
 TRANSIENT = "engine"  # optimizer state kept for the next stage only; not part of a node
+MOMENTS = "moments.safetensors"  # in it
 SCORES = "scores.json"  # of eval and judge nodes: a list of ScoreRow
 PREDICTIONS = "predictions.jsonl"  # of eval nodes one line per item, of judge nodes one per pair
 DETAILS = "details.json"  # of eval and judge nodes: what was cut, what was asked

@@ -23,6 +23,7 @@ from harness.store import locks
 from harness.store.files import entries, write_json
 from harness.store.folders import filled, working_path
 from harness.store.hashing import stamp
+from harness.store.inside import file_inside, refuse_links, require_names
 from harness.store.kept import Kept
 from harness.store.keys import KEY_SCHEME, FileHashes
 from harness.store.layout import (
@@ -39,6 +40,7 @@ from harness.store.layout import (
 )
 from harness.store.leases import SILENCE_SECONDS, Leases
 from harness.store.scores import ScoreRow, wrong_score
+from harness.store.work import KINDS
 
 # What reading a file raises that is not what was written there.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
@@ -54,7 +56,8 @@ class Held:
 
 
 class Store:
-    """The store of one root folder.
+    """The store of one root folder. Raises ConfigError where links in it lead out of it, and
+    DataError for a kind or key of work that is no plain name.
 
     silence: seconds without a sign of life after which another machine may take over what a
         process of this one works on.
@@ -62,6 +65,7 @@ class Store:
 
     def __init__(self, root: str | Path, silence: float = SILENCE_SECONDS) -> None:
         self.root = Path(root).absolute()
+        refuse_links(self.root, tuple(KINDS))
         self.hashes = FileHashes(cache_place(self.root, HASHES))
         self.leases = Leases(self.root / LEASES, silence=silence)
 
@@ -101,6 +105,7 @@ class Store:
 
     def path(self, kind: str, key: str) -> Path:
         """Folder of a node, whether it exists or not."""
+        require_names(kind, key)
         return self.root.joinpath(kind, key)
 
     def working_path(self, kind: str, key: str, token: str) -> Path:
@@ -109,6 +114,7 @@ class Store:
 
     def partial_path(self, kind: str, key: str) -> Path:
         """Where parts of a node's work are kept until it is done, for whoever goes on with it."""
+        require_names(kind, key)
         return self.root / PARTIAL / kind / key
 
     def kept(self, kind: str, key: str, token: str) -> Kept:
@@ -122,22 +128,22 @@ class Store:
     def done(self, kind: str, key: str) -> bool:
         """True where the manifest is there, every file it lists has the listed hash, and every
         score is one. Weights that were dropped on purpose may be gone: see `whole`."""
-        folder = self.path(kind, key)
         try:
+            folder = self.path(kind, key)
             manifest, gone = self.manifest(kind, key), self.dropped(kind, key)
             listed = {n: sha for n, sha in manifest["files"].items() if n not in gone}
             stamps = manifest.get("stamps", {})
             intact = all(
-                self.hashes.file(folder / name, sha, stamps.get(name)) == sha
+                self.hashes.file(file_inside(self.root, folder, name), sha, stamps.get(name)) == sha
                 for name, sha in listed.items()
             )
             return intact and self.wrong(kind, key) is None
-        except _DAMAGED:
+        except (*_DAMAGED, DataError):
             return False
 
     def dropped(self, kind: str, key: str) -> dict[str, int]:
         """The files of a node that were let go to save space, and how many values each held."""
-        path = self.root.joinpath(kind, key, DROPPED)
+        path = self.path(kind, key) / DROPPED
         return json.loads(path.read_text()) if path.is_file() else {}
 
     def whole(self, kind: str, key: str) -> bool:
@@ -176,7 +182,7 @@ class Store:
 
     def read(self, kind: str, key: str, name: str) -> Any:
         """One JSON file of a node."""
-        return json.loads(self.root.joinpath(kind, key, name).read_text())
+        return json.loads(file_inside(self.root, self.path(kind, key), name).read_text())
 
     @contextmanager
     def writing(
@@ -238,6 +244,7 @@ class Store:
             yield Held(held, token)
 
     def _lock(self, kind: str, key: str) -> Path:
+        require_names(kind, key)
         return self.root / LOCKS / f"{kind}-{key}"
 
     def busy(self, kind: str, key: str) -> bool:

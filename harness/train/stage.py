@@ -17,6 +17,7 @@ from harness.store.listener import SILENT, Notice
 from harness.store.scores import StageCost
 from harness.train.checkpoint import Checkpoints, Keeping
 from harness.train.cost import CostMeter
+from harness.train.engine.carried import save_moments
 from harness.train.engine.ranks import Rank
 from harness.train.job import Progress, TrainJob
 from harness.train.states import write_states
@@ -91,7 +92,7 @@ def _write_stage(training: Training, folder: Path) -> None:
     states = [strategy.state() for strategy in training.strategies]
     write_states(folder, states, training.view)
     if job.config.train.reset_optimizer is ResetOptimizer.never and not job.last:
-        engine.save_optimizer(folder / TRANSIENT)
+        save_moments(folder / TRANSIENT, engine)
 
 
 def _log(training: Training, cost: StageCost) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from harness.models.memory import lasting_blocks
 from harness.store.layout import TRANSIENT
 from harness.store.listener import Notice
 from harness.train.budget import phase_steps
+from harness.train.engine.carried import load_moments
 from harness.train.engine.core import Engine
 from harness.train.engine.partitioned import partition
 from harness.train.engine.ranks import Rank
@@ -122,7 +123,7 @@ class Training:
         """Ready for the first step, with the moments of the stage before where they are carried."""
         job = self.job
         if job.config.train.reset_optimizer is ResetOptimizer.never and job.stage > 1:
-            self.engine.load_optimizer(Path(job.parent) / TRANSIENT)
+            load_moments(Path(job.parent) / TRANSIENT, self.engine)
         for strategy in self.strategies:
             strategy.start(self.stage)
 

@@ -59,7 +59,7 @@ def test_presets_of_a_folder_of_ones_own(tmp_path, capsys):
     (tmp_path / "method" / "gentle.yaml").write_text(
         "# A gentler SFA.\ndefaults: [sfa]\nbeta: 0.1\n"
     )
-    main(["gentle", "--config-dir", str(tmp_path)])
+    main(["gentle", "code.allow=[my_gentle]", "--config-dir", str(tmp_path)])
     page = capsys.readouterr().out
     assert "A gentler SFA." in page
     assert "method.sfa.beta=0.1" in page

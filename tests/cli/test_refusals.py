@@ -353,7 +353,8 @@ def test_a_broken_file_of_the_user(name: str, text: str, told: str, tmp_path: Pa
     (tmp_path / "broken_module_of_a_test.py").write_text("def f(:")
     group, option = name.removesuffix(".yaml").split("/")
     chosen = f"{group}=[{option}]" if group == "task" else f"{group}={option}"
-    done = harness("--config-dir", str(tmp_path / "conf"), chosen, cwd=tmp_path)
+    allowed = "code.allow=[broken_module_of_a_test]"
+    done = harness("--config-dir", str(tmp_path / "conf"), chosen, allowed, cwd=tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
     assert told in line

@@ -10,6 +10,7 @@ import pytest
 from support.places import REPOSITORY
 
 from harness.config import parts
+from harness.config.allowed import VARIABLE
 from harness.config.compose.compose import load
 from harness.config.parts import Kind, load_part, names, part_identity, python_path
 from harness.config.plain import plain_identity
@@ -51,12 +52,15 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
     """Writes a module of the user's own that can be imported."""
     monkeypatch.syspath_prepend(str(tmp_path))
     before = set(sys.modules)
+    allowed = list[str]()
 
     def write(name: str, text: str) -> Path:
         path = tmp_path / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         importlib.invalidate_caches()
+        allowed.append(name.partition("/")[0])
+        monkeypatch.setenv(VARIABLE, ",".join(allowed))
         return path
 
     yield write
@@ -108,7 +112,10 @@ def test_training_needs_no_hydra() -> None:
         ("no.such.part", [Kind.scorer], "cannot import 'no.such'"),
     ],
 )
-def test_unknown_names(name: str, kinds: list[Kind], told: str) -> None:
+def test_unknown_names(
+    name: str, kinds: list[Kind], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "no")
     with pytest.raises(ConfigError) as caught:
         load_part(name, "some.key", *kinds)
     assert str(caught.value).startswith("some.key: ")

@@ -15,6 +15,7 @@ from cells import job_of
 from harness.config import from_plain
 from harness.data.randomness import derive_seed, seed_everything
 from harness.models.loading import load_prompts
+from harness.train.engine.carried import load_moments, save_moments
 from harness.train.engine.ranks import Rank, leave, start
 from harness.train.job import TrainJob
 from harness.train.stage import train_task
@@ -62,12 +63,12 @@ def measure(cell: dict[str, Any], rank: Rank) -> dict[str, Any]:
     whole.run(silent, stop=BREAK)
     states = whole.running()
     write_states(second, states, whole.view, RUNNING)
-    whole.engine.save_optimizer(second)
+    save_moments(second, whole.engine)
     whole.run(silent, first=BREAK)
     expected = ended(whole)
     rank.barrier()
     resumed = opened(job, rank)
-    resumed.engine.load_optimizer(second)
+    load_moments(second, resumed.engine)
     resumed.resume(read_states(second, RUNNING))
     resumed.run(silent, first=BREAK)
     found = ended(resumed)

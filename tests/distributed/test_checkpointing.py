@@ -39,6 +39,7 @@ def out(
     cells = []
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(REPOSITORY / "tests/methods/examples")
+        patch.setenv("HARNESS_ALLOW_CODE", "hidden_distance")
         for (name, zero), again in product(CASES, (False, True)):
             words = [*places, *METHODS[name], f"engine.gradient_checkpointing={str(again).lower()}"]
             cells.append(cell(words, TASKS, zero, place / f"{name}-{zero}-{again}"))

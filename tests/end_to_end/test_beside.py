@@ -41,6 +41,7 @@ def alone(
         "train.max_steps=2",
         "engine.ranks=1",
         "engine.threads=1",
+        "code.allow=[support.gated]",
         f"+method.gated={{_target_: support.gated.Gated, gate: {folder / 'gate'}}}",
     ]
     run(common, folder)

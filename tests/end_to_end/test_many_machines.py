@@ -93,7 +93,7 @@ def test_a_rank_that_raises_elsewhere_is_heard(
 ) -> None:
     """Rank 0 waits for it in a collective, for at most four hours by the configuration."""
     (tmp_path / "unwell.py").write_text(UNWELL)
-    more = ["+method.unwell._target_=unwell.Unwell", hostfile]
+    more = ["+method.unwell._target_=unwell.Unwell", "code.allow=[unwell]", hostfile]
     done = harness(*common, *store(tmp_path), *more, cwd=tmp_path)
     assert done.returncode == 1
     error = done.stderr.strip().splitlines()[-1]

@@ -125,7 +125,7 @@ def test_nothing_is_written_where_a_score_is_none(
         "def odd(doc, prediction):\n    return {'accuracy': 3.5 if prediction else 0.0}\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    config = load([])
+    config = load(["code.allow=[odd_scores]"])
     task = config.task["micro_units"]
     data = Path(config.data.root) / task.folder / "test.json"
     odd = asked(config, "m", replace(task, scorer="odd_scores.odd"), data, limit=3)
@@ -153,7 +153,7 @@ def _cells(results: Path) -> dict[tuple[str, int, str], str]:
 @pytest.mark.distributed
 def test_a_mended_scorer_completes_the_run(tiny_run: list[str], tmp_path: Path) -> None:
     command = [*tiny_run, "train.max_steps=1", "eval.limit=4", "eval.suite_stages=ends"]
-    command += ["task.copy.scorer=mine.odd"]
+    command += ["task.copy.scorer=mine.odd", "code.allow=[mine]"]
     (tmp_path / "mine.py").write_text(ODD)
     failed = harness(*command, cwd=tmp_path)
     assert failed.returncode == 1

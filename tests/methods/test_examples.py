@@ -16,7 +16,8 @@ pytestmark = pytest.mark.distributed
 
 def stages(root: Path, run: list[str], *more: str) -> list[Path]:
     """The folders of the run's two train nodes, in order."""
-    done = harness(*run, *QUICK, f"store.root={root}", *more, cwd=EXAMPLES)
+    words = [*run, *QUICK, f"store.root={root}", "code.allow=[hidden_distance,latest_rows]"]
+    done = harness(*words, *more, cwd=EXAMPLES)
     assert done.returncode == 0, done.stderr
     written = [path.parent for path in root.glob("train/*/training.json")]
     tasks = {json.loads((path / "training.json").read_text())["task"]: path for path in written}

@@ -152,9 +152,12 @@ class Mine(Strategy):
 """
 
 
+MINE = ("+method.mine={_target_: my_strategies.Mine}", "code.allow=[my_strategies]")
+
+
 def test_the_command_line_tells_it(tiny_run: list[str], tmp_path: Path) -> None:
     (tmp_path / "my_strategies.py").write_text(STRATEGY)
-    done = harness(*tiny_run, "+method.mine={_target_: my_strategies.Mine}", cwd=tmp_path)
+    done = harness(*tiny_run, *MINE, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.strip() == (
         "error: method.mine: Mine.edit_gradient is no hook; the hook is gradients(self, stage) "
@@ -198,7 +201,7 @@ def test_what_a_class_of_ones_own_does_wrong_before_training_is_one_line(
     tiny_run: list[str], tmp_path: Path, body: str, line: str
 ) -> None:
     (tmp_path / "my_strategies.py").write_text(FAILING.replace("{}", body, 1))
-    done = harness("plan", *tiny_run, "+method.mine={_target_: my_strategies.Mine}", cwd=tmp_path)
+    done = harness("plan", *tiny_run, *MINE, cwd=tmp_path)
     assert done.stderr == f"error: method.mine: {line}\n"
     assert done.returncode == 2
 
@@ -223,10 +226,11 @@ def test_attention_weights_need_eager_attention_and_layers_that_are_there(
     (tmp_path / "reads_attention.py").write_text(READS_ATTENTION)
     monkeypatch.syspath_prepend(str(tmp_path))
     chosen, eager = "+method.mine={_target_: reads_attention.Mine}", "model.attention=eager"
+    allowed = "code.allow=[reads_attention]"
 
     def line(*more: str) -> str:
         with pytest.raises(ConfigError) as caught:
-            validate(load([*tiny_run, chosen, *more]))
+            validate(load([*tiny_run, chosen, allowed, *more]))
         return str(caught.value)
 
     assert line() == (
@@ -237,7 +241,7 @@ def test_attention_weights_need_eager_attention_and_layers_that_are_there(
         "method.mine reads attentions of layer 2; the model has 0 to 1"
     )
     assert "reads hidden_states of layer 9" in line(eager, "+method.mine.layer=9")
-    validate(load([*tiny_run, chosen, eager, "+method.mine.layer=-1"]))
+    validate(load([*tiny_run, chosen, allowed, eager, "+method.mine.layer=-1"]))
 
 
 def test_the_public_face_needs_no_torch() -> None:

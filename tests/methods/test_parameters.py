@@ -83,7 +83,11 @@ def test_the_command_line_tells_it_in_one_line(tiny_run: list[str]) -> None:
         (["method=consensus", "method.consensus.agree=3"], "there are 2 tuned models only"),
         (["+train.task_epochs.micro_units=0"], "train.task_epochs.micro_units=0: it must be at"),
         (["+train.objective.foo=1"], "train.objective.foo: CrossEntropy has no such parameter"),
-        (["train.objective._target_=os.path.join"], "is not a subclass of Objective"),
+        (["train.objective._target_=os.path.join"], "add code.allow=["),
+        (
+            ["train.objective._target_=os.path.join", "code.allow=[os.path]"],
+            "is not a subclass of Objective",
+        ),
     ],
 )
 def test_what_cannot_be_combined_is_refused(overrides: list[str], told: str) -> None:

@@ -96,8 +96,8 @@ def test_code_of_ones_own_that_changed_is_named(
     code = tmp_path / "mymod.py"
     code.write_text("def mine(doc, prediction):\n    return {'accuracy': 1.0}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    told("task.copy.scorer=mymod.mine", done=True)
+    told("task.copy.scorer=mymod.mine", "code.allow=[mymod]", done=True)
     code.write_text("def mine(doc, prediction):\n    return {'accuracy': 0.0}\n")
     monkeypatch.delitem(sys.modules, "mymod")
-    lines = told("task.copy.scorer=mymod.mine")
+    lines = told("task.copy.scorer=mymod.mine", "code.allow=[mymod]")
     assert lines == ["score copy again: scorer mymod.mine changed (its source)"]

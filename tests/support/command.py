@@ -19,6 +19,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from harness.__main__ import entry
+from harness.config.allowed import ALLOWED
 from support.places import REPOSITORY
 
 Done = subprocess.CompletedProcess[str]
@@ -111,6 +112,8 @@ def _own_state(argv: list[str], cwd: Path) -> Iterator[None]:
     """What an interpreter has to itself: arguments, variables, the folder that it is in and
     imports from, Hydra's globals."""
     before = sys.argv, os.getcwd(), dict(os.environ), list(sys.path), set(sys.modules)
+    allowed = ALLOWED.copy()
+    ALLOWED.clear()
     sys.argv = argv
     os.environ["PYTHONPATH"] = str(REPOSITORY)
     os.chdir(cwd)
@@ -126,6 +129,8 @@ def _own_state(argv: list[str], cwd: Path) -> Iterator[None]:
         for name in set(sys.modules) - modules:
             if cwd != REPOSITORY and _lies_in(cwd, sys.modules[name]):
                 del sys.modules[name]
+        ALLOWED.clear()
+        ALLOWED.update(allowed)
         GlobalHydra.instance().clear()
         HydraConfig.instance().cfg = None
 

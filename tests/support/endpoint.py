@@ -88,13 +88,13 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             reply = {"choices": [{"message": {"content": text}}], "usage": usage}
             self._send(200, {}, json.dumps(reply))
 
-        def _send(self, status: int, headers: dict[str, str], text: str) -> None:
+        def _send(self, status: int, headers: dict[str, str], text: str | bytes) -> None:
             try:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(text.encode())
+                self.wfile.write(text if isinstance(text, bytes) else text.encode())
             except OSError:
                 pass  # the client gave up waiting
 

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from harness.config import HarnessConfig
+from harness.config.compose.claims import heed, refuse_claims
 from harness.config.compose.messages import explain, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
 from harness.config.compose.own_model import named_after, with_own_model
@@ -33,6 +34,7 @@ from harness.config.places import (
     parse,
     read_yaml,
 )
+from harness.config.secrets import refuse_secrets
 from harness.errors import ConfigError, first_line, suggest
 
 _BASIC = (
@@ -60,6 +62,7 @@ def implied(overrides: list[str]) -> list[str]:
 def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
     """A job, and whether it asks Hydra for more than to be composed."""
     GlobalHydra.instance().clear()
+    heed(overrides)
     _refuse_odd_choices(overrides)
     _refuse_tasks_beside_a_folder(overrides)
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
@@ -69,6 +72,7 @@ def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
             composed = compose_whole(whole)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             check_stack(overrides)
+            refuse_claims(composed, overrides)
             asks = _asks_hydra(composed.hydra, overrides)
             _refuse_other_ranks(composed)
             with flag_override(composed, ["struct", "readonly"], False):
@@ -156,6 +160,7 @@ def to_config(composed: DictConfig, overrides: list[str]) -> HarnessConfig:
     try:
         _resolve(composed)
         _refuse_additions(composed, "")
+        refuse_secrets(OmegaConf.to_container(composed, enum_to_str=True))
         found: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:
         by_resolver = re.search(r"^ConfigError raised while resolving \w+: (.*)", str(error))

@@ -39,7 +39,7 @@ def settings_of(overrides: list[str]) -> dict[str, Any]:
         ("~" if item.is_delete() else "") + _key(item): _json(item.value())
         for item in parse(overrides)
         if item.key_or_group not in _NO_SETTING
-        and not str(item.key_or_group).startswith(("engine.", "hydra", "sweep."))
+        and not str(item.key_or_group).startswith(("engine.", "hydra", "sweep.", "code."))
     }
 
 

@@ -9,6 +9,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from harness.config.compose.claims import refuse_swept
 from harness.config.compose.messages import explain
 from harness.config.compose.remembered import compose_whole
 from harness.config.places import conf_dir, option_names, parse
@@ -48,7 +49,10 @@ def sweep_parameters(overrides: list[str]) -> list[str]:
                 raise ConfigError(explain(error, overrides)) from error
     given = {item.key_or_group for item in parse(overrides)}
     params = composed.hydra.sweeper.get("params") or {}
-    return [f"{name}={values}" for name, values in params.items() if name not in given]
+    swept = {name: values for name, values in params.items() if name not in given}
+    for name in swept:
+        refuse_swept(str(name))
+    return [f"{name}={values}" for name, values in swept.items()]
 
 
 def _with_hydra(overrides: list[Override]) -> DictConfig:

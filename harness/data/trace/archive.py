@@ -11,9 +11,11 @@ from typing import Protocol
 import yaml
 
 from harness.data.rows import SPLITS
+from harness.data.trace.zip_entries import LARGEST_FILE, zip_problems
 from harness.errors import DataError
 
 COUNTS = Path(__file__).with_name("trace_counts.yaml")
+_TOO_LARGE = f"holds more than {LARGEST_FILE:,} bytes, which no file of TRACE does"
 _SIZE = re.compile(r"(?:^|[^0-9a-z])(500|1000|5000|reasoning)$", re.IGNORECASE)
 
 
@@ -30,7 +32,7 @@ class Archive(Protocol):
 
 
 class FolderArchive:
-    """An unpacked archive."""
+    """An unpacked archive. Links that lead out of it are no part of it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,14 +42,20 @@ class FolderArchive:
         return [path.relative_to(self.path).as_posix() for path in found]
 
     def read(self, name: str) -> bytes:
+        root = self.path.resolve()
+        if not (root / name).resolve().is_relative_to(root):
+            raise DataError(f"{self.path / name}: is a link that leads out of the archive")
         try:
+            if (self.path / name).stat().st_size > LARGEST_FILE:
+                raise DataError(f"{self.path / name}: {_TOO_LARGE}")
             return (self.path / name).read_bytes()
         except OSError as error:
             raise DataError(f"{self.path / name}: cannot be read: {error.strerror}") from None
 
 
 class ZipArchive:
-    """A zip file; `read` checks a member's CRC."""
+    """A zip file; `read` checks a member's CRC. Nothing of it is ever unpacked under a name of its
+    own, but tools of the user's may, so names that lead elsewhere are refused."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -65,10 +73,13 @@ class ZipArchive:
             ) from None
 
     def names(self) -> list[str]:
-        return [name for name in self._zip.namelist() if not name.startswith("__MACOSX/")]
+        members = self._zip.infolist()
+        for problem in zip_problems(members):
+            raise DataError(f"{self.path}: {problem}; take the archive from where it is published")
+        return [m.filename for m in members if not m.filename.startswith("__MACOSX/")]
 
     def read(self, name: str) -> bytes:
-        try:
+        try:  # no more than the size that its entry tells, whatever comes out
             return self._zip.read(name)
         except (zipfile.BadZipFile, zlib.error, EOFError):
             raise DataError(

@@ -1,5 +1,6 @@
 """A judge behind an OpenAI-compatible endpoint: retries, backoff, limited requests per minute."""
 
+import json
 import os
 import random
 import threading
@@ -8,11 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.config import JudgeConfig
-from harness.errors import ConfigError, StageFailed
+from harness.errors import ConfigError, StageFailed, printable
 from harness.evaluation.judge.cache import Reply
 from harness.evaluation.judge.judging import Chat, Refused
 
 LONGEST_WAIT = 60.0
+LARGEST_REPLY = 4_000_000  # bytes, unpacked
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+MOST_TOKENS = 10**9  # that a reply may say it cost
 PASSING = (408, 409, 425, 429)  # and every 5xx: the same request may succeed later
 REFUSALS = (400, 413, 422)  # of this one chat: too long, filtered
 
@@ -87,25 +91,50 @@ class HttpJudge:
             "max_tokens": self.judge.max_tokens,
         }
         try:
-            answer = requests.post(
+            with requests.post(
                 self._url,
                 json=body,
-                headers={"Authorization": f"Bearer {self._key}"},
+                auth=self._authorize,
                 timeout=self.judge.timeout_seconds,
-            )
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                text = _text(answer, self.judge.timeout_seconds)
         except requests.RequestException as error:
+            if UNTRUSTED in str(error):
+                raise StageFailed(
+                    f"the judge at {self._url} has no certificate that is trusted here, so it gets "
+                    "no key (REQUESTS_CA_BUNDLE names a file of others to trust)"
+                ) from None
             return None, type(error).__name__, None
+        if text is None:
+            return None, f"a reply of more than {LARGEST_REPLY:,} bytes, or one without end", None
         if answer.status_code in PASSING or answer.status_code >= 500:
             return None, f"HTTP {answer.status_code}", _retry_after(answer.headers)
-        told = " ".join(answer.text.split())[:200]
-        if answer.status_code in REFUSALS:
-            raise Refused(f"HTTP {answer.status_code}: {told}")
-        if answer.status_code != 200:
+        self._require_reply(answer, text)
+        return _read(text)
+
+    def _authorize(self, request: Any) -> Any:
+        """Puts the key into a request. requests would prefer a password of ~/.netrc to a header."""
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+    def _require_reply(self, answer: Any, text: str) -> None:
+        """Raise Refused where the endpoint will not judge this chat, StageFailed for what no other
+        request will get past."""
+        status, told = answer.status_code, _short(text)
+        if status in REFUSALS:
+            raise Refused(f"HTTP {status}: {told}")
+        if 300 <= status < 400:
             raise StageFailed(
-                f"the judge at {self._url} answered HTTP {answer.status_code} to model "
+                f"the judge at {self._url} sends on to {_short(answer.headers.get('Location'))}, "
+                "which gets no key; if that is right, give it as judge.base_url"
+            )
+        if status != 200:
+            raise StageFailed(
+                f"the judge at {self._url} answered HTTP {status} to model "
                 f"'{self.judge.model}': {told}"
             )
-        return _read(answer)
 
     def _pause(self, attempt: int, wait: float | None) -> float:
         if wait is not None:
@@ -114,21 +143,37 @@ class HttpJudge:
         return backoff * random.uniform(0.5, 1.0)
 
 
-def _read(answer: Any) -> tuple[Reply | None, str, float | None]:
+def _text(answer: Any, seconds: float) -> str | None:
+    """What an endpoint sends; None for more than a judge has to say, and where it takes longer."""
+    begun, found = time.monotonic(), bytearray()
+    for piece in answer.iter_content(1 << 16):
+        found += piece
+        if len(found) > LARGEST_REPLY or time.monotonic() - begun > seconds:
+            return None
+    return found.decode("utf-8", errors="replace")
+
+
+def _short(text: object) -> str:
+    """The beginning of what others wrote, in one line and without control characters."""
+    return " ".join(printable(str(text)).split())[:200]
+
+
+def _read(reply: str) -> tuple[Reply | None, str, float | None]:
     try:
-        body = answer.json()
+        body = json.loads(reply)
         text = body["choices"][0]["message"]["content"]
         usage = body.get("usage")
         counts = [_count(usage, name) for name in ("prompt_tokens", "completion_tokens")]
-        return Reply(str(text or ""), *counts), "", None
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        told = str(text or "").encode("utf-8", errors="replace").decode()  # halves of characters
+        return Reply(told, *counts), "", None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         return None, f"a reply that is no chat completion ({type(error).__name__})", None
 
 
 def _count(usage: Any, name: str) -> int:
     """Tokens that an endpoint tells; a reply that is paid for is kept where it tells none."""
     value = usage.get(name) if isinstance(usage, dict) else None
-    return int(value) if isinstance(value, int | float) else 0
+    return int(value) if isinstance(value, int | float) and 0 <= value < MOST_TOKENS else 0
 
 
 def _retry_after(headers: Any) -> float | None:

@@ -1,8 +1,10 @@
 """Checks of a judge's settings before anything runs; imports no torch."""
 
+import ipaddress
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from harness.config import HarnessConfig, JudgeBackend, JudgeConfig, ModelConfig
 from harness.errors import ConfigError, mistakes_of, refuse, suggest
@@ -47,12 +49,28 @@ def _settings(judge: JudgeConfig) -> Iterator[str]:
 def _endpoint(judge: JudgeConfig) -> Iterator[str]:
     from harness.evaluation.judge.http import api_key
 
-    if not str(judge.base_url or "").startswith(("http://", "https://")):
+    place = urlsplit(str(judge.base_url or ""))
+    if place.scheme not in ("http", "https") or not place.hostname:
         yield (
             f"judge.base_url={judge.base_url}: give the endpoint, for example "
             "judge.base_url=https://api.openai.com/v1"
         )
+    elif place.username is not None or place.password is not None:
+        yield "judge.base_url: holds a user or a password; the key comes from judge.key_variable"
+    elif place.scheme == "http" and not (judge.plain_http or _is_here(place.hostname)):
+        yield (
+            f"judge.base_url={judge.base_url}: http sends the key unencrypted to another machine; "
+            "use https, or judge.plain_http=true on a network that is yours"
+        )
     yield from mistakes_of(lambda: api_key(judge))
+
+
+def _is_here(host: str) -> bool:
+    """Does a host mean this machine, whoever answers for names?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def local_model(judge: JudgeConfig) -> ModelConfig | None:

@@ -72,6 +72,7 @@ class Server:
             max_model_len=context,
             seed=seed,
             trust_remote_code=code,
+            load_format="safetensors",  # never a pickle
             **options,
         )
 

@@ -63,9 +63,12 @@ def new_adapter(base: Any, adapter: AdapterConfig) -> Any:
 
 
 def load_adapter(base: Any, source: Path | str, trainable: bool) -> Any:
-    """The adapter of a stage's folder on its base model."""
+    """The adapter of a stage's folder on its base model. Raises StageFailed where it is no
+    safetensors file: peft would read a pickle in its place."""
     from peft import PeftModel
 
+    if not (Path(source) / ADAPTER_WEIGHTS).is_file():
+        raise StageFailed(f"{source}: has no {ADAPTER_WEIGHTS}")
     return PeftModel.from_pretrained(base, str(source), is_trainable=trainable)
 
 

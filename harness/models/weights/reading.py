@@ -81,7 +81,11 @@ def _weight_files(folder: Path) -> list[Path]:
     shards = read_json(folder / INDEX).get("weight_map")
     if not isinstance(shards, dict) or not all(isinstance(n, str) for n in shards.values()):
         raise DataError(f"{folder / INDEX}: has no weight_map of names to files")
-    files = [folder / name for name in sorted(set(shards.values()))]
+    names = sorted(set(shards.values()))
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise DataError(f"{folder / INDEX}: '{name}' is no safetensors file beside it")
+    files = [folder / name for name in names]
     for path in files:
         if not path.is_file():
             raise DataError(f"{folder}: {path.name}, which {INDEX} names, is missing")

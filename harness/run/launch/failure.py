@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.plain import plain, typed
-from harness.errors import HarnessError, kind_and_line
+from harness.errors import HarnessError, kind_and_line, printable
 from harness.models.determinism import way_out
 from harness.run.launch.job import log_file
 from harness.store.files import write_json
@@ -42,7 +42,7 @@ class Failure:
 def note_failure(folder: Path, rank: int, error: BaseException) -> None:
     """Called by a rank that is about to end because of an error."""
     line = str(error) if isinstance(error, HarnessError) else kind_and_line(error)
-    line += way_out(line)
+    line = printable(line) + way_out(line)
     write_json(_file(folder, rank), plain(Failure(rank, line, time.time(), socket.gethostname())))
 
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
+from harness.config.allowed import VARIABLE
 from harness.errors import ConfigError
 from harness.run.launch.job import Seat
 from harness.run.launch.network import Line
@@ -22,7 +23,10 @@ OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=30", "-o", "ServerAliveI
 LEAVE_SECONDS = 10.0
 # Variables of this process that hold for the other hosts as well.
 _PREFIXES = ("HF_", "TRANSFORMERS_", "TORCH_", "PYTORCH_", "NCCL_", "GLOO_", "UCX_", "CUBLAS_")
-_NAMES = ("LD_LIBRARY_PATH", "http_proxy", "https_proxy", "no_proxy", "TOKENIZERS_PARALLELISM")
+_NAMES = (
+    *(VARIABLE, "LD_LIBRARY_PATH", "TOKENIZERS_PARALLELISM"),
+    *("http_proxy", "https_proxy", "no_proxy"),
+)
 
 Greeted = dict[str, tuple[Line, dict[str, Any]]]
 

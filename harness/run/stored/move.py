@@ -19,7 +19,7 @@ from pathlib import Path
 
 from harness.errors import ConfigError, DataError, StageFailed, require
 from harness.store.contents import Name, files_below, present
-from harness.store.files import file_sha256, write_atomically, write_json
+from harness.store.files import entries_below, file_sha256, write_atomically, write_json
 from harness.store.folders import filled, require_writable
 from harness.store.hashing import stamp
 from harness.store.layout import (
@@ -43,7 +43,8 @@ _MARKS = (FORMAT, RUNS, RUNS_READ)
 @dataclass
 class Joined:
     """What came from another store: nodes, and files that were linked or copied; how many nodes
-    were there already, and how many are broken in the other store, which did not come."""
+    were there already, and how many are broken in the other store or hold links, which did not
+    come."""
 
     nodes: int = 0
     linked: int = 0
@@ -134,7 +135,7 @@ def join(target: Store, source: Store) -> Joined:
     done.there = sum(name in before for name in there)
     with target.locks([name for name in there if name not in before]) as held:
         for name in held.nodes:
-            if not source.done(*name):
+            if _links(source.path(*name)) or not source.done(*name):
                 done.broken += 1
                 continue
             with suppress(FileNotFoundError):  # weights that are dropped meanwhile: next time
@@ -217,13 +218,18 @@ def _link(source: Path, target: Path, done: Joined) -> None:
         done.copied += 1
 
 
+def _links(place: Path) -> bool:
+    """Is a folder, or anything in it, a link? What a link leads to is none of a store's."""
+    return place.is_symlink() or any(entry.is_symlink() for entry in entries_below(place))
+
+
 def _bring_records(target: Path, source: Path) -> None:
     """Which runs there are, what they read, and what their ranks printed. A run that both know
     keeps the target's record."""
     for part in (RUNS, RUNS_READ):
         for path in sorted((source / part).glob("*.json")):
             place = target / part / path.name
-            if not place.exists():
+            if not place.exists() and not path.is_symlink():
                 time = path.stat()
                 write_atomically(place, path.read_bytes())
                 os.utime(place, ns=(time.st_atime_ns, time.st_mtime_ns))
@@ -236,15 +242,16 @@ def _bring_caches(target: Path, source: Path) -> None:
     for part in (CONVERTED, SUITES):
         for folder in _absent(source / CACHE / part, target / CACHE / part):
             _copy_whole(folder, target / CACHE / part / folder.name)
-    replies = source / CACHE / JUDGE_REPLIES
-    if replies.is_file() and not (target / CACHE / JUDGE_REPLIES).exists():
-        write_atomically(target / CACHE / JUDGE_REPLIES, replies.read_bytes())
+    replies, place = source / CACHE / JUDGE_REPLIES, target / CACHE / JUDGE_REPLIES
+    if replies.is_file() and not replies.is_symlink() and not place.exists():
+        write_atomically(place, replies.read_bytes())
 
 
 def _absent(source: Path, target: Path) -> Iterator[Path]:
     with suppress(FileNotFoundError):
         for path in sorted(source.iterdir()):
-            if not path.name.startswith(".") and not (target / path.name).exists():
+            hidden = path.name.startswith(".") or _links(path)
+            if not hidden and not (target / path.name).exists():
                 yield path
 
 

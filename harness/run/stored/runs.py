@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.errors import ConfigError, DataError, suggest
 from harness.results.records import read_record, record_paths
 from harness.store.contents import Name
+from harness.store.inside import require_names
 from harness.store.layout import RUNS_READ
 from harness.store.scores import RunColumns
 from harness.store.store import Store
@@ -186,7 +187,7 @@ def _read(path: Path, damaged: list[str]) -> tuple[dict[Name, list[Name]], float
         return needs, path.stat().st_mtime
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (DataError, OSError, ValueError, LookupError, TypeError) as error:
         damaged.append(f"{path}: does not say what a run reads ({error})")
         return None
 
@@ -194,4 +195,6 @@ def _read(path: Path, damaged: list[str]) -> tuple[dict[Name, list[Name]], float
 def _lines(rows: object) -> Iterator[tuple[Name, Name]]:
     if not isinstance(rows, list):
         raise TypeError("no list")
-    yield from (((row[0], row[1]), (row[2], row[3])) for row in rows)
+    for row in rows:
+        require_names(*row[:4])
+        yield (row[0], row[1]), (row[2], row[3])

@@ -16,6 +16,7 @@ from typing import Any
 from harness.errors import DataError
 from harness.store.contents import Name
 from harness.store.files import file_sha256
+from harness.store.inside import file_inside
 from harness.store.keys import node_key
 from harness.store.layout import DROPPED, MANIFEST, SCORES
 from harness.store.store import Store
@@ -154,8 +155,9 @@ def _misplaced(manifest: dict[str, Any], name: Name) -> str:
 def _file(store: Store, name: Name, file: str, sha: str, size: int | None) -> _Seen:
     """Compare one file: its size first, which needs no reading, then its bytes; then whether scores
     can be scores, although they are what was written."""
-    path = store.path(*name) / file
+    held = 0
     try:
+        path = file_inside(store.root, store.path(*name), file)
         held = path.stat().st_size
         if size is not None and held != size:
             cut = "is cut off" if held < size else "has grown"

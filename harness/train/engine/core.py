@@ -125,17 +125,6 @@ class Engine:
         folder (rank 0 writes, all take part)."""
         export(self, folder)
 
-    def save_optimizer(self, folder: Path) -> None:
-        """Write DeepSpeed's checkpoint, for the next task to carry the moments over."""
-        self._refresh()
-        self.deepspeed.save_checkpoint(str(folder), tag="state", save_latest=False)
-
-    def load_optimizer(self, folder: Path) -> None:
-        """Read what `save_optimizer` wrote; ranks and ZeRO stage must be the same."""
-        loaded, _ = self.deepspeed.load_checkpoint(str(folder), tag="state")
-        if loaded is None:
-            raise FileNotFoundError(f"no optimizer state in {folder}")
-
     def destroy(self) -> None:
         """Give back what DeepSpeed holds, and let go of it. The engine, the module and the
         optimizer refer to each other: memory is free after the next `release_memory`."""

@@ -53,6 +53,14 @@ class Rank:
         dist.all_reduce(box, op=dist.ReduceOp.MAX)
         return int(box)
 
+    def union(self, mine: dict[Any, Any]) -> dict[Any, Any]:
+        """What any rank has, the first one's value where several have a key; they ask together."""
+        import torch.distributed as dist
+
+        found: list[dict[Any, Any]] = [{} for _ in range(self.world)]
+        dist.all_gather_object(found, mine)
+        return {key: value for part in reversed(found) for key, value in part.items()}
+
     def barrier(self) -> None:
         """Wait for all ranks."""
         import torch.distributed as dist

@@ -185,11 +185,7 @@ class View(protocols.View):
             self._observe(examples, visit)
 
     def union(self, mine: dict[Any, Any]) -> dict[Any, Any]:
-        import torch.distributed as dist
-
-        found: list[dict[Any, Any]] = [{} for _ in range(dist.get_world_size())]
-        dist.all_gather_object(found, mine)
-        return {key: value for part in reversed(found) for key, value in part.items()}
+        return self.rank.union(mine)
 
     def require_gradients(self) -> None:
         """Raise RuntimeError unless the gradients of a step are there and will be used."""

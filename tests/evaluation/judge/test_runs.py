@@ -2,10 +2,12 @@
 
 import csv
 import json
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.command import harness, refused
+from support.command import harness, in_a_process, refused
 from support.endpoint import Endpoint
 from support.raw_files import write_rows
 
@@ -88,6 +90,45 @@ def test_every_stage_is_judged_and_a_failure_costs_nothing_else(
     [row] = csv.DictReader((tmp_path / "out" / "tables" / "main.csv").open())
     assert float(row["net_win_instruction"]) == pytest.approx(mine["value"].iloc[-1])
     assert float(row["net_win_instruction_spread"]) == pytest.approx(mine["stderr"].iloc[-1])
+
+
+class Watching(Endpoint):
+    """Looks at the command lines of all processes whenever it is asked."""
+
+    told: bytes = b""
+
+    def enter(self, key: str) -> Any:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # of a process that is gone, or another user's
+                self.told += path.read_bytes()
+        return super().enter(key)
+
+
+def test_keys_are_written_nowhere_and_in_no_command_line(
+    judged_run: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the judge and of the hub, with two ranks, in a folder of the run's own."""
+    keys = {"JUDGE_API_KEY": "sk-very-secret", "HF_TOKEN": "hf_very_secret"}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    with Watching() as endpoint:
+        words = ["judge=http", f"judge.base_url={endpoint.url}", "judge.model=m"]
+        words += ["engine.ranks=2", "judge.workers=1"]
+        done = in_a_process(*judged_run, *words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert endpoint.keys == {"Bearer sk-very-secret"}
+        assert b"judge.model=m" in endpoint.told
+    written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"job.json", "rank1.log", "manifest.json", "scores.csv", "judge.sqlite"} <= {
+        path.name for path in written
+    }
+    shown = in_a_process("--cfg", "job", "--resolve", *judged_run, *words, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    for value in keys.values():
+        secret = value.encode()
+        assert not [path for path, content in written.items() if secret in content]
+        assert secret not in endpoint.told
+        assert value not in done.stdout + done.stderr + shown.stdout + shown.stderr
 
 
 def _check_costs(scores: Scores, nodes: list[Path]) -> None:

@@ -323,6 +323,7 @@ def test_greedy_soup_scores_folders(
         "        return stream.get_tensor('model.norm.weight')[0]\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("HARNESS_ALLOW_CODE", "score_of_a_test")
     edit = GreedySoup(score="score_of_a_test.norm")
     report = apply_edit(edit, tiny_model, tuned, tmp_path / "out")
     # The mean with any other model scores lower, so the best stays alone.

@@ -53,6 +53,7 @@ class LLM:
     max_model_len: int | None = None
     seed: int = 0
     trust_remote_code: bool = False
+    load_format: str = "auto"
     enable_lora: bool = False
     max_lora_rank: int = 16
     max_loras: int = 1
