@@ -11,12 +11,18 @@ NEVER = {
     *("eval", "exec", "compile", "os.system", "os.popen", "tempfile.mktemp"),
     *("torch.load", "marshal.loads", "marshal.load", "shelve.open", "jsonpickle.decode"),
     *("pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "dill.loads"),
-    *("yaml.load", "yaml.unsafe_load", "yaml.full_load", "yaml.load_all", "numpy.load", "np.load"),
+    *("yaml.load", "yaml.unsafe_load", "yaml.full_load", "yaml.load_all"),
     *("tarfile.open", "shutil.unpack_archive", "ssl._create_unverified_context"),
 }
 # In a memory that nobody else writes: compositions of this very process.
 KNOWN = {("config/compose/remembered.py", "pickle.loads")}
-NOT_SO = {"verify": False, "shell": True, "weights_only": False, "trust_remote_code": True}
+NOT_SO = {
+    "allow_pickle": True,
+    "verify": False,
+    "shell": True,
+    "weights_only": False,
+    "trust_remote_code": True,
+}
 METHODS = {"load_checkpoint", "extractall", "extract"}  # of DeepSpeed, of archives
 
 
