@@ -16,6 +16,7 @@ from harness.config import (
     MethodConfig,
     ModelConfig,
     PromptingConfig,
+    RunConfig,
     SequenceConfig,
     ShapeConfig,
     StoreConfig,
@@ -57,6 +58,7 @@ _SECTIONS = (
     ("eval.", EvalConfig),
     ("data.", DataConfig),
     ("store.", StoreConfig),
+    ("run.", RunConfig),
     ("sweep.", SweepConfig),
 )
 

@@ -19,6 +19,15 @@ class SweepConfig(Section):
 
 
 @dataclass
+class RunConfig(Section):
+    retries: int = key(
+        "how often a stage or a score whose ranks were lost or hung is launched again by the same "
+        "command; 0 = never",
+        2,
+    )
+
+
+@dataclass
 class HarnessConfig(Section):
     seed: int = key("seed of data order, dropout and sampling", 0)
     experiment: str = key("label of the run in tables", "default")
@@ -37,4 +46,5 @@ class HarnessConfig(Section):
     eval: EvalConfig = key("which cells are scored and how", factory=EvalConfig)
     data: DataConfig = key("where data lies", factory=DataConfig)
     store: StoreConfig = key("where results lie", factory=StoreConfig)
+    run: RunConfig = key("what a command does where ranks fail", factory=RunConfig)
     sweep: SweepConfig = key("what several jobs (-m) do together", factory=SweepConfig)

@@ -15,6 +15,7 @@ from harness.methods.view import SavedState, State
 from harness.models.adapters.stages import Cut, start_model
 from harness.models.memory import lasting_blocks
 from harness.store.layout import TRANSIENT
+from harness.store.pulse import beat
 from harness.train.budget import phase_steps
 from harness.train.engine.core import Engine
 from harness.train.engine.partitioned import partition
@@ -57,6 +58,7 @@ class Training:
 
     def _start(self, rank: Rank) -> Engine:
         """The model under DeepSpeed."""
+        beat(patient=True)
         job, config = self.job, self.job.config
         model, stored = start_model(
             config.model,

@@ -23,6 +23,7 @@ from harness.store.files import file_sha256, write_atomically, write_json
 from harness.store.folders import filled, require_writable
 from harness.store.hashing import stamp
 from harness.store.layout import (
+    BROKEN,
     CACHE,
     CONVERTED,
     FORMAT,
@@ -218,9 +219,9 @@ def _link(source: Path, target: Path, done: Joined) -> None:
 
 
 def _bring_records(target: Path, source: Path) -> None:
-    """Which runs there are, what they read, and what their ranks printed. A run that both know
-    keeps the target's record."""
-    for part in (RUNS, RUNS_READ):
+    """Which runs there are, what they read, how work ended that has no result, and what ranks
+    printed. A run that both know keeps the target's record."""
+    for part in (RUNS, RUNS_READ, BROKEN):
         for path in sorted((source / part).glob("*.json")):
             place = target / part / path.name
             if not place.exists():
