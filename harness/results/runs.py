@@ -44,8 +44,8 @@ class Benchmark:
 @dataclass(frozen=True)
 class Run:
     """One run under one protocol; `judged` holds a judge's net wins, in -0.5..0.5. versions: pairs
-    (library, version) of all that its nodes were made with. ended: the first stage that lacks a score
-    for what diverged or failed, and which of these."""
+    (library, version) of all that its nodes were made with. ended: the first stage that lacks a
+    score for what diverged or failed, and which of these."""
 
     name: str
     model: str

@@ -33,7 +33,8 @@ def arguments(parser: Arguments) -> None:
 
 def work(store: Store, options: Namespace) -> int:
     """Forget all of them or none; returns 0."""
-    require(options.runs or options.diverged, "forget: say which RUN, or --diverged KEY")
+    told = "the following arguments are required: RUN, or --diverged KEY"
+    require(bool(options.runs or options.diverged), told)
     require_days(options)
     require_writable(store.root, "--store")
     known = {*stored_runs(store).runs, *(run.run for run in unfinished_runs(store))}
