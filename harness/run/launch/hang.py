@@ -10,8 +10,8 @@ from harness.store.pulse import PATIENT, pulse_file
 LEAST_SECONDS = 600.0
 PATIENT_SECONDS = 1800.0  # while ranks start, or others' code loads a model
 TIMES = 10.0  # the longest silence so far
-LOOK_SECONDS = 1.0
-MOST_SECONDS = 10.0  # that count between two looks: this process may have been stopped itself
+LOOK_SECONDS = 5.0  # between two looks at the files of all ranks, or a tenth of a shorter limit
+MOST_SECONDS = 30.0  # that count between two looks: this process may have been stopped itself
 
 
 class HangWatch:
@@ -54,7 +54,7 @@ class HangWatch:
     def _look(self) -> None:
         now = time.monotonic()
         passed = now - self._looked
-        if passed < min(LOOK_SECONDS, self.limit / 10):
+        if passed < min(LOOK_SECONDS, (self.given or self.limit) / 10):
             return
         self._looked = now
         self.silence += min(passed, MOST_SECONDS)

@@ -185,9 +185,9 @@ def test_one_rank_that_shows_life_speaks_for_all(
     ranks_are: Callable[[str], None], job: RankJob
 ) -> None:
     ranks_are(
-        "[ $RANK = 0 ] || sleep 3; for i in $(seq 12); do echo $i > pulse.$RANK; sleep 0.25; done"
+        "[ $RANK = 0 ] || sleep 5; for i in $(seq 20); do echo $i > pulse.$RANK; sleep 0.25; done"
     )
-    with WorkerGroup(job, here(2), {}, 0.02) as group:
+    with WorkerGroup(job, here(2), {}, 0.05) as group:
         assert follow_to_end([group], lambda event: None) is None
 
 

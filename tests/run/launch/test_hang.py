@@ -49,7 +49,7 @@ def test_the_longest_silence_says_how_long_the_next_may_be(tmp_path: Path, clock
         assert watch.failure() is None
     beat()
     assert watch.failure() is None
-    assert hung_after(watch, clock) == 1500
+    assert hung_after(watch, clock) == pytest.approx(1500, abs=60)
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_how_long_ranks_may_be_silent(
         show_life(pulse_file(tmp_path, 0))
         clock.now += 2
         beat(patient)
-        clock.now += 1
+        clock.now += 5
         assert watch.failure() is None
-    assert hung_after(watch, clock) == pytest.approx(seconds, abs=1)
+    assert hung_after(watch, clock) == pytest.approx(seconds, abs=6)
 
 
 def test_a_parent_that_was_stopped_itself_blames_nobody(tmp_path: Path, clock: Clock) -> None:
     watch = HangWatch(tmp_path, 1, 1.0)
     pulse_file(tmp_path, 0).write_text("1")
-    clock.now += 1
+    clock.now += 6
     assert watch.failure() is None
     clock.now += 100_000
     assert watch.failure() is None
