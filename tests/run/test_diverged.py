@@ -35,7 +35,7 @@ def test_what_reads_a_stage_that_diverged_is_not_to_be_done(tiny_run: list[str])
     work = diverge(job, 2)
     found = barred(job.config, job.store, job.plan.nodes)
     assert set(found) == {node.key for node in job.plan.nodes if node.stage == 2}
-    assert set(found.values()) == {work}
+    assert {stage.key for stage in found.values()} == {work.key}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_status_tables_and_forget_tell_it(tiny_run: list[str]) -> None:
     assert told[2] == f"{run} diverged: stage 2, train count: diverged at step 17 (loss nan)"
 
     assert refused("store", "forget", place, "--diverged", "zz").startswith(
-        f"error: --diverged zz: no stage diverged in {store.root}"
+        f"error: --diverged zz: no stage of {store.root} that diverged is called so; known: "
     )
     told = harness("store", "forget", place, "--diverged", work.key[:8]).stdout
     assert told.startswith(f"{work.key}: forgotten that stage 2, train count: diverged at step 17")
@@ -136,8 +136,9 @@ def test_a_loss_above_the_bound_ends_a_stage_until_the_bound_allows_it(
 
 @pytest.mark.distributed
 def test_a_sweep_goes_on_without_the_job_that_diverges(tiny_run: list[str]) -> None:
-    words = ["eval.limit=2", "eval.stage0=false", "train.clip=0", "train.max_steps=3"]
-    done = harness("-m", *tiny_run, *words, "train.learning_rate=1e30,1e-3")
+    words = [word for word in tiny_run if not word.startswith("train.learning_rate")]
+    words += ["eval.limit=2", "eval.stage0=false", "train.clip=0", "train.max_steps=3"]
+    done = harness("-m", *words, "train.learning_rate=1e30,1e-3")
     assert done.returncode == 1
     assert "diverged: the loss of copy is nan" in done.stdout
     assert "1 of 2 jobs complete" in done.stdout

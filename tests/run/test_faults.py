@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from support.stored import known, planned
 
-from harness.config.compose.compose import load
 from harness.errors import Diverged, OutOfMemory, StageFailed
 from harness.run import faults as policy
 from harness.run.events import Event
@@ -86,7 +85,7 @@ def test_training_that_does_not_fit_takes_half_the_tokens_and_that_is_remembered
         assert met.halvings == expected
     assert lines(heard)[1].endswith("with 1/4 of the tokens that a pass has otherwise")
     assert faults(job).halvings == 2  # a later command
-    other = load([*job_words(job), "train.pack_tokens=64"])
+    other = replace(job.config, train=replace(job.config.train, pack_tokens=64))
     assert known_halvings(other, job.store) == 0
     for _ in range(20):
         try:
@@ -95,10 +94,6 @@ def test_training_that_does_not_fit_takes_half_the_tokens_and_that_is_remembered
             break
     else:
         pytest.fail("it was halved without an end")
-
-
-def job_words(job: Job) -> list[str]:
-    return [f"model.path={job.config.model.path}", f"store.root={job.store.root}"]
 
 
 def test_scoring_that_was_killed_for_want_of_memory_is_tried_as_it_was(job: Job) -> None:

@@ -58,9 +58,10 @@ def _diverged(store: Store, word: str) -> tuple[Name, str]:
     known = {key: told for key, told in every.items() if told[1].status is Status.diverged}
     found = [key for key in known if word and key.startswith(word)]
     if len(found) != 1:
-        many = f"{len(found)} stages that diverged begin so" if found else "no stage diverged"
+        many = f"{len(found)} stages" if found else "no stage"
         near = "" if found or not known else suggest(word, list(known))
-        raise ConfigError(f"--diverged {word}: {many} in {store.root}{near}")
+        told = f"{many} of {store.root} that diverged is called so{near}"
+        raise ConfigError(f"--diverged {word}: {told}")
     kind, how = known[found[0]]
     return (kind, found[0]), how.told
 
