@@ -100,12 +100,19 @@ def test_a_rank_that_is_killed_is_launched_again_from_the_checkpoint(
     require_same(whole, tmp_path / "store")
 
 
-def test_a_rank_that_hangs_is_ended_and_launched_again(
-    words: list[str], whole: Path, tmp_path: Path
+@pytest.mark.parametrize("both", [False, True])
+def test_ranks_that_hang_are_ended_and_launched_again(
+    both: bool, words: list[str], whole: Path, tmp_path: Path
 ) -> None:
-    """A stopped process, for which the other one waits in a collective."""
-    short = [*words, "engine.timeout_minutes=0.5"]
-    code, told = disturbed(short, tmp_path, lambda pid: os.kill(pid, signal.SIGSTOP))
+    """A stopped process, for which the other one waits in a collective as long as it may; or all of
+    them, of which nobody hears any more."""
+
+    def stop(second: int) -> None:
+        for pid in ranks_of(tmp_path) if both else [second]:
+            os.kill(pid, signal.SIGSTOP)
+
+    code, told = disturbed([*words, "engine.timeout_minutes=0.5"], tmp_path, stop)
     assert code == 0, told
+    assert not both or "no rank got any further for" in told
     assert "; launched again from step " in told
     require_same(whole, tmp_path / "store")
