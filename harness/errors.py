@@ -30,7 +30,12 @@ class StageFailed(HarnessError):
 
 
 class Diverged(StageFailed):
-    """A loss that is no number, or above `train.loss_bound`: the same work would end so again."""
+    """A loss that is no number, or above `train.loss_bound`: the same work would end so again.
+    step, loss: of it, where they are known."""
+
+    def __init__(self, line: str, step: int | None = None, loss: float | None = None) -> None:
+        super().__init__(line)
+        self.step, self.loss = step, loss
 
 
 class OutOfMemory(StageFailed):

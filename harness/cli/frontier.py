@@ -1,5 +1,7 @@
 """`harness frontier`: a method over its strength beside sequential fine-tuning over its rate."""
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from harness.config import BetweenTasks, HarnessConfig, MethodConfig, Schedule
 from harness.config.places import parse
 from harness.config.plain import plain
 from harness.config.sequence import task_order
-from harness.errors import ConfigError, suggest
+from harness.errors import ConfigError, Diverged, suggest
 from harness.methods.edits.loading import load_edit
 from harness.methods.loading import load_strategies
 from harness.plan.cells import reported_schedule
@@ -77,8 +79,8 @@ def main(argv: list[str]) -> int:
     require_ready(jobs)
     with current_tables(jobs) as tables:
         run = _Runner(jobs, tables)
-        curve = [point(label, run.all_of(label, members)) for label, members in against.items()]
-        points = [point(label, run.all_of(label, members)) for label, members in settings.items()]
+        curve = [point(*setting) for setting in run.each(against)]
+        points = [point(*setting) for setting in run.each(settings)]
     return _report(asked, jobs[0].config, points, curve)
 
 
@@ -224,14 +226,26 @@ class _Runner:
         self.jobs = {job.composition.overrides: job for job in jobs}
         self.display, self.begun = Jobs(len(jobs)), 0
 
-    def all_of(self, label: str, members: list[list[str]]) -> list[Run]:
-        """The runs of one setting, one per seed."""
+    def each(self, settings: dict[str, list[list[str]]]) -> Iterator[tuple[str, list[Run]]]:
+        """The label of every setting with its runs, but for those that diverge."""
+        for label, members in settings.items():
+            if runs := self._all_of(label, members):
+                yield label, runs
+
+    def _all_of(self, label: str, members: list[list[str]]) -> list[Run]:
+        """The runs of one setting, one per seed; none, which is told, where one of them diverges:
+        those that do not would make it look better than it is."""
         outcomes = []
         for overrides in members:
             job = self.jobs[tuple(overrides)]
             name, seed = job.config.method.name, job.config.seed
             self.display.begin(self.begun, f"{name} {label} seed={seed}")
             self.begun += 1
-            outcomes.append(finish(job, self.tables, Display(beside=job.config.eval.beside > 0)))
+            try:
+                display = Display(beside=job.config.eval.beside > 0)
+                outcomes.append(finish(job, self.tables, display))
+            except Diverged as error:
+                print(f"{name} {label} is left out: seed={seed}: {error}", file=sys.stderr)
+                return []
         by_run = {outcome.plan.run["run"]: outcome.scores for outcome in outcomes}
         return load_runs(Scores.of(row for scores in by_run.values() for row in scores.rows))

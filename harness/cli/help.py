@@ -17,6 +17,7 @@ from harness.config import (
     MethodConfig,
     ModelConfig,
     PromptingConfig,
+    RunConfig,
     SequenceConfig,
     ShapeConfig,
     StoreConfig,
@@ -59,6 +60,7 @@ _SECTIONS = (
     ("data.", DataConfig),
     ("store.", StoreConfig),
     ("code.", CodeConfig),
+    ("run.", RunConfig),
     ("sweep.", SweepConfig),
 )
 

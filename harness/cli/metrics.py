@@ -3,6 +3,7 @@
 import json
 import math
 import statistics
+import sys
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
@@ -11,6 +12,7 @@ from harness.results.against_single import FORMULAS, measures_against_single
 from harness.results.measures.continual import MEASURES, op_curve
 from harness.results.measures.matrix import PAST, SCHEDULES, ScoreMatrix
 from harness.results.score_file import RunScores, read_runs
+from harness.results.target_scores import left_out
 
 _DESCRIPTION = """\
 Compute OP, BWT, forgetting and their kin from a CSV file with the columns stage,task,value and
@@ -28,6 +30,8 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     order = _split_order(options.order)
     runs = read_runs(options.scores, order, options.schedule or "", options.past or "")
+    for line in left_out(options.scores):
+        print(line, file=sys.stderr)
     for run in runs:
         _check_complete(options.scores, run)
     floors = _floors(options.floors)

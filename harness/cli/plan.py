@@ -22,10 +22,12 @@ from harness.plan.tokens import (
     estimated_counts,
     training_counts,
 )
+from harness.run.diverged import barred, divergences
 from harness.run.handlers import Size, size
 from harness.run.job import Job, make_sweep
 from harness.run.pending import pending_nodes
 from harness.run.sides import clock_hours
+from harness.store.status import Status
 from harness.store.store import Store
 from harness.store.work import Plan, Work
 
@@ -58,7 +60,7 @@ def main(argv: list[str]) -> int:
     if len(jobs) > 1:
         print_total(len(jobs), left)
     for refused in sweep.refused:
-        print(*(f"{refused.name}: skipped: {line}" for line in refused.lines), sep="\n")
+        print(*(f"{refused.name}: {Status.skipped}: {line}" for line in refused.lines), sep="\n")
     refuse(too_large)
     return 1 if sweep.refused else 0
 
@@ -94,8 +96,10 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
     """Print nodes, which are done, why work is to do again, tokens to train and generations to
     make; returns what is left by content key. A model that is not available yet is named, and its
     tokens are estimated; `told` holds what earlier jobs of a sweep named."""
-    pending = {node.key for node in pending_nodes(config, store, plan)}
-    to_do = [node for node in plan.nodes if node.key in pending]
+    undone = pending_nodes(config, store, plan)
+    given_up = barred(config, store, undone)
+    to_do = [node for node in undone if node.key not in given_up]
+    pending = {node.key for node in to_do}
     tokens = _counted(config, store, plan, to_do, told)
     run, pace = plan.run, measured(config, store)
     print(f"run {run['run']}: {run['method']} on {run['sequence']}, seed {run['seed']}")
@@ -105,12 +109,15 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
         needed = size(node, tokens)
         if node.key in pending:
             left[node.key] = _left(node.label, needed, config, pace)
-        state = "to do" if node.key in pending else "done"
+        states = {node.key in pending: "to do", node.key in given_up: Status.diverged.value}
+        state = states.get(True, "done")
         work = f"{needed.amount:,} {needed.unit}" if needed.amount else "lm-eval task"
         print(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
     for line in reasons(to_do, store):
         print(line)
-    done = len(plan.nodes) - len(pending)
+    for line in divergences(config, store, given_up.values()):
+        print(line)
+    done = len(plan.nodes) - len(undone)
     print(f"{len(plan.nodes)} nodes, {done} done; to do: {_asked(left.values())}")
     weights = weight_count(config.model)
     if any(work.cost is not None for work in left.values()):

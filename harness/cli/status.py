@@ -9,13 +9,15 @@ from harness.cli.store import with_store
 from harness.cli.store.ls import columns, progress
 from harness.config import StoreConfig
 from harness.run.stored.runs import StoredRun, stored_runs
-from harness.run.stored.status import State, Status, Watch
+from harness.run.stored.status import State, Watch
 from harness.store.contents import present
+from harness.store.status import Status
 from harness.store.store import Store
 
 _DESCRIPTION = f"""\
 The runs of a store with their status; below, what is worked on by which process since when, and of
-runs that failed the last error and the log. Files are not read: `harness store verify` does that.
+runs that failed the last error and the log, of those that diverged the step and its loss. Files are
+not read: `harness store verify` does that.
 Statuses: {Status.listed()}."""
 _HEAD = ("run", "method", "sequence", "seed", "status", "stages", "scores", "last used")
 
@@ -49,10 +51,12 @@ def _print(store: Store) -> int:
 
 
 def _line(run: StoredRun, state: State) -> str:
-    """What there is to say of a run that is worked on, or that failed."""
+    """What there is to say of a run that is worked on, that failed or that diverged."""
     if state.who is not None:
         who = f"process {state.who.pid} on {state.who.host}"
         return f"{run.run} running: {state.at}; {who}, since {date(state.who.since)}"
-    if state.status is Status.failed:
-        return f"{run.run} failed: {state.why}" + (f" (log: {state.log})" if state.log else "")
+    if state.why:
+        return f"{run.run} {state.status}: {state.why}" + (
+            f" (log: {state.log})" if state.log else ""
+        )
     return ""

@@ -8,6 +8,7 @@ from harness.run.job import Job, Sweep
 from harness.run.pending import pending_nodes
 from harness.store.files import write_atomically
 from harness.store.layout import LOGS
+from harness.store.status import Status
 from harness.store.work import Work
 
 
@@ -37,7 +38,7 @@ def report_unfinished(sweep: Sweep) -> int:
     for job, nodes in zip(jobs, missing, strict=True):
         print(f"{job.name}: {_state(job, nodes)}")
     for job in sweep.refused:
-        print(*(f"{job.name}: skipped: {line}" for line in job.lines), sep="\n")
+        print(*(f"{job.name}: {Status.skipped}: {line}" for line in job.lines), sep="\n")
     total = len(jobs) + len(sweep.refused)
     print(f"{total - unfinished} of {total} jobs complete")
     if any(missing):

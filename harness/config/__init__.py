@@ -37,7 +37,7 @@ from harness.config.fields import is_neutral
 from harness.config.inputs import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
 from harness.config.method import AdapterConfig, EditConfig, MethodConfig, PromptingConfig
 from harness.config.plain import from_plain
-from harness.config.root import CodeConfig, HarnessConfig, SweepConfig
+from harness.config.root import CodeConfig, HarnessConfig, RunConfig, SweepConfig
 from harness.config.shape import ShapeConfig
 from harness.config.training import EngineConfig, TrainConfig
 
@@ -74,6 +74,7 @@ __all__ = [
     "PromptingConfig",
     "Quantization",
     "ResetOptimizer",
+    "RunConfig",
     "Schedule",
     "SequenceConfig",
     "ShapeConfig",

@@ -28,6 +28,15 @@ class CodeConfig(Section):
 
 
 @dataclass
+class RunConfig(Section):
+    retries: int = key(
+        "how often a stage or a score whose ranks were lost or hung is launched again by the same "
+        "command; 0 = never",
+        2,
+    )
+
+
+@dataclass
 class HarnessConfig(Section):
     seed: int = key("seed of data order, dropout and sampling", 0)
     experiment: str = key("label of the run in tables", "default")
@@ -47,4 +56,5 @@ class HarnessConfig(Section):
     data: DataConfig = key("where data lies", factory=DataConfig)
     store: StoreConfig = key("where results lie", factory=StoreConfig)
     code: CodeConfig = key("whose code may run", factory=CodeConfig)
+    run: RunConfig = key("what a command does where ranks fail", factory=RunConfig)
     sweep: SweepConfig = key("what several jobs (-m) do together", factory=SweepConfig)

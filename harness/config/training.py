@@ -37,7 +37,11 @@ class EngineConfig(Section):
         "those of eval.beside)",
         None,
     )
-    timeout_minutes: float = key("longest wait of one rank for another", 240.0)
+    timeout_minutes: float | None = key(
+        "ranks that get no further for so long have hung and are launched again; null = ten times "
+        "the longest such time of the launch, at least 10 (30 while they start or load a model)",
+        None,
+    )
     tflops: float = key("sustained TFLOP/s of a device, for the hours that `plan` prints", 125.0)
     bandwidth: float = key("memory bandwidth of a device in TB/s, for the same", 1.5)
     gradient_checkpointing: bool = key("recompute activations in the backward pass", False)
@@ -96,6 +100,10 @@ class TrainConfig(Section):
     )
     checkpoint_minutes: float | None = key(
         "the same after so many minutes, whichever comes first; both null = never", 10.0
+    )
+    loss_bound: float | None = key(
+        "a loss above it ends the stage as diverged, as one that is no number does; null = none",
+        None,
     )
     loss_norm: LossNorm = key(
         "what a step's loss is the mean of",

@@ -29,6 +29,7 @@ from harness.models.loading import load_prompts
 from harness.store.files import write_atomically, write_json
 from harness.store.layout import DETAILS, PREDICTIONS, SCORES
 from harness.store.listener import SILENT, Listener
+from harness.store.pulse import beat
 from harness.store.records import Evaluation
 from harness.store.scores import ScoreRow
 
@@ -89,6 +90,7 @@ class Evaluator:
     def prepare(self, asked: Evaluation, folder: Path) -> Prepared:
         """Load a benchmark's tasks, writing those of our own into `folder`, and make its
         requests."""
+        beat(patient=True)
         # Demonstrations may use the model's whole context; the task's limit is for the bare prompt.
         limit = None if asked.shown else asked.benchmark.max_prompt_tokens
         asker = Asker(self.prompts, self.backend.context, limit)

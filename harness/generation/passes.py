@@ -15,6 +15,7 @@ from transformers.cache_utils import Cache
 from harness.generation.backend import TokenIds
 from harness.generation.cache import SharedLayer, roomy
 from harness.generation.prefixes import groups
+from harness.store.pulse import beat
 
 WORTH = 0.1  # of all tokens, to be saved
 # Keys and values of every layer, [heads, places, width], by the tokens of a beginning.
@@ -110,6 +111,7 @@ class Passes:
         self, ids: Tensor, mask: Tensor | None, positions: Tensor, cache: Cache, kept: int
     ) -> Tensor:
         """Logits of the last `kept` places of ids, [rows, places]."""
+        beat()
         return self.model(
             input_ids=ids,
             attention_mask=mask if mask is None else self._as_attention_wants(mask),

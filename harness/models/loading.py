@@ -9,6 +9,7 @@ from harness.errors import ConfigError, StageFailed
 from harness.models.folders import TOKENIZER_FILES, is_adapter
 from harness.models.hub import cached_file
 from harness.models.quantized import keep_trainable, quantization_options
+from harness.store.pulse import beat
 
 
 def load_model(model: ModelConfig, source: Path | str, precision: str, device: str = "cpu") -> Any:
@@ -21,6 +22,7 @@ def load_model(model: ModelConfig, source: Path | str, precision: str, device: s
 
     from harness.models.dtypes import model_dtype
 
+    beat(patient=True)
     try:
         loaded, report = AutoModelForCausalLM.from_pretrained(
             source,

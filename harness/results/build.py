@@ -1,6 +1,6 @@
 """The tidy table from records of runs and from nodes: rebuilt whole, never appended to."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,10 @@ from harness.models.weights.headers import stored_weights
 from harness.results.columns import ROW_KEY, SCHEMA_VERSION, TableRow, problems
 from harness.results.records import RunRecord, Trained, read_record, record_paths
 from harness.results.schema import Scores
+from harness.results.unscored import unscored
 from harness.results.versions import Versions, told_versions
+from harness.store.broken import Broken, all_broken
+from harness.store.contents import Name
 from harness.store.files import write_atomically
 from harness.store.layout import DETAILS, MANIFEST, TRAINING
 from harness.store.scores import (
@@ -23,6 +26,7 @@ from harness.store.scores import (
     RunColumns,
     ScoreRow,
 )
+from harness.store.status import Status
 from harness.store.store import Store
 from harness.store.work import Cell
 
@@ -35,19 +39,21 @@ class Rebuilt(NamedTuple):
 
 
 def rebuild_table(store: Store, path: Path) -> Rebuilt:
-    """Write the table of every recorded run; cells whose node is not done have no row.
+    """Write the table of every recorded run; cells whose node is not done have no row, unless work
+    that they hang on ended without a result.
 
     What is wrong in one run is left out and named, and stops no other run's rows.
     """
     rows: list[TableRow] = []
     left_out: dict[str, str] = {}
+    broken = all_broken(store)
     for place in record_paths(store):
         try:
             record = read_record(place)
         except DataError as error:
             left_out[place.name] = f"left out of the table: {error}"
             continue
-        rows += _of_record(store, record, left_out)
+        rows += _of_record(store, record, left_out, broken)
     scores = _checked(rows, left_out)
     return Rebuilt(write_atomically(Path(path), scores.text()), list(left_out.values()))
 
@@ -56,16 +62,21 @@ def run_scores(store: Store, record: RunRecord) -> tuple[Scores, list[str]]:
     """The rows of one run, as the table has them, and a line per node that has none in it; no other
     run is read."""
     left_out: dict[str, str] = {}
-    scores = _checked(_of_record(store, record, left_out), left_out)
+    scores = _checked(_of_record(store, record, left_out, all_broken(store)), left_out)
     return scores, list(left_out.values())
 
 
-def _of_record(store: Store, record: RunRecord, left_out: dict[str, str]) -> list[TableRow]:
-    """The rows of a run; what is wrong with nodes that have none is added to `left_out`."""
+def _of_record(
+    store: Store, record: RunRecord, left_out: dict[str, str], broken: Mapping[Name, Broken]
+) -> list[TableRow]:
+    """The rows of a run; what is wrong with nodes that have none is added to `left_out`. broken:
+    the work of the store that ended without a result."""
     rows: list[TableRow] = []
+    lacking = unscored(store, record, broken)
     for cell in record.cells:
         try:
-            rows += list(_of_cell(store, record.run, cell))
+            found = list(_of_cell(store, record.run, cell))
+            rows += found or _of_unscored(record.run, cell, lacking)
         except (DataError, *_DAMAGED) as error:
             left_out[cell.key] = _line(record.run, cell, _in_words(error))
     for trained in record.training:
@@ -127,6 +138,14 @@ def _of_cell(store: Store, run: RunColumns, cell: Cell) -> Iterator[TableRow]:
     yield from _judge_costs(store, run, cell)
 
 
+def _of_unscored(run: RunColumns, cell: Cell, lacking: Mapping[str, Status]) -> Iterator[TableRow]:
+    """The row of a cell without a score, where it is known why there is none."""
+    if cell.key in lacking:
+        nothing = {"subtask": None, "metric": cell.headline, "filter": cell.filter}
+        row = {**_of_place(run, cell), **nothing, "headline": True, "unit": cell.unit}
+        yield {**row, "value": None, "status": lacking[cell.key].value, "model_key": None}
+
+
 def _model_key(store: Store, cell: Cell) -> str:
     """The content key of the model that answered."""
     return store.manifest(cell.kind, cell.key)["model"]["key"]
@@ -158,25 +177,32 @@ def score_rows(
     for score in scores:
         wanted = None, cell.headline, cell.filter
         yield {
-            **_of_run(run),
-            "stage": cell.stage,
-            "trained_task": cell.trained_task,
-            "suite": cell.suite,
-            "benchmark": cell.benchmark,
+            **_of_place(run, cell),
             "floor": None,
             **score,
             "headline": (score["subtask"], score["metric"], score["filter"]) == wanted,
-            "split": cell.split,
-            "shots": cell.shots,
             "unit": score.get("unit", cell.unit),
             "status": DONE,
-            "schema": SCHEMA_VERSION,
-            "side": cell.side,
             "model_key": model_key,
-            "eval_key": cell.key,
-            "harness_version": __version__,
             "versions": versions,
         }
+
+
+def _of_place(run: RunColumns, cell: Cell) -> dict[str, object]:
+    """What a row says of its cell."""
+    return {
+        **_of_run(run),
+        "stage": cell.stage,
+        "trained_task": cell.trained_task,
+        "suite": cell.suite,
+        "benchmark": cell.benchmark,
+        "split": cell.split,
+        "shots": cell.shots,
+        "schema": SCHEMA_VERSION,
+        "side": cell.side,
+        "eval_key": cell.key,
+        "harness_version": __version__,
+    }
 
 
 def _of_run(run: RunColumns) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, get_args, get_origin, get_type_hints
 from harness.errors import DataError
 from harness.results.measures.matrix import PAST, SCHEDULES
 from harness.store.scores import DONE, TARGET, Settings, is_score, misfit
+from harness.store.status import Status
 
 SCHEMA_VERSION = 2
 
@@ -48,7 +49,7 @@ class TableRow(TypedDict):
     unit: str | None  # null = score
     higher_is_better: bool | None  # null = true
     backend: str | None  # what generated
-    status: str  # done, or what happened instead
+    status: str  # done, or what happened instead: diverged, failed
     schema: int  # version of this table
     model_key: str | None  # content key of the model
     eval_key: str | None  # content key of the node that has the score
@@ -74,6 +75,7 @@ COLUMNS = tuple(_column(name, hint) for name, hint in get_type_hints(TableRow).i
 NULLS = {column.name: None for column in COLUMNS if column.nullable}
 ROW_KEY = ("run", "stage", "suite", "benchmark", "subtask", "metric", "filter", "split")
 BY_NAME = {column.name: column for column in COLUMNS}
+_STATUSES = tuple(status.value for status in Status)
 _CHECKED = tuple((column.name, column.kind, column.nullable) for column in COLUMNS)
 
 
@@ -131,6 +133,8 @@ def problems(row: TableRow) -> Iterator[str]:
         yield f"schedule {row['schedule']!r} is not one of {', '.join(SCHEDULES)}"
     if row.get("past") not in (None, *PAST):
         yield f"past {row['past']!r} is not one of {', '.join(PAST)}"
+    if row["status"] not in _STATUSES:
+        yield f"status {row['status']!r} is not one of {', '.join(_STATUSES)}"
     if row.get("value") is not None:
         wrong = misfit(row["value"], row.get("unit"))
         if wrong:

@@ -44,7 +44,8 @@ class Benchmark:
 @dataclass(frozen=True)
 class Run:
     """One run under one protocol; `judged` holds a judge's net wins, in -0.5..0.5. versions: pairs
-    (library, version) of all that its nodes were made with."""
+    (library, version) of all that its nodes were made with. ended: the first stage that lacks a
+    score for what diverged or failed, and which of these."""
 
     name: str
     model: str
@@ -60,6 +61,7 @@ class Run:
     benchmarks: tuple[Benchmark, ...]
     judged: tuple[Benchmark, ...]
     costs: dict[str, float]
+    ended: tuple[int, str] | None = None
     versions: frozenset[tuple[str, str]] = frozenset()
 
     @property
@@ -229,6 +231,9 @@ def _run(
         benchmarks=tuple(_benchmarks(name, rows, protocol)),
         judged=tuple(_benchmarks(name, judged, protocol)),
         costs=costs,
+        ended=min(
+            ((row["stage"], row["status"]) for row in rows if not is_done(row)), default=None
+        ),
     )
 
 
@@ -245,7 +250,7 @@ def _benchmarks(name: str, rows: list[TableRow], protocol: str | None) -> Iterab
             name=benchmark,
             side=chosen[0]["side"],
             metric=chosen[0]["metric"],
-            sign=-1 if chosen[0]["higher_is_better"] is False else 1,
+            sign=-1 if any(row["higher_is_better"] is False for row in chosen) else 1,
             floor=next((row["floor"] for row in chosen if row["floor"] is not None), None),
             stages={row["stage"]: _estimate(row) for row in _unique(name, chosen)},
         )

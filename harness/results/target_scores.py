@@ -56,8 +56,29 @@ def _is_table(path: Path) -> bool:
     return "task" not in columns and set(TIDY_COLUMNS) <= set(columns)
 
 
+def left_out(path: Path) -> list[str]:
+    """A line for each run of a tidy table that has no scores here since a stage of it diverged or
+    failed."""
+    if not _is_table(path):
+        return []
+    ended = _ended(read_scores(path).rows)
+    return [f"run {run} is left out: it {how} at stage {at}" for run, (at, how) in ended.items()]
+
+
+def _ended(rows: Iterable[TableRow]) -> dict[str, tuple[int, str]]:
+    """Run -> the first stage of which a score is known not to be there, and why."""
+    found = dict[str, tuple[int, str]]()
+    for row in rows:
+        if is_target(row) and not is_done(row) and row["stage"] > 0:
+            at = row["stage"], row["status"]
+            found[row["run"]] = min(at, found.get(row["run"], at))
+    return found
+
+
 def _table_scores(path: Path) -> list[Score]:
-    rows = [row for row in read_scores(path).rows if is_target(row) and is_done(row)]
+    every = read_scores(path).rows
+    ended = _ended(every)
+    rows = [row for row in every if is_target(row) and is_done(row) and row["run"] not in ended]
     if not rows:
         raise DataError(f"{path}: holds no headline score of a target task")
     return [_of_row(row) for row in rows]

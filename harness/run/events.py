@@ -9,6 +9,7 @@ from typing import Protocol
 
 from harness.config.plain import plain, typed
 from harness.store.listener import Notice
+from harness.store.pulse import beat
 from harness.store.work import Work
 
 LEAST_STEP = 0.002  # of the whole, so that an evaluation of many requests says no more than others
@@ -47,6 +48,7 @@ class Progress:
 
     def update(self, done: int, total: int) -> None:
         """`done` of `total` units are done; the end is `finish`, after the writing."""
+        beat()
         share = min(done / total, NEARLY) if total else 0.0
         if share - self.said >= LEAST_STEP:
             self.said = share

@@ -9,21 +9,23 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 
 from harness.config import Device, HarnessConfig
 from harness.config.machine import machine
 from harness.config.plain import plain
-from harness.errors import StageFailed, mistakes_of, refuse
+from harness.errors import Diverged, StageFailed, mistakes_of, refuse
 from harness.plan.checks.inputs import ready_mistakes
 from harness.plan.memory.fit import memory_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import run_scores
 from harness.results.records import record_of, record_run
 from harness.results.schema import Scores
+from harness.run.diverged import barred, divergences
 from harness.run.events import Event, Nobody, Watcher, watched
+from harness.run.faults import Faults
 from harness.run.job import Job, job_of
 from harness.run.launch.crew import Crew, crew_for
 from harness.run.launch.devices import leased, shares
@@ -36,7 +38,9 @@ from harness.run.readers import note_progress, record_readers
 from harness.run.retention import stays_for, tidy
 from harness.run.sides import Side, sides
 from harness.run.tables import Tables, current_tables, table_path
+from harness.store.broken import forget_broken
 from harness.store.layout import LOGS, TRAINING, TRANSIENT
+from harness.store.listener import Notice
 from harness.store.store import Held, Store
 from harness.store.work import EvalWork, Plan, TrainWork, Work
 
@@ -132,31 +136,58 @@ class _Walk:
         self.config, self.store, self.plan, self.watcher = config, store, plan, watcher
         self.finished: list[Work] = []
         self.dropped: set[str] = set()
+        self.barred: dict[str, TrainWork] = {}
+
+    @cached_property
+    def faults(self) -> Faults:
+        """What is made of ranks that fail."""
+        return Faults(self.config, self.store, self.plan.run["run"], self.watcher.follow)
 
     def finish(self) -> list[Work]:
-        """Do it, and return what was done."""
-        pending = pending_nodes(self.config, self.store, self.plan)
+        """Do it, and return what was done. Raises Diverged where a stage is known to diverge, once
+        all is done that does not hang on it."""
+        pending = self._pending()
         if pending:
-            self._work(pending)
+            with watched(self.watcher, pending):
+                self._tell_of_barred(pending[0])
+                self._work(pending)
         self._tidy([])
+        if self.barred:
+            raise Diverged("; ".join(divergences(self.config, self.store, self.barred.values())))
         return self.finished
 
+    def _pending(self) -> list[Work]:
+        nodes = pending_nodes(self.config, self.store, self.plan)
+        self.barred = barred(self.config, self.store, nodes)
+        return [node for node in nodes if node.key not in self.barred]
+
+    def _tell_of_barred(self, first: Work) -> None:
+        for line in divergences(self.config, self.store, self.barred.values()):
+            self.watcher.follow(Event(first.key, 0.0, Notice(line, line, warning=True)))
+
     def _work(self, pending: list[Work]) -> None:
-        asked = self.config.engine, self.config.eval.beside
-        with crew_for(*asked) as crew, watched(self.watcher, pending):
-            while pending:
-                wanted = [(node.kind, node.key) for node in pending]
-                with self.store.locks(wanted) as held:
-                    free = set(held.nodes)
-                    mine = [node for node in pending if (node.kind, node.key) in free]
-                    ready = self._ready(mine)
-                    if ready:
-                        self._launch(ready, held, crew)
-                if not ready:
-                    busy = pending[0]
-                    self.watcher.wait_for(self.store.holder(busy.kind, busy.key))
-                    time.sleep(WAIT_SECONDS)
-                pending = pending_nodes(self.config, self.store, self.plan)
+        engine = self.config.engine
+        while pending:
+            with crew_for(engine, self.config.eval.beside) as crew:
+                while pending and (crew.whole or engine.hostfile is None):
+                    pending = self._work_with(crew, pending)
+
+    def _work_with(self, crew: Crew, pending: list[Work]) -> list[Work]:
+        """One launch, or a wait for others; returns what is left."""
+        wanted = [(node.kind, node.key) for node in pending]
+        with self.store.locks(wanted) as held:
+            free = set(held.nodes)
+            mine = [node for node in pending if (node.kind, node.key) in free]
+            ready = self._ready(mine)
+            if ready:
+                self._launch(ready, held, crew)
+        if ready:
+            self.store.sweep_leftovers()  # of ranks that failed
+        else:
+            busy = pending[0]
+            self.watcher.wait_for(self.store.holder(busy.kind, busy.key))
+            time.sleep(WAIT_SECONDS)
+        return self._pending()
 
     def _ready(self, nodes: list[Work]) -> list[Work]:
         """Nodes whose inputs are in the store or made by an earlier one of these."""
@@ -198,11 +229,14 @@ class _Walk:
             variables = stack.enter_context(self._leased(launched, crew.world))
             counts = [len(side.crew.seats) for side in launched]
             for side, own in zip(launched, shares(variables, counts), strict=True):
-                group = WorkerGroup(self._job(side, held), side.crew, own)
+                minutes = self.config.engine.timeout_minutes
+                group = WorkerGroup(self._job(side, held), side.crew, own, minutes)
                 groups[stack.enter_context(group)] = side
             broken = follow_to_end([*groups], follow, complete)
         done = self._written(nodes, SEEN_SECONDS if crew.members and not broken else 0.0)
         self.finished += done
+        for node in done:
+            forget_broken(self.store, (node.kind, node.key))
         self._drop_optimizer_states()
         self._require(groups, done, broken)
 
@@ -233,6 +267,7 @@ class _Walk:
             folder=str(self.store.root / LOGS / name),
             deterministic=self.config.engine.deterministic,
             awaited=side.awaited,
+            halvings=self.faults.halvings,
         )
 
     def _require(
@@ -241,16 +276,17 @@ class _Walk:
         done: Sequence[Work],
         broken: tuple[WorkerGroup, Failure] | None,
     ) -> None:
-        """Raise StageFailed for what a group has left undone. A rank that dies after its group's
-        work (in teardown) has failed nothing; what was stopped beside it is launched again."""
+        """See to what a group has left undone, which may raise StageFailed. A rank that dies after
+        its group's work (in teardown) has failed nothing; what was stopped beside it is launched
+        again."""
         for group in [broken[0]] if broken else groups:
             missing = next((node for node in groups[group].works if node not in done), None)
             if missing is not None:
                 why = broken[1] if broken else group.silent()
-                log = log_file(group.folder, why.rank)
-                raise StageFailed(
-                    f"stage {missing.stage}, {missing.label}: {why.line} (log: {log})"
-                )
+                # The other processes of a launcher are not ours to start.
+                again = group.crew.whole or self.config.engine.hostfile is not None
+                self.faults.meet(missing, why, log_file(group.folder, why.rank), again)
+                return
 
     def _written(self, nodes: list[Work], seconds: float) -> list[Work]:
         """Those that are in the store; what another machine has just written may take a network

@@ -32,11 +32,13 @@ from harness.run.versions import versions
 from harness.store.claims import Claims
 from harness.store.kept import Kept
 from harness.store.listener import Listener
+from harness.store.pulse import beat, pulse_file, show_life
 from harness.store.store import Store
 from harness.store.work import Work, work_of
 from harness.train.leaving import LEAVE
 
 PR_SET_PDEATHSIG = 1
+GROUP_MINUTES = 240.0  # of a collective; the parent sees much earlier that ranks have hung
 AWAIT_SECONDS = 0.2  # between two looks for what another group makes
 
 
@@ -100,11 +102,12 @@ class Worker:
             self.world,
             job.device,
             job.rendezvous,
-            engine.timeout_minutes,
+            engine.timeout_minutes or GROUP_MINUTES,
             job.threads,
             engine.deterministic,
             engine.tf32,
         )
+        show_life(pulse_file(Path(job.folder), self.index))
         every = [work_of(described) for described in job.works]
         self._advise(every)
         for works in grouped(every):
@@ -119,6 +122,7 @@ class Worker:
         beside = {(kind, key) for kind, key in self.job.awaited}
         for name in beside & {need for work in works for need in work.needs()}:
             while not self.store.whole(*name):
+                beat()
                 time.sleep(AWAIT_SECONDS)
 
     def _advise(self, works: Sequence[Work]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import DataError
+from harness.store.pulse import beat
 
 
 def write_atomically(path: Path, content: str | bytes) -> Path:
@@ -39,7 +40,9 @@ def write_json(path: Path, value: Any) -> Path:
 def file_sha256(path: Path) -> str:
     """sha256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    beat()
+    return digest
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:

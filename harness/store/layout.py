@@ -16,6 +16,7 @@ TRAINING = "training.json"  # of train nodes: the log of the steps, and the cost
 # Beside the nodes.
 RUNS = "runs"  # one record per run: its columns and cells
 RUNS_READ = "readers"  # which work of each run reads which
+BROKEN = "broken"  # <kind>-<key>.json: how work ended that has no result
 LOGS = "logs"
 LEASES = "leases"  # which processes work
 LOCKS = "locks"  # on what
@@ -27,6 +28,7 @@ CONVERTED = "models"  # folders that were made of models in one file
 FINISHED = "finished"  # command lines after which nothing was left to do
 SUITES = "suites"  # rows that nodes have in common
 TOKENS = "tokens.json"
+HALVINGS = "halvings.json"  # what memory was found to hold of training
 JUDGE_REPLIES = "judge.sqlite"
 TABLE = "scores.csv"  # in a folder of results
 

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NotRequired, TypedDict
 
+from harness.store.status import Status
+
 SCORE_UNIT = "score"
 JUDGE_POINTS = "judge_points"  # of a judge's net win
 JUDGE_RATE = "judge_rate"  # share of the pairs that a judge saw
-DONE = "done"  # status of a row
+DONE = Status.done.value  # status of a row
 # What stands for a suite in rows of the sequence's tasks, and of costs; no suite is called so.
 TARGET, COST = "target", "cost"
 

@@ -77,7 +77,8 @@ class Loop:
         stage.at_step(None)
 
     def _note(self, examples: list[Example], loss: float) -> None:
-        """Write the step into the log. Raises Diverged for a loss that is no number."""
+        """Write the step into the log. Raises Diverged for a loss that is no number, or above the
+        bound."""
         number = self.stage.step + 1
         self.tokens += sum(len(example) for example in examples)
         self.log.append(
@@ -88,11 +89,12 @@ class Loop:
                 "grad_norm": self.engine.grad_norm(),
             }
         )
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"the loss of {self.stage.task} is {loss} at step {number}; "
-                "lower train.learning_rate"
-            )
+        bound = self.train.loss_bound
+        above = bound is not None and loss > bound
+        if above or not math.isfinite(loss):
+            told = f"the loss of {self.stage.task} is {loss:g} at step {number}"
+            told += f", above train.loss_bound={bound:g}" if above else ""
+            raise Diverged(f"{told}; lower train.learning_rate", number, loss)
 
     def _loss(self, made: Pass) -> "Tensor":
         """Loss of each answer token, [n]: the objective's and what the strategies add."""

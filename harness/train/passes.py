@@ -13,6 +13,7 @@ from harness.methods.forward import Pass
 from harness.methods.needs import LOGITS_ALONE, Outputs
 from harness.methods.stage import Stage
 from harness.methods.view import Loss
+from harness.store.pulse import beat
 from harness.train.engine.core import Engine
 from harness.train.fitting import Division
 
@@ -110,6 +111,7 @@ class Passes:
         if stage is not None:
             stage.batch = batch
         output = self.engine.forward(**batch.inputs, **options)
+        beat()
         if stage is not None:
             stage.batch = None
         return Pass(

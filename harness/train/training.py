@@ -16,6 +16,7 @@ from harness.models.adapters.stages import Cut, start_model
 from harness.models.memory import lasting_blocks
 from harness.store.layout import TRANSIENT
 from harness.store.listener import Notice
+from harness.store.pulse import beat
 from harness.train.budget import phase_steps
 from harness.train.engine.carried import load_moments
 from harness.train.engine.core import Engine
@@ -72,6 +73,7 @@ class Training:
 
     def _start(self, rank: Rank) -> Engine:
         """The model under DeepSpeed."""
+        beat(patient=True)
         job, config = self.job, self.job.config
         model, stored = start_model(
             config.model,

@@ -72,6 +72,15 @@ def test_checkpoints_are_kept_after_a_step_or_a_time() -> None:
     ]
 
 
+def test_what_ranks_that_fail_are_held_against() -> None:
+    lines = told("run.retries=-1", "train.loss_bound=0", "engine.timeout_minutes=-1")
+    assert sorted(lines) == [
+        "engine.timeout_minutes=-1.0: it must be a positive number",
+        "run.retries=-1: it must be 0 or more",
+        "train.loss_bound=0.0: it must be a positive number",
+    ]
+
+
 def test_one_cause_that_all_tasks_share_is_one_line(tiny_run: list[str], tmp_path: Path) -> None:
     (line,) = told(*tiny_run, f"data.root={tmp_path}")
     assert line.startswith(f"{tmp_path / 'copy'} does not exist")

@@ -108,6 +108,7 @@ def test_plain_json_round_trip() -> None:
 def test_settings_are_only_what_makes_another_experiment() -> None:
     overrides = ["seed=3", "engine=zero2", "train.learning_rate=1e-3", "store.root=x"]
     overrides += ["train.checkpoint_steps=5", "train.checkpoint_minutes=null", "eval.beside=1"]
+    overrides += ["train.loss_bound=9", "run.retries=0"]
     assert settings_of(overrides) == {"train.learning_rate": 0.001}
 
 

@@ -146,7 +146,7 @@ def test_a_killed_rank_ends_both_groups_and_the_same_command_goes_on(
     killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(StageFailed, match="rank 0 was ended by SIGKILL") as caught:
-        run(common, tmp_path, *BESIDE)
+        run(common, tmp_path, *BESIDE, "run.retries=0")
     killer.join()
     [folder] = jobs(tmp_path)[scoring]
     assert str(caught.value).endswith(f"(log: {folder / 'rank0.log'})")

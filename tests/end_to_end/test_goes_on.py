@@ -73,7 +73,7 @@ def test_a_stage_goes_on_where_it_was_ended(
     [first] = kept(store)
     assert 0 < first < STEPS
 
-    parent = started(placed, "train.checkpoint_steps=1")
+    parent = started(placed, "train.checkpoint_steps=1", "run.retries=0")
     when(lambda: max(kept(store), default=first) > first, parent)
     [rank] = ranks_of(store)
     os.kill(rank, signal.SIGKILL)

@@ -33,6 +33,21 @@ class Unwell(Strategy):
         if os.environ["RANK"] == "1":
             raise ValueError("rank 1 is unwell")
 """
+# Rank 1 ends the process that has started it on its machine, once.
+CUT_OFF = """
+import os, pathlib, signal, time
+from dataclasses import dataclass
+from harness.methods import Strategy
+@dataclass
+class CutOff(Strategy):
+    def start(self, stage):
+        mark = pathlib.Path("cut_off")
+        if os.environ["RANK"] == "1" and not mark.exists():
+            mark.touch()
+            server = pathlib.Path(f"/proc/{os.getppid()}/stat").read_text()
+            os.kill(int(server.rpartition(")")[2].split()[1]), signal.SIGKILL)
+            time.sleep(600)
+"""
 SSH = """#!/bin/bash
 while [[ $1 == -* ]]; do shift 2; done
 cd /; shift; export SSH_CONNECTION="127.0.0.1 5000 127.0.0.2 22"; exec bash -c "$*"
@@ -99,6 +114,17 @@ def test_a_rank_that_raises_elsewhere_is_heard(
     error = done.stderr.strip().splitlines()[-1]
     assert "train copy: ValueError: rank 1 is unwell (log: " in error
     assert error.endswith("rank1.log)")
+
+
+def test_a_machine_that_was_cut_off_is_reached_again(
+    common: list[str], hostfile: str, tmp_path: Path
+) -> None:
+    (tmp_path / "cut_off.py").write_text(CUT_OFF)
+    more = ["+method.cut_off._target_=cut_off.CutOff", FIRST, hostfile]
+    done = harness(*common, *store(tmp_path), *more, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "cut_off").exists()
+    assert "; launched again from its beginning, 1 of 2 times (run.retries)" in done.stderr
 
 
 @pytest.mark.slow

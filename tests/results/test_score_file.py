@@ -41,6 +41,20 @@ def test_only_headline_scores_of_the_tasks_count(told, run_rows, score_row):
     assert (found["tasks"], found["seed"], found["learning_gain"]) == (["a_1", "b"], "1", None)
 
 
+def test_a_run_that_diverged_is_left_out_by_name(run_rows, score_row, tmp_path, capsys):
+    ended = {"run": "r2", "value": None, "status": "diverged"}
+    rows = [
+        *run_rows("r1", SEQUENTIAL),
+        *run_rows("r2", {(1, "a_1"): 0.8}, general=()),
+        score_row(**ended, stage=2),
+        score_row(**ended, stage=2, benchmark="b"),
+    ]
+    assert main([str(write_scores(rows, tmp_path / "scores.csv")), "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["run"] == "r1"
+    assert told.err == "run r2 is left out: it diverged at stage 2\n"
+
+
 def test_method_and_suites_are_no_other_setting(told, run_rows):
     seq = {
         "group": "f", "settings": {"method.strength": 3, "method.replay": {"ratio": 0.1}},

@@ -194,6 +194,23 @@ def test_terminal_tables_fit_120_columns(rows, run_rows):
     assert max(map(len, main_table_markdown(Scores.of(rows)).splitlines())) <= 120
 
 
+def test_a_run_that_diverged_is_told_with_its_stage(rows, run_rows):
+    """Whether or not it has any score."""
+    early = run_rows("wild-1", dict.fromkeys(FIRST), general=(), method="wild", status="diverged")
+    for row in rows:
+        if row["run"] == "replay-1" and row["stage"] == 2:
+            row |= {"value": None, "stderr": None, "status": "diverged"}
+    notes = main_table(groups_of([*rows, *early]), "d").notes
+    lacking = "incomplete: run {} lacks (stage, task) "
+    assert notes[:2] == (
+        f"{lacking.format('replay-1')}(2, a_1), (2, b), (2, m%_x); it diverged at stage 2.",
+        f"{lacking.format('wild-1')}(1, a_1), (2, a_1), (2, b); it diverged at stage 1.",
+    )
+    whole = Scores.of([*rows, *early])
+    assert "it diverged at stage 1" in main_table_markdown(whole)
+    assert "(wild-1)" in matrix_markdown(whole, "wild-1")
+
+
 def test_matrix_of_an_incomplete_run_can_be_printed(rows):
     kept = [row for row in rows if (row["run"], row["stage"]) != ("seqft-2", 2)]
     assert cells_of(matrix_markdown(Scores.of(kept), "seqft-2"), "a_1")[:2] == ["Stage", "Trained"]

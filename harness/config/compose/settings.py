@@ -24,6 +24,7 @@ _NO_SETTING = (
     "data.suite_root",
     "train.checkpoint_steps",
     "train.checkpoint_minutes",
+    "train.loss_bound",
     "eval.beside",
     "eval.past",
     "eval.future",
@@ -39,7 +40,7 @@ def settings_of(overrides: list[str]) -> dict[str, Any]:
         ("~" if item.is_delete() else "") + _key(item): _json(item.value())
         for item in parse(overrides)
         if item.key_or_group not in _NO_SETTING
-        and not str(item.key_or_group).startswith(("engine.", "hydra", "sweep.", "code."))
+        and not str(item.key_or_group).startswith(("engine.", "hydra", "run.", "sweep.", "code."))
     }
 
 

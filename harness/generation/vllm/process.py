@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.errors import StageFailed
 from harness.generation.vllm.environment import environment
+from harness.store.pulse import beat
 
 WORKER = Path(__file__).with_name("worker.py")
 STOP_SECONDS = 10.0
@@ -49,6 +50,7 @@ class VllmProcess:
     def ask(self, op: str, **request: Any) -> Any:
         """The answer to a request. Raises StageFailed where it fails, NeedsRestart where a new
         worker could do it."""
+        beat(patient=True)
         try:
             self._process.stdin.write(json.dumps({"op": op, **request}) + "\n")
             self._process.stdin.flush()

@@ -10,6 +10,7 @@ from torch import Tensor
 from harness.models.weights.reading import INDEX, WEIGHTS, Checkpoint
 from harness.models.weights.saving import streams
 from harness.models.weights.tensor_file import opened, spans
+from harness.store.pulse import beat
 
 
 class StoredWeights:
@@ -55,6 +56,7 @@ def has_safetensors(folder: Path) -> bool:
 def flat_piece(file: Any, name: str, shape: tuple[int, ...], start: int, stop: int) -> Tensor:
     """Elements [start, stop) of a flattened tensor of an open file, in its stored type; no more
     rows are read than these touch."""
+    beat()
     if not shape:
         return file.get_tensor(name).reshape(1)[start:stop]
     width = math.prod(shape[1:])

@@ -16,6 +16,7 @@ from torch import Tensor
 from harness.errors import DataError
 from harness.models.weights.headers import ELEMENT_BYTES, TensorSpec, header_bytes
 from harness.store.hashing import HashedFile, hashed
+from harness.store.pulse import beat
 
 TORCH_TYPES = {
     "F64": torch.float64,
@@ -60,6 +61,7 @@ def opened(path: Path) -> Iterator[Any]:
 def read_tensor(path: Path, name: str) -> Tensor:
     """One tensor of a file. The file is mapped for this tensor alone, so that its pages leave
     memory with it."""
+    beat()
     with opened(path) as stream:
         return stream.get_tensor(name)
 
@@ -96,5 +98,6 @@ def _write(
         flat = piece.detach().to("cpu", TORCH_TYPES[spec.dtype]).contiguous().reshape(-1)
         stream.write(flat.view(torch.uint8).numpy())
         written += flat.numel()
+        beat()
     if written != spec.size:
         raise ValueError(f"{name}: {written} elements instead of {spec.size}")

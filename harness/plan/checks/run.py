@@ -172,7 +172,9 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         for table in ("task_epochs", "adapter_task_epochs")
         for task, epochs in getattr(train, table).items()
     }
-    for name, value in {"seed": config.seed, "eval.beside": evaluation.beside}.items():
+    at_least_none = {"seed": config.seed, "eval.beside": evaluation.beside}
+    at_least_none["run.retries"] = config.run.retries
+    for name, value in at_least_none.items():
         if value < 0:
             yield f"{name}={value}: it must be 0 or more"
     for name, value in at_least_one.items():
@@ -214,6 +216,7 @@ def _engine(config: HarnessConfig, planned: bool) -> Iterator[str]:
         "engine.device_memory": engine.device_memory,
         "model.parameters": config.model.parameters,
         "train.checkpoint_minutes": config.train.checkpoint_minutes,
+        "train.loss_bound": config.train.loss_bound,
     }
     for name, value in positive.items():
         if value is not None and not 0 < value <= LARGEST:

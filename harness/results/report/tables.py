@@ -277,7 +277,8 @@ def _incomplete_notes(groups: Sequence[Group]) -> tuple[str, ...]:
         lacking = ", ".join(f"({stage}, {name})" for stage, name in run.missing()[:3])
         more = len(run.missing()) - 3
         rest = f" and {more} more" if more > 0 else ""
-        notes.append(f"incomplete: run {run.name} lacks (stage, task) {lacking}{rest}.")
+        ended = f"; it {run.ended[1]} at stage {run.ended[0]}" if run.ended else ""
+        notes.append(f"incomplete: run {run.name} lacks (stage, task) {lacking}{rest}{ended}.")
     return tuple(notes)
 
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from harness import __version__
 from harness.config.launched import Launched
-from harness.config.plain import typed
+from harness.config.plain import plain, typed
 from harness.errors import ConfigError, StageFailed, Terminated
 from harness.run.launch.devices import leased
+from harness.run.launch.failure import Failure
 from harness.run.launch.job import RankJob, Seat, job_file
 from harness.run.launch.local import LocalRanks
 from harness.run.launch.network import Line, keep_alive
@@ -86,7 +87,8 @@ class Agent:
                 self._run(LocalRanks(job, self.seats, world, variables))
         except StageFailed as error:
             for seat in self.seats:
-                self._ended(folder, seat.rank, 1, str(error))
+                why = Failure(seat.rank, str(error), host=socket.gethostname())
+                self._ended(folder, seat.rank, 1, why)
 
     def _run(self, ranks: LocalRanks) -> None:
         told = set[int]()
@@ -108,16 +110,11 @@ class Agent:
             ranks.stop()
 
     def _report(self, ranks: LocalRanks, rank: int, code: int) -> None:
-        if code == 0:
-            self._ended(ranks.folder, rank, 0, "")
-            return
-        failure = ranks.failure(rank, code)
-        self._ended(ranks.folder, rank, code, failure.line, failure.at)
+        self._ended(ranks.folder, rank, code, ranks.failure(rank, code) if code else None)
 
-    def _ended(self, job: Path, rank: int, code: int, line: str, at: float = 0.0) -> None:
+    def _ended(self, job: Path, rank: int, code: int, why: Failure | None) -> None:
         about: dict[str, Any] = {"job": str(job), "ended": rank, "code": code}
-        about |= {"line": line, "at": at}
-        self.line.send(about | {"host": socket.gethostname()})
+        self.line.send(about | {"why": plain(why)})
 
     def _still_wanted(self, holder: str) -> None:
         """Raise StageFailed where the group was stopped while it waits for GPUs."""

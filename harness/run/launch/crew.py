@@ -19,8 +19,9 @@ from harness.config import EngineConfig
 from harness.config.hostfile import read_hosts
 from harness.config.launched import Launched, launched
 from harness.config.machine import machine
+from harness.config.plain import typed
 from harness.errors import ConfigError
-from harness.run.launch.failure import Failure
+from harness.run.launch.failure import Failure, Fault
 from harness.run.launch.job import Seat
 from harness.run.launch.network import Line, keep_alive
 from harness.run.launch.ssh import connected
@@ -55,11 +56,12 @@ class Member:
             rank, code = int(told["ended"]), int(told["code"])
             self.codes[rank] = code
             if code:
-                self.failures[rank] = Failure(rank, told["line"], told["at"], told["host"])
+                self.failures[rank] = typed(Failure, told["why"])
         if not self.line.open:
             for rank in [rank for rank, code in self.codes.items() if code is None]:
                 gone = f"rank {rank}: its process on {self.host} is gone, or the machine is"
-                self.codes[rank], self.failures[rank] = 1, Failure(rank, gone, host=self.host)
+                lost = Failure(rank, gone, host=self.host, kind=Fault.lost)
+                self.codes[rank], self.failures[rank] = 1, lost
 
     def leave(self) -> None:
         """Have its ranks keep what they train, and end."""
@@ -86,6 +88,11 @@ class Crew:
     @property
     def world(self) -> int:
         return len(self.seats) + sum(len(member.seats) for member in self.members)
+
+    @property
+    def whole(self) -> bool:
+        """Is none of the members gone?"""
+        return all(member.line.open for member in self.members)
 
 
 _JOINED: ContextVar[Crew | None] = ContextVar("_JOINED", default=None)

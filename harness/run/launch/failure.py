@@ -7,11 +7,12 @@ import socket
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.config.choices import Choice
 from harness.config.plain import plain, typed
-from harness.errors import HarnessError, kind_and_line, printable
+from harness.errors import Diverged, HarnessError, OutOfMemory, kind_and_line, printable
 from harness.models.determinism import way_out
 from harness.run.launch.job import log_file
 from harness.store.files import write_json
@@ -23,15 +24,28 @@ _OF_A_PEER = re.compile(
 )
 
 
+class Fault(Choice):
+    """What is behind a failure, and so whether the same work may go better the next time."""
+
+    error = "error", "it would end so again"
+    diverged = "diverged", "a loss of training, which would be the same"
+    memory = "memory", "it did not fit into memory"
+    lost = "lost", "a process or its machine is gone, or cannot be reached"
+    hung = "hung", "no rank got any further"
+
+
 @dataclass(frozen=True)
 class Failure:
     """rank, and what it said in one line; at: seconds since 1970 on its machine, if it said when.
-    host: empty where nobody knows."""
+    host: empty where nobody knows. step, loss: where training has diverged."""
 
     rank: int
     line: str
     at: float = 0.0
     host: str = ""
+    kind: Fault = Fault.error
+    step: int | None = None
+    loss: float | None = None
 
     @property
     def of_a_peer(self) -> bool:
@@ -43,7 +57,15 @@ def note_failure(folder: Path, rank: int, error: BaseException) -> None:
     """Called by a rank that is about to end because of an error."""
     line = str(error) if isinstance(error, HarnessError) else kind_and_line(error)
     line = printable(line) + way_out(line)
-    write_json(_file(folder, rank), plain(Failure(rank, line, time.time(), socket.gethostname())))
+    step, loss = (error.step, error.loss) if isinstance(error, Diverged) else (None, None)
+    told = Failure(rank, line, time.time(), socket.gethostname(), _fault(error), step, loss)
+    write_json(_file(folder, rank), plain(told))
+
+
+def _fault(error: BaseException) -> Fault:
+    if isinstance(error, Diverged):
+        return Fault.diverged
+    return Fault.memory if isinstance(error, OutOfMemory) else Fault.error
 
 
 def forget_failures(folder: Path) -> None:
@@ -60,14 +82,17 @@ def failure_of(folder: Path, rank: int, code: int) -> Failure:
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         memory = "; was there memory enough?" if -code == signal.SIGKILL else ""
-        return Failure(rank, f"rank {rank} was ended by {name}{memory}", host=socket.gethostname())
+        line = f"rank {rank} was ended by {name}{memory}"
+        return Failure(rank, line, host=socket.gethostname(), kind=Fault.lost)
     return Failure(rank, _told(log_file(folder, rank)), host=socket.gethostname())
 
 
 def cause(failures: Iterable[Failure]) -> Failure:
     """The one that the others followed: not one that only missed a peer, and the earliest that
-    said when."""
-    return min(failures, key=lambda failure: (failure.of_a_peer, failure.at, failure.rank))
+    said when. Where all missed a peer, nobody knows of what it died: it is lost."""
+    found = min(failures, key=lambda failure: (failure.of_a_peer, failure.at, failure.rank))
+    unknown = found.of_a_peer and found.kind is Fault.error
+    return replace(found, kind=Fault.lost) if unknown else found
 
 
 _PREFIX = "failure."

@@ -14,6 +14,7 @@ from harness.errors import StageFailed, Terminated
 from harness.run.events import Event, EventReader
 from harness.run.launch.crew import Crew
 from harness.run.launch.failure import Failure, cause, failure_of, forget_failures
+from harness.run.launch.hang import HangWatch
 from harness.run.launch.job import RankJob, job_file
 from harness.run.launch.local import GRACE_SECONDS, KEEP_SECONDS, LocalRanks
 from harness.store.files import write_json
@@ -26,12 +27,19 @@ class WorkerGroup:
     """Processes that share a job file and die with the crew's; what still runs of them is ended
     when the context ends.
 
-    variables: of the environment of this machine's ranks, besides this process's. Raises
-    StageFailed where a member of the crew is gone already.
+    variables: of the environment of this machine's ranks, besides this process's. minutes: as
+    `engine.timeout_minutes`. Raises StageFailed where a member of the crew is gone already.
     """
 
-    def __init__(self, job: RankJob, crew: Crew, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        job: RankJob,
+        crew: Crew,
+        variables: Mapping[str, str],
+        minutes: float | None = None,
+    ) -> None:
         self.folder, self.crew = Path(job.folder), crew
+        self.watch = HangWatch(self.folder, crew.world, minutes)
         self.reader = EventReader(self.folder, crew.world)
         self.place: Path | None = None
         gone = next((member for member in crew.members if not member.line.open), None)
@@ -66,14 +74,14 @@ class WorkerGroup:
         return None not in self._codes()
 
     def failure(self) -> Failure | None:
-        """Why it fails, as soon as one rank does. Where only ranks that missed another one are
-        known to have failed, that one is waited for."""
+        """Why it fails, as soon as one rank does, or all have hung. Where only ranks that missed
+        another one are known to have failed, that one is waited for."""
         failures = self._failures()
         deadline = time.monotonic() + HEARING_SECONDS
         while failures and all(one.of_a_peer for one in failures) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             failures = self._failures()
-        return cause(failures) if failures else None
+        return cause(failures) if failures else self.watch.failure()
 
     def _codes(self) -> list[int | None]:
         for member in self.crew.members:

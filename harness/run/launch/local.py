@@ -7,13 +7,15 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from harness.models.determinism import kernel_variables
-from harness.run.launch.failure import Failure, failure_of
+from harness.run.launch.failure import Failure, Fault, failure_of
 from harness.run.launch.forked import Forked, fork_server, rank_variables
 from harness.run.launch.job import RankJob, Seat, job_file, log_file
 from harness.run.launch.network import interface_towards, tcp_address
+from harness.run.launch.oom_kills import oom_kills
 from harness.train.leaving import LEAVE
 
 GRACE_SECONDS = 5.0
@@ -36,7 +38,7 @@ class LocalRanks:
         variables: Mapping[str, str],
         listener: int | None = None,
     ) -> None:
-        self.folder = Path(job.folder)
+        self.folder, self.oom_kills = Path(job.folder), oom_kills()
         common = _variables(job, world) | dict(variables)
         self.processes = {
             seat.rank: self._spawn(job, seat, common, listener if seat.rank == 0 else None)
@@ -69,8 +71,11 @@ class LocalRanks:
         return {rank: process.poll() for rank, process in self.processes.items()}
 
     def failure(self, rank: int, code: int) -> Failure:
-        """Why one of them ended with this code, which is not 0."""
-        return failure_of(self.folder, rank, code)
+        """Why one of them ended with this code, which is not 0. One that was killed is taken to
+        have been killed for want of memory where the kernel has done that meanwhile."""
+        found = failure_of(self.folder, rank, code)
+        starved = code == -signal.SIGKILL and oom_kills() > self.oom_kills
+        return replace(found, kind=Fault.memory) if starved else found
 
     def ask_to_leave(self) -> None:
         """Have those that train keep their stage at the end of their step. Others end at once."""

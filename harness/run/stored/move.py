@@ -23,6 +23,7 @@ from harness.store.files import entries_below, file_sha256, write_atomically, wr
 from harness.store.folders import filled, require_writable
 from harness.store.hashing import stamp
 from harness.store.layout import (
+    BROKEN,
     CACHE,
     CONVERTED,
     FORMAT,
@@ -224,9 +225,9 @@ def _links(place: Path) -> bool:
 
 
 def _bring_records(target: Path, source: Path) -> None:
-    """Which runs there are, what they read, and what their ranks printed. A run that both know
-    keeps the target's record."""
-    for part in (RUNS, RUNS_READ):
+    """Which runs there are, what they read, how work ended that has no result, and what ranks
+    printed. A run that both know keeps the target's record."""
+    for part in (RUNS, RUNS_READ, BROKEN):
         for path in sorted((source / part).glob("*.json")):
             place = target / part / path.name
             if not place.exists() and not path.is_symlink():

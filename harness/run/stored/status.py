@@ -7,24 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.config.choices import Choice
 from harness.run.stored.runs import StoredRun
 from harness.store import locks
+from harness.store.broken import Broken, all_broken
 from harness.store.contents import Name
 from harness.store.layout import LOCKS, LOGS
+from harness.store.status import Status
 from harness.store.store import Store
 
 _LOG = re.compile(r" \(log: (?P<path>[^()]*)\)")
-
-
-class Status(Choice):
-    """What can be said of a run."""
-
-    done = "done", "all its scores are there"
-    running = "running", "a process works on it"
-    failed = "failed", "its last command ended with an error"
-    interrupted = "interrupted", "begun, and nobody works on it"
-    missing = "missing", "nothing that it alone uses is there"
 
 
 @dataclass(frozen=True)
@@ -38,8 +29,8 @@ class Holder:
 
 @dataclass(frozen=True)
 class State:
-    """The status of a run. why: of one that failed, in a line, and the log's path where there is
-    one. at: of one that is worked on, the piece of work; who: of the process."""
+    """The status of a run. why: of one that failed or diverged, in a line, and the log's path where
+    there is one. at: of one that is worked on, the piece of work; who: of the process."""
 
     status: Status
     why: str = ""
@@ -55,6 +46,7 @@ class Watch:
         self.store = store
         self.working = holders(store)
         self.launches = _launches(store)
+        self.broken = all_broken(store)
 
     def state(
         self, run: StoredRun, there: Collection[Name], shared: Collection[Name] = ()
@@ -68,6 +60,8 @@ class Watch:
             return State(Status.running, at=told, who=self.working[at])
         if not run.missing(there):
             return State(Status.done)
+        if diverged := self._diverged(run, there):
+            return State(Status.diverged, diverged.told)
         why = self._reason(run.run)
         if why:
             line, log = why
@@ -88,6 +82,14 @@ class Watch:
                 return by_key[key], f", {done:.0%}"
         left = [name for name in held if name not in there]
         return min(left or held, key=run.place), ""
+
+    def _diverged(self, run: StoredRun, there: Collection[Name]) -> Broken | None:
+        """The first of its stages that has, and is not there."""
+        ended = (
+            self.broken[name] for name in run.uses if name in self.broken and name not in there
+        )
+        found = [broken for broken in ended if broken.status is Status.diverged]
+        return min(found, key=lambda broken: broken.stage, default=None)
 
     def _reason(self, run: str) -> tuple[str, Path | None] | None:
         """Why its last command ended early, and the log; None where it did not say."""

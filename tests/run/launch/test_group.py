@@ -18,9 +18,10 @@ from harness.config.launched import Launched
 from harness.errors import ConfigError, StageFailed, Terminated
 from harness.run.events import Event
 from harness.run.launch import crew as crews
+from harness.run.launch import group as groups
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import Crew, crew_for, joined
-from harness.run.launch.failure import Failure
+from harness.run.launch.failure import Failure, Fault
 from harness.run.launch.group import WorkerGroup, follow_to_end
 from harness.run.launch.job import RankJob, Seat
 
@@ -145,6 +146,49 @@ def test_who_misses_a_peer_is_not_the_cause(ranks_are: Callable[[str], None], jo
     failure = run(job, here(2))
     assert failure is not None
     assert (failure.rank, failure.line) == (1, "StageFailed: the loss is nan")
+    assert failure.kind is Fault.error
+
+
+def test_who_misses_a_peer_of_which_nobody_knows_has_lost_it(
+    ranks_are: Callable[[str], None], job: RankJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "HEARING_SECONDS", 0.2)
+    ranks_are("[ $RANK = 0 ] && exec sleep 600; echo 'RuntimeError: Connection reset'; exit 1")
+    failure = run(job, here(2))
+    assert failure is not None
+    assert (failure.rank, failure.kind) == (1, Fault.lost)
+
+
+def test_what_an_agent_s_rank_says_of_its_failure_is_heard(
+    ranks_are: Callable[[str], None], job: RankJob, two_processes: Pair
+) -> None:
+    told = '{"rank": 1, "line": "no", "kind": "diverged", "step": 7, "loss": NaN}'
+    ranks_are(f"[ $RANK = 0 ] && exec sleep 600; echo '{told}' > failure.1.json; exit 1")
+    with launcher(two_processes) as (crew, _):
+        failure = run(job, crew)
+    assert failure is not None
+    assert (failure.kind, failure.step, str(failure.loss)) == (Fault.diverged, 7, "nan")
+
+
+def test_ranks_that_show_no_life_have_hung(ranks_are: Callable[[str], None], job: RankJob) -> None:
+    """Both were alive, then none gets further; they are ended though they hear no SIGTERM."""
+    ranks_are("trap '' TERM; for i in 1 2 3; do echo $i > pulse.$RANK; sleep 0.2; done; sleep 600")
+    with WorkerGroup(job, here(2), {}, 0.02) as group:
+        found = follow_to_end([group], lambda event: None)
+        assert found is not None
+        assert found[1].kind is Fault.hung
+        assert found[1].line.endswith(" seconds (engine.timeout_minutes)")
+    assert None not in group.local.codes().values()
+
+
+def test_one_rank_that_shows_life_speaks_for_all(
+    ranks_are: Callable[[str], None], job: RankJob
+) -> None:
+    ranks_are(
+        "[ $RANK = 0 ] || sleep 5; for i in $(seq 20); do echo $i > pulse.$RANK; sleep 0.25; done"
+    )
+    with WorkerGroup(job, here(2), {}, 0.05) as group:
+        assert follow_to_end([group], lambda event: None) is None
 
 
 def test_a_killed_rank_is_told_as_such(ranks_are: Callable[[str], None], job: RankJob) -> None:
@@ -152,6 +196,7 @@ def test_a_killed_rank_is_told_as_such(ranks_are: Callable[[str], None], job: Ra
     failure = run(job, here(2))
     assert failure is not None
     assert failure.line == "rank 1 was ended by SIGKILL; was there memory enough?"
+    assert failure.kind is Fault.lost
 
 
 def test_ranks_of_a_process_that_has_to_go_may_keep_what_they_train(
