@@ -42,13 +42,13 @@ class Who(StrEnum):
 
 @dataclass(frozen=True)
 class Blow:
-    """One thing to do. nth: how often a process is at the place before; seconds: a moment for
-    places where it cannot be told. other: of the ranks not the one that is met."""
+    """One thing to do. nth: how often a process has to be at the place; share: of its steps that a
+    stage has done before. other: of the ranks not the one that is met."""
 
     kind: Kind
     place: Place
     nth: int
-    seconds: float
+    share: float
     who: Who
     signal: int
     other: bool
@@ -74,11 +74,12 @@ class Happened:
 
 
 def quota(kills: int, others: Iterable[Kind]) -> Counter[tuple[Kind, Place]]:
-    """So many kills, at least two of them at every place and most of them inside stages; and one
+    """So many kills, as many at one short place as at another and the most inside stages; and one
     of each of the others."""
-    each = max(2, -(-kills // 9))
-    wanted = Counter({(Kind.kill, place): each for place in SHORT})
-    wanted[Kind.kill, Place.stage] = max(2, kills - len(SHORT) * each)
+    places = (Place.stage, *SHORT)
+    each = max(kills // len(places), 2) if kills < 20 else -(-kills // 9)
+    wanted = Counter({(Kind.kill, place): each for place in places[: -(-kills // each)]})
+    wanted[Kind.kill, Place.stage] += max(0, kills - each * len(places))
     wanted.update((kind, Place.elsewhere) for kind in others)
     return wanted
 
@@ -106,4 +107,6 @@ def drawn(pool: Counter[tuple[Kind, Place]], source: Random) -> Blow:
     signals = {Who.rank: [signal.SIGTERM], Who.parent: [signal.SIGTERM, signal.SIGUSR1]}
     chosen = source.choice(signals.get(who, [signal.SIGKILL])) if gentle else signal.SIGKILL
     nth = source.randint(1, MOST.get(place, 1))
-    return Blow(kind, place, nth, source.uniform(0, 1.5), who, int(chosen), source.random() < 0.5)
+    return Blow(
+        kind, place, nth, source.uniform(0.05, 0.9), who, int(chosen), source.random() < 0.5
+    )

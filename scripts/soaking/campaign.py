@@ -125,17 +125,17 @@ class Campaign:
         Returns its exit code."""
         before = len(self.record.happened)
         self._harm(site)
-        command = site.start()
+        started = [command := site.start()]
         try:
             while command.runs and (blow := self._next()):
                 done, command = DISTURBANCES[blow.kind](blow, command, site)
+                started += [] if command in started else [command]
                 if done:
                     self._note(done)
             code = command.code
         finally:
             command.kill()
-        if command.complaint:
-            site.complaints.append(f"{command.said.name}: {command.complaint}")
+        site.complaints += [f"{one.said.name}: {one.complaint}" for one in started if one.complaint]
         self._count_in_vain(code, len(self.record.happened) > before, command.said)
         return code
 

@@ -16,7 +16,7 @@ from soaking import processes
 from soaking.trap import CONTROL
 
 _PR_SET_PDEATHSIG = 1
-_TRACER = Path(__file__).parent / "tracer"
+TRACER = Path(__file__).parent / "tracer"
 
 
 class Command:
@@ -28,7 +28,7 @@ class Command:
         given = environment(1)
         if control is not None:
             given |= {CONTROL: str(control)}
-            given["PYTHONPATH"] = os.pathsep.join((str(_TRACER), given["PYTHONPATH"]))
+            given["PYTHONPATH"] = os.pathsep.join((str(TRACER), given["PYTHONPATH"]))
         with said.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "harness", "-m", *words],

@@ -38,7 +38,7 @@ def at_the_place(number: int, blow: Blow, command: Command, site: Site) -> Stopp
     while command.runs and time.monotonic() < began + PATIENCE_SECONDS:
         if stopped := site.control.stopped(number):
             return stopped
-        if not helped and time.monotonic() > began + _JOB_SECONDS + blow.seconds:
+        if not helped and time.monotonic() > began + _JOB_SECONDS * (1 + blow.share):
             helped = _end_a_job(command, site)
         time.sleep(_POLL_SECONDS)
     return None
@@ -57,15 +57,23 @@ def _end_a_job(command: Command, site: Site) -> bool:
 def _inside_a_stage(blow: Blow, command: Command, site: Site) -> Happened | None:
     """At a moment that nobody chose while steps are done."""
     while found := next_stage(command, site):
-        time.sleep(blow.seconds)
-        now = training(site.store)
-        if now is None or now.key != found.key or not command.runs:
+        now = _at_the_share(found, blow.share, site)
+        if now is None or not command.runs:
             continue
         site.struck = found.launch
         done = _hit(blow, command, site, 0, None, f"train/{now.key} at {now.share:.0%}")
         if not whole(site.store, "train", now.key):
             return done
         site.note(replace(done, place=Place.elsewhere))  # it was over a moment before
+    return None
+
+
+def _at_the_share(begun: Training, share: float, site: Site) -> Training | None:
+    """The stage once so much of it is done; None where it was over before."""
+    while (now := training(site.store)) and (now.launch, now.key) == (begun.launch, begun.key):
+        if now.share >= share:
+            return now
+        time.sleep(_POLL_SECONDS)
     return None
 
 
