@@ -8,6 +8,7 @@ or an error is not told in a line.
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -27,14 +28,12 @@ def main(argv: list[str]) -> None:
     asked = _asked(argv)
     sweep = small_sweep(asked.kills) if asked.small else full_sweep(asked.kills)
     _require_same(asked)
-    began = time.time()
     campaigns = list[Campaign]()
     for number, zero in enumerate(sweep.zeros):
-        share = (number + 1) / len(sweep.zeros)
-        until = began + 60 * asked.minutes * share if asked.minutes else float("inf")
+        minutes = asked.minutes / len(sweep.zeros)
         tell = _Progress(len(sweep.zeros) - number - 1)
         campaigns.append(
-            Campaign(sweep, zero, asked.place / f"zero{zero}", asked.seed, until, tell)
+            Campaign(sweep, zero, asked.place / f"zero{zero}", asked.seed, minutes, tell)
         )
         campaigns[-1].run()
         write(asked.out, sweep, asked.seed, [campaign.record for campaign in campaigns])
@@ -47,7 +46,8 @@ def _asked(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
     parser.add_argument("--small", action="store_true", help="a trial of a few minutes")
     parser.add_argument("--kills", type=int, help="in all (102; a trial: 12)")
-    parser.add_argument("--minutes", type=float, help="nothing new happens after so many")
+    told = "nothing new happens to disturbed sweeps after so many in all"
+    parser.add_argument("--minutes", type=float, default=math.inf, help=told)
     parser.add_argument("--seed", type=int, default=0, help="of what happens (0)")
     parser.add_argument("--place", type=Path, help="stores and what happened (results/soak)")
     parser.add_argument("--out", type=Path, help="the report (results/soak.md)")

@@ -25,7 +25,7 @@ _IN_VAIN = 4  # commands in a row that fail though nothing happened to them
 
 
 class Campaign:
-    """One ZeRO stage. until: when nothing new happens to it any more (seconds since 1970); tell:
+    """One ZeRO stage. minutes: of a disturbed sweep, after which nothing new happens to it; tell:
     hears a line of everything that happens, and how much is left."""
 
     def __init__(
@@ -34,11 +34,11 @@ class Campaign:
         zero: int,
         folder: Path,
         seed: int,
-        until: float,
+        minutes: float,
         tell: Callable[[str, int], None],
     ) -> None:
         self.sweep, self.zero, self.folder, self.seed = sweep, zero, folder, seed
-        self.until, self.tell = until, tell
+        self.minutes, self.tell, self.until = minutes, tell, 0.0
         self.record = Record(folder, zero)
         self.tries = self.in_vain = 0
 
@@ -57,6 +57,7 @@ class Campaign:
         if self.disk is None and Kind.full in self.sweep.others:
             result.skipped = [f"{Kind.full}: no file system can be mounted here"]
         whole = self._undisturbed()
+        self.until = time.time() + 60 * self.minutes
         while not result.rounds or self._goes_on():
             self._round(whole)
         result.done = True

@@ -87,7 +87,13 @@ def test_work_is_counted(tmp_path: Path) -> None:
     told(tmp_path, "1", (A, 0.1, None), (A, 0.6, None))
     told(tmp_path, "2", (A, 0.4, 0.4), (A, 0.999, None), (A, 1.0, None), (B, 0.3, None))
     told(tmp_path, "3", (B, 0.5, None), (B, 1.0, None), (X, 0.5, None), (X, 1.0, None))
-    cell = {"suite": "target", "benchmark": "t", "trained_task": None, "headline": "a"}
+    cell = {
+        "suite": "target",
+        "benchmark": "t",
+        "trained_task": None,
+        "headline": "a",
+        "filter": "none",
+    }
     cell |= {"kind": "eval", "split": "test", "shots": 0, "unit": "score", "side": None}
     cells = [cell | {"stage": 1, "key": X}, cell | {"stage": 2, "key": X}]
     cells.append(cell | {"stage": 2, "key": Y})
