@@ -73,11 +73,10 @@ class Command:
 
     @property
     def complaint(self) -> str:
-        """What no disturbance excuses: an error that is not told in a line, or words refused."""
+        """What no disturbance excuses: an error that is not told in a line."""
         text = self.said.read_text(errors="replace")
-        if "Traceback (most recent call last)" in text:
-            return text.strip().splitlines()[-1]
-        return text.strip().splitlines()[-1] if self.code == 2 else ""
+        told = "Traceback (most recent call last)" not in text
+        return "" if told else text.strip().splitlines()[-1]
 
 
 def _end_with_parent() -> None:

@@ -15,6 +15,7 @@ from soaking.watching import Training, training, whole
 PATIENCE_SECONDS = 300.0
 END_SECONDS = 90.0  # that a command has to end in good order; its ranks have 20
 _POLL_SECONDS = 0.002
+_LOOK_SECONDS = 0.1  # between two looks for all processes of a command, which take longer
 _JOB_SECONDS = 5.0  # a job that worked so long has its table written when it ends
 
 
@@ -40,6 +41,7 @@ def at_the_place(number: int, blow: Blow, command: Command, site: Site) -> Stopp
             return stopped
         if not helped and time.monotonic() > began + _JOB_SECONDS * (1 + blow.share):
             helped = _end_a_job(command, site)
+            time.sleep(_LOOK_SECONDS)
         time.sleep(_POLL_SECONDS)
     return None
 
@@ -85,7 +87,7 @@ def next_stage(command: Command, site: Site) -> Training | None:
         found = training(site.store)
         if found and found.launch != site.struck and len(command.ranks()) == site.ranks:
             return found
-        time.sleep(0.01)
+        time.sleep(_LOOK_SECONDS if found else 5 * _POLL_SECONDS)
     return None
 
 
