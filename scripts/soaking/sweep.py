@@ -1,7 +1,8 @@
 """The sweep that is soaked: its words, and how often what happens to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from harness.config import HarnessConfig
 from soaking.blows import Kind
 
 
@@ -26,9 +27,7 @@ class Sweep:
 
 def retries() -> list[str]:
     """Every launch is counted, so none is started again within a command."""
-    from harness.config.root import HarnessConfig
-
-    known = "run" in HarnessConfig.__dataclass_fields__
+    known = any(field.name == "run" for field in fields(HarnessConfig))
     return ["run.retries=0"] if known else []
 
 
