@@ -84,31 +84,40 @@ class Campaign:
         """A sweep from its beginning, or from where it was left, to its end."""
         result = self.record.result
         base = (self.disk or self.folder / "disturbed") / f"round{result.rounds + 1}"
-        site = self._site(base)
+        control = self.folder / "control"
+        if (
+            not base.exists()
+        ):  # nothing of it, or no more: what is mounted does not outlive a system
+            shutil.rmtree(control, ignore_errors=True)
+        site = self._site(base, Control(control))
         while self._command(site) != 0:
             pass
         last = site.start()  # for which nothing is left but to clear up
         result.complaints += ["the sweep was complete, and then it was not"] * (last.code != 0)
         result.different += differences(whole, base)
-        result.complaints += site.complaints
         result.files += compared(site.store)
         result.effort += effort(site.store, site.control.notes())
         result.rounds += 1
         self.record.save()
         shutil.rmtree(base)
 
-    def _site(self, base: Path) -> Site:
-        control = Control(base / "control")
+    def _site(self, base: Path, control: Control) -> Site:
+        result = self.record.result
 
         def start() -> Command:
-            result = self.record.result
             result.commands += 1
             said = self.folder / "commands" / f"{result.commands:04d}.log"
             return Command(self._words(base), control.folder, said)
 
-        minutes = self.sweep.timeout
         return Site(
-            base / "store", control, self.sweep.ranks, 60 * minutes, start, self._note, self.disk
+            store=base / "store",
+            control=control,
+            ranks=self.sweep.ranks,
+            timeout=60 * self.sweep.timeout,
+            start=start,
+            note=self._note,
+            disk=self.disk,
+            complaints=result.complaints,
         )
 
     def _note(self, happened: Happened) -> None:
@@ -160,6 +169,6 @@ class Campaign:
                 self._note(done)
 
     def _random(self) -> Random:
-        """Of this try: a campaign that goes on draws what it would have drawn."""
+        """Of the next try, by what has happened so far."""
         self.tries += 1
         return Random(f"{self.seed} {self.zero} {len(self.record.happened)} {self.tries}")

@@ -85,13 +85,14 @@ def second_command(blow: Blow, command: Command, site: Site) -> tuple[Happened |
     made = _made(site) - before
     twice = [node for node, times in made.items() if times > 1]
     site.complaints += [f"{one} was made twice by two commands" for one in twice]
-    killed, other = (second, command) if blow.other else (command, second)
-    if killed.runs:
-        every = killed.processes()
-        send([killed.pid], signal.SIGKILL)
-        see_to_the_end(killed, every, site)
+    one, other = (second, command) if blow.other else (command, second)
+    number = signal.SIGKILL if one.runs else 0
+    if number:
+        every = one.processes()
+        send([one.pid], number)
+        see_to_the_end(one, every, site)
     told = f"together they made {len(made)} nodes, {len(twice)} of them twice"
-    return happened(blow, Who.parent, told, signal.SIGKILL), other
+    return happened(blow, Who.parent, told, number), other
 
 
 def _made(site: Site) -> Counter[str]:

@@ -40,27 +40,29 @@ def at_the_place(number: int, blow: Blow, command: Command, site: Site) -> Stopp
         if stopped := site.control.stopped(number):
             return stopped
         if not helped and time.monotonic() > began + _JOB_SECONDS * (1 + blow.share):
-            helped = _end_a_job(command, site)
+            helped = _have_the_table_written(blow, command, site)
             time.sleep(_LOOK_SECONDS)
         time.sleep(_POLL_SECONDS)
     return None
 
 
-def _end_a_job(command: Command, site: Site) -> bool:
-    """Kill a rank, so that its job ends and the table is written; was there one?"""
+def _have_the_table_written(blow: Blow, command: Command, site: Site) -> bool:
+    """End a job, by the death of a rank, or the command, by SIGTERM; was there a rank?"""
     ranks = command.ranks()
-    if ranks:
-        send(ranks[-1:], signal.SIGKILL)
-        blow = Blow(Kind.kill, Place.elsewhere, 1, 0, Who.rank, signal.SIGKILL, other=False)
-        site.note(happened(blow, Who.rank, "so that the table is written", signal.SIGKILL))
-    return bool(ranks)
+    if not ranks:
+        return False
+    who, number = (Who.rank, signal.SIGKILL) if blow.other else (Who.parent, signal.SIGTERM)
+    send([ranks[-1] if blow.other else command.pid], number)
+    first = replace(blow, kind=Kind.kill, place=Place.elsewhere)
+    site.note(happened(first, who, "so that the table is written", number))
+    return True
 
 
 def _inside_a_stage(blow: Blow, command: Command, site: Site) -> Happened | None:
     """At a moment that nobody chose while steps are done."""
     while found := next_stage(command, site):
-        now = _at_the_share(found, blow.share, site)
-        if now is None or not command.runs:
+        now = _at_the_share(found, blow.share, command, site)
+        if now is None:
             continue
         site.struck = found.launch
         done = _hit(blow, command, site, 0, None, f"train/{now.key} at {now.share:.0%}")
@@ -70,9 +72,11 @@ def _inside_a_stage(blow: Blow, command: Command, site: Site) -> Happened | None
     return None
 
 
-def _at_the_share(begun: Training, share: float, site: Site) -> Training | None:
+def _at_the_share(begun: Training, share: float, command: Command, site: Site) -> Training | None:
     """The stage once so much of it is done; None where it was over before."""
-    while (now := training(site.store)) and (now.launch, now.key) == (begun.launch, begun.key):
+    while command.runs and (now := training(site.store)):
+        if (now.launch, now.key) != (begun.launch, begun.key):
+            break
         if now.share >= share:
             return now
         time.sleep(_POLL_SECONDS)

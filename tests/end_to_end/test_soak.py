@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from soaking.blows import SHORT, Kind
 from soaking.campaign import Campaign
+from soaking.disk import release
 from soaking.places import Place
 from soaking.sweep import OTHERS, Sweep
 
@@ -25,7 +26,10 @@ def soaked(sweep: Sweep, folder: Path) -> tuple[Campaign, Counter[Kind], Counter
     (zero,) = sweep.zeros
     lines = list[str]()
     campaign = Campaign(sweep, zero, folder, 0, float("inf"), lambda line, left: lines.append(line))
-    result = campaign.run()
+    try:
+        result = campaign.run()
+    finally:
+        release(folder / "disk")
     assert result.different == [], lines
     assert result.complaints == [], lines
     assert result.effort.steps_done >= result.effort.steps_needed > 0
