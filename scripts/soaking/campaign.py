@@ -41,6 +41,7 @@ class Campaign:
         self.minutes, self.tell, self.until = minutes, tell, 0.0
         self.record = Record(folder, zero)
         self.tries = self.in_vain = 0
+        self.since = 0.0
 
     @property
     def wanted(self) -> Counter[tuple[Kind, Place]]:
@@ -50,7 +51,7 @@ class Campaign:
 
     def run(self) -> Result:
         """Do what is left of it."""
-        result = self.record.result
+        result, self.since = self.record.result, time.time()
         if result.done:
             return result
         self.disk = small_disk(self.folder / "disk") if Kind.full in self.sweep.others else None
@@ -61,9 +62,15 @@ class Campaign:
         while not result.rounds or self._goes_on():
             self._round(whole)
         result.done = True
-        self.record.save()
+        self._save()
         release(self.disk)
         return result
+
+    def _save(self) -> None:
+        """Keep what came of it so far, and how long that took."""
+        self.record.result.seconds += time.time() - self.since
+        self.since = time.time()
+        self.record.save()
 
     def _goes_on(self) -> bool:
         return bool(self.wanted) and time.time() < self.until
@@ -98,7 +105,7 @@ class Campaign:
         result.files += compared(site.store)
         result.effort += effort(site.store, site.control.notes())
         result.rounds += 1
-        self.record.save()
+        self._save()
         shutil.rmtree(base)
 
     def _site(self, base: Path, control: Control) -> Site:
@@ -122,7 +129,7 @@ class Campaign:
 
     def _note(self, happened: Happened) -> None:
         self.record.add(happened)
-        self.record.save()
+        self._save()
         about = f" {happened.signal} to {happened.who}" if happened.signal else ""
         place = "" if happened.kind is not Kind.kill else f", {happened.place}"
         self.tell(
