@@ -60,7 +60,7 @@ def _asked(argv: list[str]) -> argparse.Namespace:
 
 def _require_same(asked: argparse.Namespace) -> None:
     """What happened under other words is another campaign's. Ends the program in a line."""
-    about = {"small": asked.small, "seed": asked.seed}
+    about = {"small": asked.small, "seed": asked.seed, "kills": asked.kills}
     file = asked.place / "soak.json"
     if not file.is_file():
         write_json(file, about)

@@ -61,7 +61,7 @@ class Campaign:
         self.until = time.time() + 60 * self.minutes
         while not result.rounds or self._goes_on():
             self._round(whole)
-        result.done = True
+        result.done = not self.wanted
         self._save()
         release(self.disk)
         return result

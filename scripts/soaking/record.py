@@ -16,7 +16,7 @@ class Result:
     """What came of a ZeRO stage. rounds: sweeps that were disturbed and ended complete; files: that
     were compared with the undisturbed one; commands: started for it; different: from the
     undisturbed one; complaints: what should not have been; skipped: what this system does not
-    allow."""
+    allow; done: has all happened that should?"""
 
     zero: int
     rounds: int = 0
