@@ -43,7 +43,7 @@ def hung_rank(blow: Blow, command: Command, site: Site) -> Happened | None:
     victim = ranks[-1 if blow.other else 0]
     began = time.monotonic()
     send([victim], signal.SIGSTOP)
-    while alive([victim]) and time.monotonic() < began + 3 * site.timeout:
+    while alive([victim]) and time.monotonic() < began + 2 * site.timeout:
         time.sleep(0.1)
     told = f"ended after {time.monotonic() - began:.0f} seconds"
     if alive([victim]):
