@@ -162,18 +162,24 @@ class Campaign:
             raise SystemExit(f"{_IN_VAIN} commands failed though nothing happened; see {said}")
 
     def _next(self) -> Blow | None:
-        """What happens next to a command that runs."""
+        """What happens next to a command that runs. Where files of checkpoints are all that is left
+        to change, a stage has to leave one."""
+        if not self.wanted or time.time() >= self.until:
+            return None
         pool = Counter({name: n for name, n in self.wanted.items() if name[0] not in HARMS})
-        return drawn(pool, self._random()) if pool and time.time() < self.until else None
+        return drawn(pool or Counter([(Kind.kill, Place.stage)]), self._random())
 
     def _harm(self, site: Site) -> None:
-        """Every third time a file is changed, as long as some kind of that is left."""
-        kinds = sorted({kind for kind, _ in self.wanted} & set(HARMS))
-        source = self._random()
-        if kinds and time.time() < self.until and source.random() < 0.35:
-            done = harm(source.choice(kinds), site, source)
-            if done:
+        """Every third time a file is changed, as long as some kind of that is left; every time,
+        where nothing else is."""
+        kinds, source = {kind for kind, _ in self.wanted}, self._random()
+        if time.time() >= self.until or (kinds - set(HARMS) and source.random() > 0.35):
+            return
+        left_over = sorted(kinds & set(HARMS))
+        for kind in source.sample(left_over, len(left_over)):
+            if done := harm(kind, site, source):
                 self._note(done)
+                return
 
     def _random(self) -> Random:
         """Of the next try, by what has happened so far."""
