@@ -21,6 +21,7 @@ from soaking.same import compared, differences
 from soaking.site import Site
 from soaking.sweep import Sweep
 
+_MOST_ROUNDS = 8  # sweeps in which what is wanted of a ZeRO stage has to happen
 _IN_VAIN = 4  # commands in a row that fail though nothing happened to them
 
 
@@ -73,6 +74,10 @@ class Campaign:
         self.record.save()
 
     def _goes_on(self) -> bool:
+        if self.record.result.rounds == _MOST_ROUNDS:
+            lacking = ", ".join(f"{kind}, {place}" for kind, place in sorted(self.wanted))
+            self.record.result.complaints += [f"never came to it: {lacking}"] if lacking else []
+            return False
         return bool(self.wanted) and time.time() < self.until
 
     def _words(self, base: Path) -> list[str]:
