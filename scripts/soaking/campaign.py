@@ -62,7 +62,7 @@ class Campaign:
         self.until = time.time() + 60 * self.minutes
         while not result.rounds or self._goes_on():
             self._round(whole)
-        result.done = not self.wanted
+        result.done = not self.wanted or result.rounds == _MOST_ROUNDS
         self._save()
         release(self.disk)
         return result
