@@ -12,11 +12,12 @@ BENCH_READY := $(VENV_BENCH)/.ready
 BENCH_OPTIONS ?=
 # pip-audit, in an environment of its own.
 VENV_AUDIT  ?= .venv-audit
+SOAK_OPTIONS  ?=
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast test-slow test-all test-gpu equivalence lint audit tables paper-tables methods-demo real-model bench bench-methods clean
+.PHONY: help setup demo test test-fast test-slow test-all test-gpu equivalence lint audit tables paper-tables methods-demo real-model bench bench-methods soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -91,6 +92,9 @@ $(BENCH_READY): pyproject.toml constraints.txt
 
 bench-methods: $(READY) ## step time and memory of every method beside sequential fine-tuning
 	$(BIN)/python scripts/bench_methods.py
+
+soak: $(READY) ## a sweep that is killed a hundred times, beside one that is not (hours; results/soak.md)
+	$(BIN)/python scripts/soak.py $(SOAK_OPTIONS)
 
 clean: ## remove the environment, caches, tables and plots (never results/store)
 	rm -rf $(VENV) $(VENV_BENCH) $(VENV_AUDIT) .pytest_cache .ruff_cache dist build results/tables results/plots

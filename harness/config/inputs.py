@@ -119,3 +119,7 @@ class StoreConfig(Section):
         "it (keep), checkpoints and answers of work that is not whole go; null = never",
         30.0,
     )
+    silence_minutes: float = key(
+        "what this command works on is another machine's once it gave no sign of life for so long",
+        10.0,
+    )

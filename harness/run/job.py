@@ -196,8 +196,8 @@ def _planned(candidates: list[_Candidate], planned: bool = False) -> list[Job]:
     )
     compositions = _converted(compositions, planned)
     stores = {
-        composition.config.store.root: Store(composition.config.store.root)
-        for composition in compositions
+        wanted.root: Store(wanted.root, silence=60 * wanted.silence_minutes)
+        for wanted in (composition.config.store for composition in compositions)
     }
     jobs = list[Job]()
     for composition in compositions:

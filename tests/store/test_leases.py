@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.command import beside
+from support.command import beside, refused
 from support.places import REPOSITORY
+from support.stored import planned
 
 from harness.errors import StageFailed
 from harness.store import locks
@@ -261,3 +262,12 @@ def test_what_carries_no_token_is_left_alone(tmp_path: Path) -> None:
         (tmp_path / "train" / name).mkdir(parents=True)
     Store(tmp_path).sweep_leftovers()
     assert len(list((tmp_path / "train").iterdir())) == 3
+
+
+def test_how_long_a_lease_may_be_silent_is_a_key(tiny_run: list[str]) -> None:
+    leases = planned(tiny_run, "store.silence_minutes=0.5").store.leases
+    leases.folder.mkdir(parents=True, exist_ok=True)
+    with leases.taken() as token:
+        assert json.loads((leases.folder / f"{token}.lease").read_text())["silence"] == 30
+    line = "error: store.silence_minutes=0: use 0.1 or more"
+    assert refused(*tiny_run, "store.silence_minutes=0") == line

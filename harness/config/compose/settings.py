@@ -19,6 +19,7 @@ _NO_SETTING = (
     "store.root",
     "store.keep",
     "store.forget_days",
+    "store.silence_minutes",
     "store.results",
     "data.root",
     "data.suite_root",

@@ -59,6 +59,7 @@ FLASH_PACKAGES = {
 }
 EMBEDDED = "data/micro/data"  # inside the package
 LARGEST = 1e6  # no value in minutes, TFLOP/s, TB/s or billions is meant to be above it
+LEAST_SILENCE = 0.1  # minutes; there are twenty signs of life in it
 
 
 def validate(config: HarnessConfig) -> None:
@@ -198,6 +199,9 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
     days = config.store.forget_days
     if days is not None and not (days > 0 and math.isfinite(days)):
         yield f"store.forget_days={days:g}: use a positive number of days, or null = never"
+    silence = config.store.silence_minutes
+    if not (silence >= LEAST_SILENCE and math.isfinite(silence)):
+        yield f"store.silence_minutes={silence:g}: use {LEAST_SILENCE:g} or more"
     if not 0 <= train.warmup_ratio <= 1:
         yield f"train.warmup_ratio={train.warmup_ratio}: use 0 to 1"
     betas = list(train.betas)
