@@ -43,7 +43,7 @@ def out(
         for (name, zero), again in product(CASES, (False, True)):
             words = [*places, *METHODS[name], f"engine.gradient_checkpointing={str(again).lower()}"]
             cells.append(cell(words, TASKS, zero, place / f"{name}-{zero}-{again}"))
-    launch(2, cells, place)
+        launch(2, cells, place)
     return place
 
 

@@ -133,7 +133,7 @@ def out(
             (place / name).mkdir()
             cell = {"out": str(place / name), "tasks": case.tasks}
             cells.append(cell | {"launches": launches(case, places)})
-    codes = run_ranks("checkpoint_rank.py", 2, {"cells": cells}, place)
+        codes = run_ranks("checkpoint_rank.py", 2, {"cells": cells}, place)
     assert codes == [0, 0], (place / "rank0.log").read_text()[-3000:]
     return place
 
