@@ -7,7 +7,7 @@ import shutil
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -16,13 +16,14 @@ from pathlib import Path
 from harness.config import Device, HarnessConfig
 from harness.config.machine import machine
 from harness.config.plain import plain
-from harness.errors import StageFailed, mistakes_of, refuse
+from harness.errors import DataError, StageFailed, mistakes_of, refuse
 from harness.plan.checks.inputs import ready_mistakes
 from harness.plan.memory.fit import memory_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import run_scores
 from harness.results.records import record_of, record_run
 from harness.results.schema import Scores
+from harness.run.disk import Room, told_if_full
 from harness.run.events import Event, Nobody, Watcher, watched
 from harness.run.job import Job, job_of
 from harness.run.launch.crew import Crew, crew_for
@@ -33,6 +34,7 @@ from harness.run.launch.group import WorkerGroup, follow_to_end
 from harness.run.launch.job import RankJob, log_file
 from harness.run.pending import pending_nodes
 from harness.run.readers import note_progress, record_readers
+from harness.run.repairs import Repairs, checked_repairs, tell
 from harness.run.retention import stays_for, tidy
 from harness.run.sides import Side, sides
 from harness.run.tables import Tables, current_tables, table_path
@@ -96,13 +98,15 @@ def finish(job: Job, tables: Tables, watcher: Watcher | None = None) -> Outcome:
     started = time.monotonic()
     config, store, plan = job.config, job.store, job.plan
     store.sweep_leftovers()
-    record_run(store, plan)
-    record_readers(store, plan)  # once more, since it may have been forgotten meanwhile
-    try:
-        done = _Walk(config, store, plan, watcher or Nobody()).finish()
-    finally:
-        store.hashes.save()
-        tables.note(job)
+    with told_if_full(store, config.store.forget_days):
+        record_run(store, plan)
+        record_readers(store, plan)  # once more, since it may have been forgotten meanwhile
+        try:
+            done = _Walk(config, store, plan, watcher or Nobody()).finish()
+        finally:
+            with suppress(DataError):  # what it does not remember is read again
+                store.hashes.save()
+            tables.note(job)
     scores, left_out = run_scores(store, record_of(plan))
     tables.told.update(left_out)
     return Outcome(
@@ -135,15 +139,17 @@ class _Walk:
 
     def finish(self) -> list[Work]:
         """Do it, and return what was done."""
-        pending = pending_nodes(self.config, self.store, self.plan)
-        if pending:
-            self._work(pending)
+        now = partial(pending_nodes, self.config, self.store, self.plan)
+        repairs = checked_repairs(self.store, now)
+        if repairs.pending:
+            self._work(repairs)
         self._tidy([])
         return self.finished
 
-    def _work(self, pending: list[Work]) -> None:
-        asked = self.config.engine, self.config.eval.beside
+    def _work(self, repairs: Repairs) -> None:
+        asked, pending = (self.config.engine, self.config.eval.beside), repairs.pending
         with crew_for(*asked) as crew, watched(self.watcher, pending):
+            tell(self.watcher, repairs)
             while pending:
                 wanted = [(node.kind, node.key) for node in pending]
                 with self.store.locks(wanted) as held:
@@ -193,6 +199,8 @@ class _Walk:
 
         self.dropped -= {node.key for node in nodes}
         groups = dict[WorkerGroup, Side]()
+        room = Room(self.config, self.store, self.plan, nodes, held.token)
+        room.require()
         with ExitStack() as stack:
             launched = sides(nodes, crew, self.config.eval.beside)
             variables = stack.enter_context(self._leased(launched, crew.world))
@@ -200,7 +208,7 @@ class _Walk:
             for side, own in zip(launched, shares(variables, counts), strict=True):
                 group = WorkerGroup(self._job(side, held), side.crew, own)
                 groups[stack.enter_context(group)] = side
-            broken = follow_to_end([*groups], follow, complete)
+            broken = follow_to_end([*groups], follow, complete, room.watch)
         done = self._written(nodes, SEEN_SECONDS if crew.members and not broken else 0.0)
         self.finished += done
         self._drop_optimizer_states()

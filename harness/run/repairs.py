@@ -1,7 +1,7 @@
 """Finished work that is not any more what was written: found, said aloud, and made again.
 
-Whether files changed is told by their sizes and times, at no cost. What flips a bit of a file leaves
-both: so what work reads is read once and compared before that begins.
+Whether files changed is told by their sizes and times, at no cost. A disk that flips a bit leaves
+both, so what work reads is read once and compared before that begins.
 """
 
 import os
@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from harness.run.events import Event, Watcher
 from harness.store.contents import Name
+from harness.store.listener import Notice
 from harness.store.store import Store
 from harness.store.work import TrainWork, Work
 
@@ -33,7 +35,8 @@ def checked_repairs(store: Store, pending_now: Callable[[], list[Work]]) -> Repa
         pending = pending_now()
         fresh = _read_by(pending) - read
         read |= fresh
-        if all([_same(store, name) for name in sorted(fresh)]):
+        broken = [name for name in sorted(fresh) if not _same(store, name)]
+        if not broken:
             return Repairs(pending, damaged(store, pending))
 
 
@@ -48,8 +51,8 @@ def damaged(store: Store, pending: Sequence[Work]) -> dict[str, str]:
         harm = store.damage(work.kind, work.key)
         if harm is not None and store.wrong(work.kind, work.key) is None:
             lines[work.key] = (
-                f"{work.kind}/{work.key}/{harm.file} {harm.what}: stage {work.stage}, {work.label}, "
-                f"is made again from stage {origins[work.key]}"
+                f"{work.kind}/{work.key}/{harm.file} {harm.what}: stage {work.stage}, "
+                f"{work.label}, is made again from stage {origins[work.key]}"
             )
     return lines
 
@@ -63,12 +66,20 @@ def _read_by(pending: Iterable[Work]) -> set[Name]:
 
 def _same(store: Store, name: Name) -> bool:
     """Are the files of a node what was written, by their bytes? The store knows from then on."""
-    folder, listed = store.path(*name), store.manifest(*name)["files"]
-    gone = store.dropped(*name)
-    paths = [(folder / file, sha) for file, sha in listed.items() if file not in gone]
+    folder, gone = store.path(*name), store.dropped(*name)
+    listed = store.manifest(*name)["files"]
+    files = [(folder / file, sha) for file, sha in listed.items() if file not in gone]
     with ThreadPoolExecutor(READERS) as threads:
-        found = threads.map(lambda one: store.hashes.read(one[0]) == one[1], paths)
-        return all(list(found))
+        try:
+            return all([*threads.map(lambda file: store.hashes.read(file[0]) == file[1], files)])
+        except OSError:  # gone meanwhile, which the next look tells; or whoever reads it says why
+            return False
+
+
+def tell(watcher: Watcher, repairs: Repairs) -> None:
+    """Say it, a line for each."""
+    for key, line in repairs.lines.items():
+        watcher.follow(Event(key, 0.0, Notice(line, line, warning=True)))
 
 
 def _origins(pending: Sequence[Work]) -> Mapping[str, int]:

@@ -1,6 +1,8 @@
 """Why a rank ended, and which of several that did is the cause."""
 
+import errno
 import json
+import os
 import re
 import signal
 import socket
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.plain import plain, typed
-from harness.errors import HarnessError, kind_and_line
+from harness.errors import DataError, HarnessError, is_full, kind_and_line
 from harness.models.determinism import way_out
 from harness.run.launch.job import log_file
 from harness.store.files import write_json
@@ -39,11 +41,15 @@ class Failure:
         return bool(_OF_A_PEER.search(self.line))
 
 
-def note_failure(folder: Path, rank: int, error: BaseException) -> None:
-    """Called by a rank that is about to end because of an error."""
+def note_failure(folder: Path, rank: int, error: BaseException) -> int:
+    """Called by a rank that is about to end because of an error; returns its exit code, which says
+    what a full disk does not take."""
     line = str(error) if isinstance(error, HarnessError) else kind_and_line(error)
     line += way_out(line)
-    write_json(_file(folder, rank), plain(Failure(rank, line, time.time(), socket.gethostname())))
+    failure = Failure(rank, line, time.time(), socket.gethostname())
+    with suppress(DataError):
+        write_json(_file(folder, rank), plain(failure))
+    return _FULL if is_full(error) else 1
 
 
 def forget_failures(folder: Path) -> None:
@@ -61,7 +67,8 @@ def failure_of(folder: Path, rank: int, code: int) -> Failure:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         memory = "; was there memory enough?" if -code == signal.SIGKILL else ""
         return Failure(rank, f"rank {rank} was ended by {name}{memory}", host=socket.gethostname())
-    return Failure(rank, _told(log_file(folder, rank)), host=socket.gethostname())
+    line = os.strerror(code) if code == _FULL else _told(log_file(folder, rank))
+    return Failure(rank, line, host=socket.gethostname())
 
 
 def cause(failures: Iterable[Failure]) -> Failure:
@@ -71,6 +78,7 @@ def cause(failures: Iterable[Failure]) -> Failure:
 
 
 _PREFIX = "failure."
+_FULL = errno.ENOSPC  # as an exit code
 
 
 def _file(folder: Path, rank: int) -> Path:
