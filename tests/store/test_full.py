@@ -51,7 +51,7 @@ def test_a_node_that_does_not_fit_is_not_there(disk: Path) -> None:
 
 
 def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="^mine$"), told_if_full(Store(tmp_path), None):
+    with pytest.raises(DataError, match=r"^mine$"), told_if_full(Store(tmp_path), None):
         raise DataError("mine")
 
 
