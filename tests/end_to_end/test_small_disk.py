@@ -107,7 +107,7 @@ def test_a_disk_that_takes_nothing_more(words: list[str], disk: Path) -> None:
     parent = started([*words, "train.checkpoint_steps=1"])
     when(lambda: any(store.glob("partial/train/*/step-*")), parent)
     filler = fill(disk)
-    [line] = errors(parent)
+    line, *_ = errors(parent)  # the table may not be written either
     assert f"store clean --keep ends --unused --store {store}` would free " in line
     assert half_written(store) == []
     filler.unlink()

@@ -62,8 +62,7 @@ def test_the_most_at_once_is_that_of_what_stays(tiny_run: list[str]) -> None:
     assert needs.peak(works, {first.key: 4 * weights}) == (4 + 24) * weights
     scored = [work for work in works if work.stage == 1]
     assert needs.peak(scored, {first.key: 4 * weights}) == 24 * weights
-    # what stage 2 is trained from goes behind it: room for what comes after
     last = plan.of(TrainWork)[1]
-    again = replace(last, seed=7)
+    again = replace(last, seed=7)  # read by both, the first stage goes behind it
     assert needs.peak([last, again], {first.key: 4 * weights}) == (4 + 24) * weights
     assert needs.peak([last, again], {last.key: 4 * weights}) == 24 * weights
