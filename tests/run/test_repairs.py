@@ -28,23 +28,26 @@ def now(job: Job) -> Callable[[], list[Work]]:
     return lambda: pending_nodes(job.config, job.store, job.plan)
 
 
+MODEL, MANIFEST = "model.safetensors", "manifest.json"
+
+
 @pytest.mark.parametrize(
-    ("harm", "what"),
+    ("file", "harm", "what"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is cut short"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"), "is not what was written"),
-        (lambda path: path.with_name("manifest.json").unlink(), "is gone"),
-        (lambda path: path.with_name("manifest.json").write_text("{"), "is not what was written"),
+        (MODEL, lambda path: path.write_bytes(path.read_bytes()[:-1]), "is cut short"),
+        (
+            MODEL,
+            lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"),
+            "is not what was written",
+        ),
+        (MANIFEST, Path.unlink, "is gone"),
+        (MANIFEST, lambda path: path.write_text("{"), "is not what was written"),
     ],
 )
-def test_damage_is_named(harm: Callable[[Path], None], what: str, finished: Job) -> None:
-    path = weights(finished, 2)
-    harm(path)
-    lines = damaged(finished.store, now(finished)())
+def test_damage_is_named(file: str, harm: Callable[[Path], None], what: str, finished: Job) -> None:
+    harm(weights(finished, 2).with_name(file))
     node = finished.plan.of(TrainWork)[1]
-    file = path.name if path.with_name("manifest.json").exists() else "manifest.json"
-    file = "manifest.json" if path.with_name(file).read_text("latin-1") == "{" else file
-    assert lines == {
+    assert damaged(finished.store, now(finished)()) == {
         node.key: f"train/{node.key}/{file} {what}: stage 2, {node.label}, is made again from "
         "stage 1"
     }
