@@ -1,6 +1,8 @@
 """The exceptions that a user may meet, and how a command line reports them."""
 
 import difflib
+import errno
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -95,6 +97,19 @@ def first_line(error: BaseException) -> str:
 def kind_and_line(error: BaseException) -> str:
     """The kind of an error of others' code and the first line of its text."""
     return f"{type(error).__name__}: {first_line(error)}"
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Is it a disk that takes no more, or what came of one? Libraries say so in words alone."""
+    words = [os.strerror(number) for number in _FULL]
+    while error is not None:
+        if getattr(error, "errno", None) in _FULL or any(word in str(error) for word in words):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def suggest(name: str, options: list[str]) -> str:

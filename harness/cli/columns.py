@@ -1,4 +1,4 @@
-"""Plain columns for people: aligned text, sizes, dates."""
+"""Plain columns for people: aligned text, dates."""
 
 import time
 from collections.abc import Sequence
@@ -14,16 +14,6 @@ def aligned(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) 
         ).rstrip()
         for row in rows
     )
-
-
-def size(count: int) -> str:
-    """Bytes in the largest unit of 1000 that leaves a digit."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
 
 
 def date(seconds: float) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import current_thread, main_thread
 from typing import NoReturn
 
-from harness.errors import HarnessError, StageFailed, Terminated, printable, told_by
+from harness.errors import HarnessError, StageFailed, Terminated, is_full, printable, told_by
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # which of them comes is a setting of batch systems
 
@@ -36,7 +36,7 @@ def _terminable() -> Iterator[None]:
 
 def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
     """Run a command line; a wrong input becomes one line per mistake on stderr and exit code 2, a
-    failed stage exit code 1, Ctrl-C 130, SIGTERM 143, SIGUSR1 138."""
+    failed stage or a full disk exit code 1, Ctrl-C 130, SIGTERM 143, SIGUSR1 138."""
     try:
         with _terminable():
             code = main(argv)
@@ -54,8 +54,19 @@ def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
     except StageFailed as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         code = 1
-    except HarnessError as error:
-        for line in told_by(error):
-            print(f"error: {printable(line)}", file=sys.stderr)
-        code = 2
+    except (HarnessError, OSError) as error:
+        code = _told(error)
     sys.exit(code)
+
+
+def _told(error: HarnessError | OSError) -> int:
+    """Say what is wrong; returns the exit code. Raises what is not meant for users."""
+    if is_full(error):
+        frees = "`python -m harness store du --store ROOT` says what `store clean` would free"
+        print(f"error: {printable(str(error))}; {frees}", file=sys.stderr)
+        return 1
+    if not isinstance(error, HarnessError):
+        raise error
+    for line in told_by(error):
+        print(f"error: {printable(line)}", file=sys.stderr)
+    return 2

@@ -1,7 +1,7 @@
 """`harness plan`: what a configuration, or a sweep, would do, without doing it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.cli.memory_table import memory_lines
 from harness.cli.overrides import parser, read
@@ -12,6 +12,7 @@ from harness.errors import refuse
 from harness.models.hub import is_hub, missing_files
 from harness.plan.again import reasons
 from harness.plan.checks.inputs import input_mistakes
+from harness.plan.disk import DiskNeeds
 from harness.plan.estimates import Estimate, estimate, weight_count
 from harness.plan.memory.fit import memory_of, refusals
 from harness.plan.memory.machine import machine_of
@@ -22,10 +23,12 @@ from harness.plan.tokens import (
     estimated_counts,
     training_counts,
 )
+from harness.run.disk import Room
 from harness.run.diverged import barred, divergences
 from harness.run.handlers import Size, size
 from harness.run.job import Job, make_sweep
 from harness.run.pending import pending_nodes
+from harness.run.repairs import damaged
 from harness.run.sides import clock_hours
 from harness.store.status import Status
 from harness.store.store import Store
@@ -67,13 +70,17 @@ def main(argv: list[str]) -> int:
 
 def print_memory(job: Job, told: set[str]) -> list[str]:
     """Print what a job takes of memory, unless a job before it takes the same; returns what
-    certainly does not fit the GPUs. On a CPU that is printed alone: a plan is often made elsewhere
-    than the run."""
+    certainly does not fit the GPUs. On a CPU, and of disks, that is printed alone: a plan is often
+    made elsewhere than the run."""
     works = pending_nodes(job.config, job.store, job.plan)
     memory = memory_of(job.config, works)
     if memory is None or not works or memory.model.weights < SMALLEST_ESTIMATED:
         return []
     text, wrong = "\n".join(memory_lines(memory)), [*refusals(memory)]
+    room = Room(job.config, job.store, job.plan, works).short()
+    if room and room not in told:
+        told.add(room)
+        print(f"does not fit here: {room}")
     if text not in told:
         told.add(text)
         print(text)
@@ -101,19 +108,19 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
     to_do = [node for node in undone if node.key not in given_up]
     pending = {node.key for node in to_do}
     tokens = _counted(config, store, plan, to_do, told)
-    run, pace = plan.run, measured(config, store)
+    run, pace, disk = plan.run, measured(config, store), DiskNeeds(config)
     print(f"run {run['run']}: {run['method']} on {run['sequence']}, seed {run['seed']}")
     print(f"{'stage':>5}  {'node':<24} {'key':<20} {'state':<8} {'work':>20}")
     left: dict[str, Left] = {}
     for node in plan.nodes:
         needed = size(node, tokens)
         if node.key in pending:
-            left[node.key] = _left(node.label, needed, config, pace)
+            left[node.key] = _left(node, needed, config, pace, disk)
         states = {node.key in pending: "to do", node.key in given_up: Status.diverged.value}
         state = states.get(True, "done")
         work = f"{needed.amount:,} {needed.unit}" if needed.amount else "lm-eval task"
         print(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
-    for line in reasons(to_do, store):
+    for line in (*damaged(store, to_do).values(), *reasons(to_do, store)):
         print(line)
     for line in divergences(config, store, given_up.values()):
         print(line)
@@ -189,15 +196,19 @@ def _spent(left: Iterable[Left]) -> str:
     reading = sum(cost.reading_hours for cost in costs)
     generation = sum(cost.generation_hours for cost in costs)
     disk = sum(cost.disk_bytes for cost in costs)
+    beside = max((cost.beside_bytes for cost in costs), default=0.0)
     return (
         f"{training:.3g} device hours to train, {reading:.3g} to read what is scored (a token "
         f"every {BYTES_A_TOKEN} bytes), {generation:.3g} to generate answers of full length, "
-        f"{disk / 1e9:.3g} GB of checkpoints (not counted: rows that a method adds, lm-eval's own "
-        "tasks, the validation of edits, a local judge)"
+        f"{disk / 1e9:.3g} GB of stages, and beside one under way {beside / 1e9:.3g} GB of "
+        "checkpoints (not counted: what a method adds and keeps, lm-eval's own tasks, the "
+        "validation of edits, a local judge)"
     )
 
 
-def _left(label: str, needed: Size, config: HarnessConfig, pace: Throughput) -> Left:
+def _left(
+    node: Work, needed: Size, config: HarnessConfig, pace: Throughput, disk: DiskNeeds
+) -> Left:
     """What a node asks for. Of a small model arithmetic tells no time, what was measured does."""
     generations = needed.amount if needed.generated else 0
     weights = weight_count(config.model)
@@ -210,6 +221,8 @@ def _left(label: str, needed: Size, config: HarnessConfig, pace: Throughput) -> 
         read_tokens=needed.read,
         generated_tokens=needed.generated,
         passes=needed.passes,
-        stages=needed.models,
     )
-    return Left(needed.trained, generations, pace.corrected(cost, label))
+    written = disk.of(node)
+    beside = written.most - written.stays
+    cost = replace(cost, disk_bytes=written.stays, beside_bytes=beside)
+    return Left(needed.trained, generations, pace.corrected(cost, node.label))

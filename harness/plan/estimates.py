@@ -1,4 +1,4 @@
-"""Rough device hours and disk of a plan, from counts of weights and tokens; no torch."""
+"""Rough device hours of a plan, from counts of weights and tokens; no torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,18 +7,18 @@ from harness.config import EngineConfig, ModelConfig, Precision
 from harness.models.weights.headers import stored_weights
 
 TRAINING_FLOPS, FORWARD_FLOPS = 6, 2  # a token and weight (arXiv 2001.08361, section 2.1)
-MASTER_BYTES = 4  # stages are written in the masters' precision
 
 
 @dataclass(frozen=True)
 class Estimate:
     """Device hours of training, of reading what is scored and the most that generation can take;
-    bytes of checkpoints."""
+    bytes of what is made, and what is beside it at most meanwhile."""
 
     training_hours: float
     reading_hours: float
     generation_hours: float
-    disk_bytes: float
+    disk_bytes: float = 0.0
+    beside_bytes: float = 0.0
 
     @property
     def device_hours(self) -> float:
@@ -42,11 +42,10 @@ def estimate(
     read_tokens: int = 0,
     generated_tokens: int = 0,
     passes: int = 0,
-    stages: int = 0,
 ) -> Estimate:
     """Training and reading are bound by arithmetic (6 and 2 operations a weight and token),
     generation by reading every weight in each of its `passes` (a token of every row of a batch).
-    `generated_tokens` counts every cap as reached.
+    `generated_tokens` counts every cap as reached. Bytes are told by `harness.plan.disk`.
     """
     second = engine.tflops * 1e12
     training = TRAINING_FLOPS * weights * trained_tokens / second
@@ -58,5 +57,4 @@ def estimate(
         training_hours=training / 3600,
         reading_hours=reading / 3600,
         generation_hours=(moving + arithmetic) / 3600,
-        disk_bytes=stages * weights * MASTER_BYTES,
     )

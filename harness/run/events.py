@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,12 +31,17 @@ class EventLog:
     """The file to which one rank says how far it is."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._start = path, ""
 
     def say(self, event: Event) -> None:
-        """Append an event."""
-        with self.path.open("a") as stream:
-            stream.write(json.dumps(plain(event)) + "\n")
+        """Append an event; on a full disk it goes unsaid, and perhaps the line of a half one stays.
+        What is done is told by the store."""
+        line = self._start + json.dumps(plain(event)) + "\n"
+        self._start = "\n"
+        with suppress(OSError), self.path.open("a") as stream:
+            stream.write(line)
+            stream.flush()
+            self._start = ""
 
 
 class Progress:
@@ -86,7 +91,8 @@ class EventReader:
                     if not line.endswith(b"\n"):
                         break
                     self._seen[path] += len(line)
-                    yield typed(Event, json.loads(line))
+                    with suppress(ValueError):  # half a line, or none, of a full disk
+                        yield typed(Event, json.loads(line))
 
 
 def event_path(folder: Path, rank: int) -> Path:

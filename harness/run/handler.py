@@ -25,8 +25,8 @@ Kind = TypeVar("Kind", bound=Work)
 @dataclass(frozen=True)
 class Size:
     """How much work there is: an amount of a unit (0 = not known before it starts), and what that
-    means in tokens to train on, to read and at most to generate, in passes of the model that
-    generate, and in whole models to store."""
+    means in tokens to train on, to read and at most to generate, and in passes of the model that
+    generate."""
 
     amount: int
     unit: str
@@ -34,7 +34,6 @@ class Size:
     read: int = 0
     generated: int = 0
     passes: int = 0
-    models: int = 0
 
 
 class Site(Protocol):

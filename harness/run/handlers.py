@@ -20,8 +20,7 @@ class Training(Handler[TrainWork]):
 
     def size(self, work: TrainWork, counts: TokenCounts) -> Size:
         tokens = training_tokens(work, counts)
-        # An adapter is small beside a model.
-        return Size(tokens, "tokens", trained=tokens, models=int(_trains_all_weights(work)))
+        return Size(tokens, "tokens", trained=tokens)
 
     def run(self, works: Sequence[TrainWork], site: Site) -> None:
         from harness.train.checkpoint import Keeping
@@ -52,15 +51,11 @@ class Training(Handler[TrainWork]):
             site.rank.barrier()
 
 
-def _trains_all_weights(work: TrainWork) -> bool:
-    return work.settings.method.adapter is None
-
-
 class Editing(Handler[EditWork]):
     """The first rank streams the weights; the others wait for the new model."""
 
     def size(self, work: EditWork, counts: TokenCounts) -> Size:
-        return Size(len(work.tuned), "models", models=1)
+        return Size(len(work.tuned), "models")
 
     def run(self, works: Sequence[EditWork], site: Site) -> None:
         from harness.methods.edits.apply import write_edit

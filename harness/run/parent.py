@@ -7,7 +7,7 @@ import shutil
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import pairwise
@@ -16,13 +16,14 @@ from pathlib import Path
 from harness.config import Device, HarnessConfig
 from harness.config.machine import machine
 from harness.config.plain import plain
-from harness.errors import Diverged, StageFailed, mistakes_of, refuse
+from harness.errors import DataError, Diverged, StageFailed, mistakes_of, refuse
 from harness.plan.checks.inputs import ready_mistakes
 from harness.plan.memory.fit import memory_mistakes
 from harness.plan.tokens import check_demonstrations
 from harness.results.build import run_scores
 from harness.results.records import record_of, record_run
 from harness.results.schema import Scores
+from harness.run.disk import Room, told_if_full
 from harness.run.diverged import barred, divergences
 from harness.run.events import Event, Nobody, Watcher, watched
 from harness.run.faults import Faults
@@ -35,6 +36,7 @@ from harness.run.launch.group import WorkerGroup, follow_to_end
 from harness.run.launch.job import RankJob, log_file
 from harness.run.pending import pending_nodes
 from harness.run.readers import note_progress, record_readers
+from harness.run.repairs import checked_repairs, tell
 from harness.run.retention import stays_for, tidy
 from harness.run.sides import Side, sides
 from harness.run.tables import Tables, current_tables, table_path
@@ -100,13 +102,15 @@ def finish(job: Job, tables: Tables, watcher: Watcher | None = None) -> Outcome:
     started = time.monotonic()
     config, store, plan = job.config, job.store, job.plan
     store.sweep_leftovers()
-    record_run(store, plan)
-    record_readers(store, plan)  # once more, since it may have been forgotten meanwhile
-    try:
-        done = _Walk(config, store, plan, watcher or Nobody()).finish()
-    finally:
-        store.hashes.save()
-        tables.note(job)
+    with told_if_full(store, config.store.forget_days):
+        record_run(store, plan)
+        record_readers(store, plan)  # once more, since it may have been forgotten meanwhile
+        try:
+            done = _Walk(config, store, plan, watcher or Nobody()).finish()
+        finally:
+            with suppress(DataError):  # what it does not remember is read again
+                store.hashes.save()
+            tables.note(job)
     scores, left_out = run_scores(store, record_of(plan))
     tables.told.update(left_out)
     return Outcome(
@@ -146,11 +150,12 @@ class _Walk:
     def finish(self) -> list[Work]:
         """Do it, and return what was done. Raises Diverged where a stage is known to diverge, once
         all is done that does not hang on it."""
-        pending = self._pending()
-        if pending:
-            with watched(self.watcher, pending):
-                self._tell_of_barred(pending[0])
-                self._work(pending)
+        repairs = checked_repairs(self.store, self._pending)
+        if repairs.pending:
+            with watched(self.watcher, repairs.pending):
+                tell(self.watcher, repairs)
+                self._tell_of_barred(repairs.pending[0])
+                self._work(repairs.pending)
         self._tidy([])
         if self.barred:
             raise Diverged("; ".join(divergences(self.config, self.store, self.barred.values())))
@@ -224,6 +229,8 @@ class _Walk:
 
         self.dropped -= {node.key for node in nodes}
         groups = dict[WorkerGroup, Side]()
+        room = Room(self.config, self.store, self.plan, nodes, held.token)
+        room.require()
         with ExitStack() as stack:
             launched = sides(nodes, crew, self.config.eval.beside)
             variables = stack.enter_context(self._leased(launched, crew.world))
@@ -232,7 +239,7 @@ class _Walk:
                 minutes = self.config.engine.timeout_minutes
                 group = WorkerGroup(self._job(side, held), side.crew, own, minutes)
                 groups[stack.enter_context(group)] = side
-            broken = follow_to_end([*groups], follow, complete)
+            broken = follow_to_end([*groups], follow, complete, room.watch)
         done = self._written(nodes, SEEN_SECONDS if crew.members and not broken else 0.0)
         self.finished += done
         for node in done:

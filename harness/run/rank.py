@@ -28,6 +28,7 @@ from harness.run.handlers import HANDLERS, grouped
 from harness.run.launch.failure import note_failure
 from harness.run.launch.forked import PARENT
 from harness.run.launch.job import RankJob
+from harness.run.lenient import Lenient
 from harness.run.versions import versions
 from harness.store.claims import Claims
 from harness.store.kept import Kept
@@ -47,6 +48,7 @@ def main(argv: list[str]) -> NoReturn:
     if PARENT in os.environ:
         die_with_parent(int(os.environ[PARENT]))
     signal.signal(LEAVE, signal.SIG_DFL)  # which a batch script may have had ignored
+    sys.stdout, sys.stderr = Lenient(sys.stdout), Lenient(sys.stderr)
     job = typed(RankJob, json.loads(Path(argv[0]).read_text()))
     index = int(os.environ["RANK"])
     try:
@@ -58,11 +60,11 @@ def main(argv: list[str]) -> NoReturn:
 def end_at_once(folder: Path, index: int, error: BaseException) -> NoReturn:
     """Leave word of an error and end, without taking anything down: that may wait for ranks which
     wait for this one."""
-    note_failure(folder, index, error)
+    code = note_failure(folder, index, error)
     traceback.print_exception(error)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1)
+    os._exit(code)
 
 
 def die_with_parent(parent: int) -> None:

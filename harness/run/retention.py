@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.config import StoreConfig
 from harness.models.weights.headers import stored_weights
 from harness.run.readers import Name, Unfinished, unfinished_runs
+from harness.store.durable import sync_folder
 from harness.store.files import write_json
 from harness.store.layout import DROPPED, MANIFEST
 from harness.store.store import Store
@@ -102,6 +103,7 @@ def _drop(store: Store, names: list[Name], forget_days: float | None) -> list[Na
     fresh = [name for name in names if not (store.path(*name) / DROPPED).is_file()]
     for name, held in [(name, _held(store, name)) for name in fresh]:
         write_json(store.path(*name) / DROPPED, held)
+        sync_folder(store.path(*name))  # or power that is lost might take the note and the weights
     runs = unfinished_runs(store) if fresh else []
     wanted = {name for name in fresh if needed(runs, name, forget_days)}
     for name in wanted:

@@ -6,12 +6,15 @@ so what a process spends on them while it works stays a small share of its time.
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.config import StoreConfig
+from harness.errors import DataError
 from harness.results.build import rebuild_table
 from harness.results.records import record_paths
+from harness.run.disk import told_if_full
 from harness.run.job import Job
 from harness.store.layout import TABLE
 from harness.store.store import Store
@@ -65,14 +68,16 @@ class Tables:
         table = self._tables.setdefault(_place(job), _Table(job.store, time.time()))
         table.stale = True
         if table.due:
-            table.rebuild(table_path(job))
+            with suppress(DataError):  # of a full disk, say, which `finish` tells
+                table.rebuild(table_path(job))
 
     def finish(self) -> None:
         """Rebuild those that may lack something: other processes may have done jobs of which none
         was noted here."""
         for (_, path), table in self._tables.items():
             if table.stale:
-                table.rebuild(path)
+                with told_if_full(table.store, StoreConfig.forget_days):
+                    table.rebuild(path)
 
 
 @contextmanager

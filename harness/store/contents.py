@@ -85,6 +85,16 @@ def _bytes(file: Path | os.DirEntry[str]) -> int:
     return 0
 
 
+def size(count: float) -> str:
+    """Bytes in the largest unit of 1000 that leaves a digit."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
 def files_below(place: Path) -> Iterator[os.DirEntry[str]]:
     """The files of a folder and of those in it; links to folders are not followed."""
     with suppress(FileNotFoundError), os.scandir(place) as entries:

@@ -9,6 +9,7 @@ from glob import escape
 from pathlib import Path
 
 from harness.errors import ConfigError
+from harness.store.durable import make_folder, sync_folder, sync_tree
 from harness.store.leases import Leases
 
 
@@ -29,21 +30,24 @@ def appearing(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def filled(place: Path, leases: Leases, token: str) -> Iterator[Path]:
-    """The same for the holder of a lease, or a process that works for it; leftovers stay.
+    """The same for the holder of a lease, or a process that works for it; leftovers stay. Once this
+    is left, a loss of power takes nothing of it.
 
     Raises StageFailed where the lease was lost meanwhile.
     """
     working = working_path(place, token)
     replaced = place.with_name(f".{place.name}.old.{token}")
     shutil.rmtree(working, ignore_errors=True)
-    working.mkdir(parents=True)
+    make_folder(place.parent)
+    working.mkdir()
     try:
         yield working
-        sync_files(working)
+        sync_tree(working)
         leases.require(token)
         if place.exists():
             os.replace(place, replaced)
         os.replace(working, place)
+        sync_folder(place.parent)
     except Exception:
         leases.require(token)  # whoever found the lease dead may have removed the folder
         raise
@@ -69,11 +73,3 @@ def require_writable(folder: Path, key: str) -> None:
         raise ConfigError(
             f"{key}: {folder} cannot be written ({reason}); choose another folder"
         ) from error
-
-
-def sync_files(folder: Path) -> None:
-    """Have every file below a folder written through to the disk."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())

@@ -51,6 +51,16 @@ class FileHashes:
             self._changed = True
         return self._known[name]
 
+    def read(self, path: Path) -> str:
+        """sha256 of one file's bytes as they are now, whatever is remembered; that is from here on
+        what is."""
+        name = identity(path, *stamp(path))
+        sha = file_sha256(path)
+        if self._known.get(name) != sha:
+            self._known[name] = sha
+            self._changed = True
+        return sha
+
     def known(self, path: Path) -> str | None:
         """sha256 of one file's bytes where it is remembered; they are not read for it."""
         return self._known.get(identity(path, *stamp(path)))

@@ -46,6 +46,17 @@ from harness.store.work import KINDS
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
+CHANGED = "is not what was written"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file of a node, and what is wrong with it, in words."""
+
+    file: str
+    what: str
+
+
 @dataclass(frozen=True)
 class Held:
     """(kind, key) of the nodes whose locks were taken, and the token of the lease that has them;
@@ -128,18 +139,38 @@ class Store:
     def done(self, kind: str, key: str) -> bool:
         """True where the manifest is there, every file it lists has the listed hash, and every
         score is one. Weights that were dropped on purpose may be gone: see `whole`."""
+        return self.damage(kind, key) is None
+
+    def damage(self, kind: str, key: str) -> Damage | None:
+        """What keeps a node from being done, the first thing of it; its manifest, where it is not
+        there at all. A file is read where its size or time are not those that it was written
+        with."""
         try:
             folder = self.path(kind, key)
             manifest, gone = self.manifest(kind, key), self.dropped(kind, key)
-            listed = {n: sha for n, sha in manifest["files"].items() if n not in gone}
             stamps = manifest.get("stamps", {})
-            intact = all(
-                self.hashes.file(file_inside(self.root, folder, name), sha, stamps.get(name)) == sha
-                for name, sha in listed.items()
-            )
-            return intact and self.wrong(kind, key) is None
+            for name, sha in manifest["files"].items():
+                what = "" if name in gone else self._harm(folder, name, sha, stamps.get(name))
+                if what:
+                    return Damage(name, what)
+            wrong = self.wrong(kind, key)
+        except FileNotFoundError:
+            return Damage(MANIFEST, "is gone")
         except (*_DAMAGED, DataError):
-            return False
+            return Damage(MANIFEST, CHANGED)
+        return None if wrong is None else Damage(SCORES, wrong)
+
+    def _harm(self, folder: Path, name: str, sha: str, written: list[int] | None) -> str:
+        """What of a file is not as it was written, in words."""
+        path = file_inside(self.root, folder, name)
+        try:
+            if self.hashes.file(path, sha, written) == sha:
+                return ""
+            return "is cut short" if written and path.stat().st_size < written[0] else CHANGED
+        except FileNotFoundError:
+            return "is gone"
+        except OSError as error:
+            return f"cannot be read ({error.strerror or error})"
 
     def dropped(self, kind: str, key: str) -> dict[str, int]:
         """The files of a node that were let go to save space, and how many values each held."""

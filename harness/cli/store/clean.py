@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from harness.cli.arguments import Arguments
-from harness.cli.columns import size
 from harness.config import StoreConfig
 from harness.errors import ConfigError, DataError, HarnessError, require
 from harness.plan.checks.keep import WORDS
@@ -20,7 +19,7 @@ from harness.run.stored.clean import (
 )
 from harness.run.stored.runs import StoredRuns, stored_runs
 from harness.store.abandoned import sweep_abandoned
-from harness.store.contents import Name, stored_nodes
+from harness.store.contents import Name, size, stored_nodes
 from harness.store.folders import require_writable
 from harness.store.store import Store
 

@@ -3,11 +3,11 @@
 from argparse import Namespace
 
 from harness.cli.arguments import Arguments
-from harness.cli.columns import aligned, size
+from harness.cli.columns import aligned
 from harness.config import StoreConfig
 from harness.run.stored.clean import unused_nodes, weights_to_drop
 from harness.run.stored.runs import stored_runs
-from harness.store.contents import bytes_by_sort, stored_nodes
+from harness.store.contents import bytes_by_sort, size, stored_nodes
 from harness.store.store import Store
 
 DESCRIPTION = """\

@@ -5,9 +5,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
-from harness.cli.columns import size
 from harness.run.stored.export import export, stage_of
 from harness.run.stored.runs import find_run, stored_runs
+from harness.store.contents import size
 from harness.store.store import Store
 
 DESCRIPTION = """\

@@ -4,9 +4,9 @@ from argparse import Namespace
 from collections.abc import Collection
 
 from harness.cli.arguments import Arguments
-from harness.cli.columns import aligned, date, size
+from harness.cli.columns import aligned, date
 from harness.run.stored.runs import StoredRun, StoredRuns, stored_runs
-from harness.store.contents import Name, StoredNode, stored_nodes
+from harness.store.contents import Name, StoredNode, size, stored_nodes
 from harness.store.store import Store
 
 DESCRIPTION = """\

@@ -3,10 +3,9 @@
 from argparse import Namespace
 
 from harness.cli.arguments import Arguments
-from harness.cli.columns import size
 from harness.run.stored.runs import StoredRuns, find_run, stored_runs
 from harness.run.stored.verify import Checked, Fault, faults, remove
-from harness.store.contents import Name, present
+from harness.store.contents import Name, present, size
 from harness.store.folders import require_writable
 from harness.store.store import Store
 

@@ -1,6 +1,8 @@
 """Why a rank ended, and which of several that did is the cause."""
 
+import errno
 import json
+import os
 import re
 import signal
 import socket
@@ -12,7 +14,15 @@ from pathlib import Path
 
 from harness.config.choices import Choice
 from harness.config.plain import plain, typed
-from harness.errors import Diverged, HarnessError, OutOfMemory, kind_and_line, printable
+from harness.errors import (
+    DataError,
+    Diverged,
+    HarnessError,
+    OutOfMemory,
+    is_full,
+    kind_and_line,
+    printable,
+)
 from harness.models.determinism import way_out
 from harness.run.launch.job import log_file
 from harness.store.files import write_json
@@ -53,13 +63,16 @@ class Failure:
         return bool(_OF_A_PEER.search(self.line))
 
 
-def note_failure(folder: Path, rank: int, error: BaseException) -> None:
-    """Called by a rank that is about to end because of an error."""
+def note_failure(folder: Path, rank: int, error: BaseException) -> int:
+    """Called by a rank that is about to end because of an error; returns its exit code, which says
+    what a full disk does not take."""
     line = str(error) if isinstance(error, HarnessError) else kind_and_line(error)
     line = printable(line) + way_out(line)
     step, loss = (error.step, error.loss) if isinstance(error, Diverged) else (None, None)
     told = Failure(rank, line, time.time(), socket.gethostname(), _fault(error), step, loss)
-    write_json(_file(folder, rank), plain(told))
+    with suppress(DataError):
+        write_json(_file(folder, rank), plain(told))
+    return _FULL if is_full(error) else 1
 
 
 def _fault(error: BaseException) -> Fault:
@@ -84,7 +97,8 @@ def failure_of(folder: Path, rank: int, code: int) -> Failure:
         memory = "; was there memory enough?" if -code == signal.SIGKILL else ""
         line = f"rank {rank} was ended by {name}{memory}"
         return Failure(rank, line, host=socket.gethostname(), kind=Fault.lost)
-    return Failure(rank, _told(log_file(folder, rank)), host=socket.gethostname())
+    line = os.strerror(code) if code == _FULL else _told(log_file(folder, rank))
+    return Failure(rank, line, host=socket.gethostname())
 
 
 def cause(failures: Iterable[Failure]) -> Failure:
@@ -96,6 +110,7 @@ def cause(failures: Iterable[Failure]) -> Failure:
 
 
 _PREFIX = "failure."
+_FULL = errno.ENOSPC  # as an exit code
 
 
 def _file(folder: Path, rank: int) -> Path:

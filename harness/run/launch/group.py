@@ -123,20 +123,21 @@ def follow_to_end(
     groups: Sequence[WorkerGroup],
     follow: Callable[[Event], None],
     complete: Callable[[WorkerGroup], bool] = lambda group: False,
+    watch: Callable[[], None] = lambda: None,
 ) -> tuple[WorkerGroup, Failure] | None:
     """Follow groups that run side by side, passing every event on. Returns which one failed and
     why, as soon as one does, or None. complete: is there all that a group was to make? One that
     has ended without has failed, as others may wait for it; a rank that dies behind it has failed
     nothing. Where another group fails, or this process has to go, a stage that is trained is kept
-    as it is."""
+    as it is; so it is where watch, which is called all the time, raises StageFailed."""
     left = list(groups)
     try:
-        broken = _followed(groups, follow, complete)
+        broken = _followed(groups, follow, complete, watch)
         if broken:
             left.remove(broken[0])
             _leave(left)
         return broken
-    except (Terminated, KeyboardInterrupt, SystemExit):  # the last one is of a batch system's
+    except (StageFailed, Terminated, KeyboardInterrupt, SystemExit):  # the last: a batch system's
         _leave(left)
         raise
 
@@ -145,10 +146,12 @@ def _followed(
     groups: Sequence[WorkerGroup],
     follow: Callable[[Event], None],
     complete: Callable[[WorkerGroup], bool],
+    watch: Callable[[], None],
 ) -> tuple[WorkerGroup, Failure] | None:
     running = list(groups)
     while running:
         time.sleep(POLL_SECONDS)
+        watch()
         ended = [group for group in running if group.ended()]
         failed = {group: why for group in running if (why := group.failure())}
         for group in groups:
