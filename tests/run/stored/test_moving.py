@@ -85,16 +85,16 @@ def test_a_move_that_breaks_off_behind_the_rename_is_finished(
         naming(finished.store, key)
     fill, filled = moving._fill, list[Path]()
 
-    def full_disk(old: Path, *rest) -> None:
+    def bad_disk(old: Path, *rest) -> None:
         filled.append(old)
         if len(filled) == 2:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(errno.EIO, "Input/output error")
         fill(old, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(moving, "_fill", full_disk)
+        patched.setattr(moving, "_fill", bad_disk)
         told = refused("store", "move", place, str(new))
-    assert "No space left on device" in told
+    assert "Input/output error" in told
     assert told.endswith(f"`python -m harness store move {new} --store {root}` goes on")
     assert not root.exists()
     told = harness("store", "move", str(new), place)
