@@ -42,6 +42,7 @@ class Room:
     ) -> None:
         self.config, self.store, self.plan, self.works = config, store, plan, list(works)
         self.needs, self.token, self.looked = DiskNeeds(config), token, time.monotonic()
+        self._written = set[str]()  # keys of works that were seen to be done
 
     def require(self) -> None:
         """Raise NoRoom where what all of it takes at its peak is not free."""
@@ -87,9 +88,11 @@ class Room:
         left = dict[bool, float]()
         for work in self.works:
             side = holds_weights(work) and self.config.eval.beside > 0
-            if side not in left:
+            if side not in left and work.key not in self._written:
                 begun = self._begun(work)
-                if not (self.store.path(work.kind, work.key) / MANIFEST).is_file():
+                if (self.store.path(work.kind, work.key) / MANIFEST).is_file():
+                    self._written.add(work.key)
+                else:
                     left[side] = max(0.0, self.needs.of(work).most - begun)
         return sum(left.values())
 

@@ -4,11 +4,12 @@ work; it goes on without a stage that diverged; or it ends."""
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from harness.config import HarnessConfig
-from harness.errors import StageFailed
+from harness.errors import DataError, StageFailed
 from harness.run.events import Event
 from harness.run.halvings import known_halvings, most_halvings, note_halvings
 from harness.run.launch.failure import Failure, Fault
@@ -45,7 +46,8 @@ class Faults:
             return
         how = self._again(work, why) if again else None
         if how is None:
-            self._note(work, why, Status.failed)
+            with suppress(DataError):  # on a full disk, which is why it failed
+                self._note(work, why, Status.failed)
             raise StageFailed(f"stage {work.stage}, {work.label}: {line}")
         told = f"stage {work.stage}, {work.label}: {line}; launched again {self._kept(work)}{how}"
         # Each is told, so each has a topic of its own.
@@ -55,23 +57,31 @@ class Faults:
 
     def _again(self, work: Work, why: Failure) -> str | None:
         """How the work is launched again, in words; None where it is not."""
-        if why.kind is Fault.memory and isinstance(work, TrainWork):
+        trains = isinstance(work, TrainWork)
+        if why.kind is Fault.memory and trains:
             return self._with_less()
         retries = self.config.run.retries
-        may_pass = why.kind in (Fault.lost, Fault.hung, Fault.memory)
+        may_pass = why.kind in (Fault.lost, Fault.hung, Fault.memory, Fault.starved)
         if not may_pass or self._tries[work.key] >= retries:
             return None
         self._tries[work.key] += 1
-        return f", {self._tries[work.key]} of {retries} times (run.retries)"
+        # Whether it was the pass that took too much, a kernel that ends a process does not say.
+        less = self._with_less() if why.kind is Fault.starved and trains else None
+        return f"{less or ''}, {self._tries[work.key]} of {retries} times (run.retries)"
 
     def _with_less(self) -> str | None:
-        """Half the tokens a pass, in this command and those after it; None where nothing is left
-        to halve."""
+        """Half the tokens a pass; None where nothing is left to halve."""
         if self.halvings >= most_halvings(self.config):
             return None
         self.halvings += 1
-        note_halvings(self.config, self.store, self.halvings)
         return f", with 1/{2**self.halvings} of the tokens that a pass has otherwise"
+
+    def done(self, works: Sequence[Work]) -> None:
+        """These are in the store. How often the tokens of a pass had to be halved for a stage is
+        remembered for later commands, but not what did not help."""
+        if self.halvings and any(isinstance(work, TrainWork) for work in works):
+            with suppress(DataError):
+                note_halvings(self.config, self.store, self.halvings)
 
     def _kept(self, work: Work) -> str:
         """Where the work goes on."""

@@ -23,7 +23,7 @@ from harness.plan.tokens import check_demonstrations
 from harness.results.build import run_scores
 from harness.results.records import record_of, record_run
 from harness.results.schema import Scores
-from harness.run.disk import Room, told_if_full
+from harness.run.disk import NoRoom, Room, told_if_full
 from harness.run.diverged import barred, divergences
 from harness.run.events import Event, Nobody, Watcher, watched
 from harness.run.faults import Faults
@@ -171,24 +171,29 @@ class _Walk:
             self.watcher.follow(Event(first.key, 0.0, Notice(line, line, warning=True)))
 
     def _work(self, pending: list[Work]) -> None:
-        engine = self.config.engine
+        engine, idle = self.config.engine, 0
         while pending:
+            idle += 1
             with crew_for(engine, self.config.eval.beside) as crew:
                 while pending and (crew.whole or engine.hostfile is None):
-                    pending = self._work_with(crew, pending)
+                    pending, idle = self._work_with(crew, pending), 0
+            if idle > self.config.run.retries:
+                raise StageFailed(f"engine.hostfile={engine.hostfile}: hosts are gone at once")
 
     def _work_with(self, crew: Crew, pending: list[Work]) -> list[Work]:
         """One launch, or a wait for others; returns what is left."""
-        wanted = [(node.kind, node.key) for node in pending]
-        with self.store.locks(wanted) as held:
-            free = set(held.nodes)
-            mine = [node for node in pending if (node.kind, node.key) in free]
-            ready = self._ready(mine)
+        wanted, ready = [(node.kind, node.key) for node in pending], list[Work]()
+        try:
+            with self.store.locks(wanted) as held:
+                free = set(held.nodes)
+                mine = [node for node in pending if (node.kind, node.key) in free]
+                ready = self._ready(mine)
+                if ready:
+                    self._launch(ready, held, crew)
+        finally:
             if ready:
-                self._launch(ready, held, crew)
-        if ready:
-            self.store.sweep_leftovers()  # of ranks that failed
-        else:
+                self.store.sweep_leftovers()  # of ranks that failed
+        if not ready:
             busy = pending[0]
             self.watcher.wait_for(self.store.holder(busy.kind, busy.key))
             time.sleep(WAIT_SECONDS)
@@ -239,13 +244,22 @@ class _Walk:
                 minutes = self.config.engine.timeout_minutes
                 group = WorkerGroup(self._job(side, held), side.crew, own, minutes)
                 groups[stack.enter_context(group)] = side
-            broken = follow_to_end([*groups], follow, complete, room.watch)
+            try:
+                broken = follow_to_end([*groups], follow, complete, room.watch)
+            except NoRoom:
+                self._account_for(self._written(nodes, 0.0))  # which may free some
+                raise
         done = self._written(nodes, SEEN_SECONDS if crew.members and not broken else 0.0)
+        self._account_for(done)
+        self._require(groups, done, broken)
+
+    def _account_for(self, done: list[Work]) -> None:
+        """What a launch has brought into the store."""
         self.finished += done
+        self.faults.done(done)
         for node in done:
             forget_broken(self.store, (node.kind, node.key))
         self._drop_optimizer_states()
-        self._require(groups, done, broken)
 
     def _leased(
         self, launched: Sequence[Side], training: int

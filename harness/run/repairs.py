@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from harness.errors import DataError
 from harness.run.events import Event, Watcher
 from harness.store.contents import Name
 from harness.store.listener import Notice
@@ -65,15 +66,22 @@ def _read_by(pending: Iterable[Work]) -> set[Name]:
 
 
 def _same(store: Store, name: Name) -> bool:
-    """Are the files of a node what was written, by their bytes? The store knows from then on."""
-    folder, gone = store.path(*name), store.dropped(*name)
-    listed = store.manifest(*name)["files"]
-    files = [(folder / file, sha) for file, sha in listed.items() if file not in gone]
+    """Are the files of a node what was written, by their bytes? The store knows from then on; they
+    are read once a process."""
+    if name in store.compared:
+        return True
+    folder = store.path(*name)
     with ThreadPoolExecutor(READERS) as threads:
         try:
-            return all([*threads.map(lambda file: store.hashes.read(file[0]) == file[1], files)])
-        except OSError:  # gone meanwhile, which the next look tells; or whoever reads it says why
+            gone, listed = store.dropped(*name), store.manifest(*name)["files"]
+            files = [(folder / file, sha) for file, sha in listed.items() if file not in gone]
+            same = all([*threads.map(lambda file: store.hashes.read(file[0]) == file[1], files)])
+        # Gone or replaced meanwhile, which the next look tells; or whoever reads it says why.
+        except (OSError, ValueError, LookupError, DataError):
             return False
+    if same:
+        store.compared.add(name)
+    return same
 
 
 def tell(watcher: Watcher, repairs: Repairs) -> None:

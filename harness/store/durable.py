@@ -9,6 +9,8 @@ import errno
 import os
 from pathlib import Path
 
+from harness.store.pulse import beat
+
 # What file systems answer that cannot sync a folder: they have nothing to say of names.
 _CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 
@@ -24,20 +26,23 @@ def make_folder(folder: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder stay, renames and removals included."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if error.errno not in _CANNOT:
             raise
-    finally:
-        os.close(descriptor)
 
 
 def sync_tree(folder: Path) -> None:
     """Have all that lies in a folder stay: bytes and names. Not the folder's own name."""
     for below, _, files in os.walk(folder, topdown=False):
         for name in files:
+            beat(patient=True)  # a large file on a slow disk
             with Path(below, name).open("rb") as stream:
                 os.fsync(stream.fileno())
         sync_folder(Path(below))
+    beat()

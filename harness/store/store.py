@@ -70,6 +70,7 @@ class Store:
     """The store of one root folder. Raises ConfigError where links in it lead out of it, and
     DataError for a kind or key of work that is no plain name.
 
+    compared: (kind, key) of nodes whose bytes this process has found to be what was written.
     silence: seconds without a sign of life after which another machine may take over what a
         process of this one works on.
     """
@@ -79,6 +80,7 @@ class Store:
         refuse_links(self.root, tuple(KINDS))
         self.hashes = FileHashes(cache_place(self.root, HASHES))
         self.leases = Leases(self.root / LEASES, silence=silence)
+        self.compared = set[tuple[str, str]]()
 
     def of_before(self) -> str:
         """One line on the nodes of version 0.1 that are still there, empty where none is.

@@ -84,6 +84,10 @@ def test_training_that_does_not_fit_takes_half_the_tokens_and_that_is_remembered
         met.meet(first, of(Fault.memory), LOG)
         assert met.halvings == expected
     assert lines(heard)[1].endswith("with 1/4 of the tokens that a pass has otherwise")
+    assert faults(job).halvings == 0  # nothing says yet that it helps
+    met.done([job.plan.of(EvalWork)[0]])
+    assert faults(job).halvings == 0
+    met.done([first])
     assert faults(job).halvings == 2  # a later command
     other = replace(job.config, train=replace(job.config.train, pack_tokens=64))
     assert known_halvings(other, job.store) == 0
@@ -96,12 +100,23 @@ def test_training_that_does_not_fit_takes_half_the_tokens_and_that_is_remembered
         pytest.fail("it was halved without an end")
 
 
+def test_what_the_kernel_ends_is_tried_with_less_and_as_often_as_what_is_lost(job: Job) -> None:
+    heard = list[Event]()
+    met, first = faults(job, heard, retries=1), job.plan.of(TrainWork)[0]
+    met.meet(first, of(Fault.starved), LOG)
+    told = "with 1/2 of the tokens that a pass has otherwise, 1 of 1 times (run.retries)"
+    assert lines(heard)[0].endswith(told)
+    with pytest.raises(StageFailed):
+        met.meet(first, of(Fault.starved), LOG)
+    assert faults(job).halvings == 0
+
+
 def test_scoring_that_was_killed_for_want_of_memory_is_tried_as_it_was(job: Job) -> None:
     met, scoring = faults(job, retries=1), job.plan.of(EvalWork)[0]
-    met.meet(scoring, of(Fault.memory), LOG)
+    met.meet(scoring, of(Fault.starved), LOG)
     assert met.halvings == 0
     with pytest.raises(StageFailed):
-        met.meet(scoring, of(Fault.memory), LOG)
+        met.meet(scoring, of(Fault.starved), LOG)
 
 
 @pytest.mark.parametrize(("loss", "stays"), [(float("nan"), False), (12.5, True)])

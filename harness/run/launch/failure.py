@@ -40,6 +40,7 @@ class Fault(Choice):
     error = "error", "it would end so again"
     diverged = "diverged", "a loss of training, which would be the same"
     memory = "memory", "it did not fit into memory"
+    starved = "starved", "the kernel ended a process, as memory ran out for one or another reason"
     lost = "lost", "a process or its machine is gone, or cannot be reached"
     hung = "hung", "no rank got any further"
 

@@ -45,11 +45,15 @@ class HangWatch:
         """Seconds of silence that are no matter of concern."""
         if not self.shown:
             return max(PATIENT_SECONDS, self.given or 0.0)
+        least = PATIENT_SECONDS if self._patient else LEAST_SECONDS
         if self.given is not None:
-            return self.given
-        waits = any(sign.endswith(PATIENT) for sign in self.shown.values())
-        least = PATIENT_SECONDS if waits else LEAST_SECONDS
+            return max(self.given, PATIENT_SECONDS) if self._patient else self.given
         return max(least, TIMES * self.longest)
+
+    @property
+    def _patient(self) -> bool:
+        """Does one of them do what may take long in one go?"""
+        return any(sign.endswith(PATIENT) for sign in self.shown.values())
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -62,7 +66,7 @@ class HangWatch:
         changed = [rank for rank, sign in shown.items() if sign != self.shown.get(rank)]
         if not changed:
             return
-        if self.shown:
+        if self.shown and not self._patient:
             self.longest = max(self.longest, self.silence)
         self.shown, self.silence, self._last = shown, 0.0, changed[0]
 

@@ -75,7 +75,7 @@ class LocalRanks:
         have been killed for want of memory where the kernel has done that meanwhile."""
         found = failure_of(self.folder, rank, code)
         starved = code == -signal.SIGKILL and oom_kills() > self.oom_kills
-        return replace(found, kind=Fault.memory) if starved else found
+        return replace(found, kind=Fault.starved) if starved else found
 
     def ask_to_leave(self) -> None:
         """Have those that train keep their stage at the end of their step. Others end at once."""

@@ -60,7 +60,7 @@ def test_the_longest_silence_says_how_long_the_next_may_be(tmp_path: Path, clock
         (None, True, True, 1800),  # a model is loaded
         (0.5, False, False, 1800),
         (0.5, True, False, 30),
-        (0.5, True, True, 30),  # a user's own word stands
+        (0.5, True, True, 1800),  # which no word of the user's makes faster
         (60, False, False, 3600),
         (60, True, False, 3600),
     ],
