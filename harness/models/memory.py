@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 # glibc's parameters and its largest threshold (mallopt(3)).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _LARGEST = -1, -3, 32 << 20
 _SMALL, _MIDDLE = 256 << 10, 8 << 20
-_TOLD = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+_TOLD = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "alloc_failed",
+)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -56,13 +56,14 @@ class Campaign:
         if result.done:
             return result
         self.disk = small_disk(self.folder / "disk") if Kind.full in self.sweep.others else None
-        if self.disk is None and Kind.full in self.sweep.others:
-            result.skipped = [f"{Kind.full}: no file system can be mounted here"]
+        lacks = self.disk is None and Kind.full in self.sweep.others
+        result.skipped = [f"{Kind.full}: no file system can be mounted here"] if lacks else []
         whole = self._undisturbed()
         self.until = time.time() + 60 * self.minutes
         while not result.rounds or self._goes_on():
             self._round(whole)
         result.done = not self.wanted or result.rounds == _MOST_ROUNDS
+        result.skipped += [] if result.done else [f"not reached in time: {self._lacking()}"]
         self._save()
         release(self.disk)
         return result
@@ -75,10 +76,13 @@ class Campaign:
 
     def _goes_on(self) -> bool:
         if self.record.result.rounds == _MOST_ROUNDS:
-            lacking = ", ".join(f"{kind}, {place}" for kind, place in sorted(self.wanted))
+            lacking = self._lacking()
             self.record.result.complaints += [f"never came to it: {lacking}"] if lacking else []
             return False
         return bool(self.wanted) and time.time() < self.until
+
+    def _lacking(self) -> str:
+        return ", ".join(f"{kind}, {place}" for kind, place in sorted(self.wanted))
 
     def _words(self, base: Path) -> list[str]:
         places = [f"store.root={base / 'store'}", f"store.results={base / 'results'}"]
