@@ -120,6 +120,7 @@ class StoreConfig(Section):
         30.0,
     )
     silence_minutes: float = key(
-        "what this command works on is another machine's once it gave no sign of life for so long",
-        10.0,
+        "what this command works on is another machine's once it gave no sign of life for so long; "
+        "more where files hang for minutes",
+        1.0,
     )

@@ -8,7 +8,8 @@ may be removed, only
 - on any other machine: when the beat is older than the silence that the lease allows itself,
   `SILENCE_SECONDS` by default. Both ages are modification times that the same file system gave, so
   that the machines' clocks do not matter (where a file system takes times from its clients, they
-  may differ by minutes). A network file system may show a beat up to a minute late;
+  may differ by minutes). A network file system may remember for a while how old a file was, so
+  that it is opened first, which has it ask;
 - when its file is gone: its holder gave it back, or somebody found it dead. A holder that was
   silent too long and wakes up sees that, and publishes nothing more.
 """
@@ -30,7 +31,7 @@ from harness.errors import StageFailed
 from harness.store.files import file_clock, write_json
 from harness.store.processes import ended, machine, this_process
 
-SILENCE_SECONDS = 600.0
+SILENCE_SECONDS = 60.0
 BEATS = 20  # beats in the time that a lease may be silent
 SUFFIX = ".lease"
 _TOKEN = re.compile(r"[0-9a-f]{16}")

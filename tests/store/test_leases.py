@@ -156,7 +156,7 @@ def test_a_killed_process_of_another_machine_is_replaced_after_its_silence(tmp_p
         assert not folder.exists()
 
 
-def test_the_limit_of_a_lease_is_ten_minutes_on_the_file_systems_clock(tmp_path: Path) -> None:
+def test_the_limit_of_a_lease_counts_on_the_file_systems_clock(tmp_path: Path) -> None:
     with worker(tmp_path, host="far") as (process, folder):
         process.kill()
         process.wait()
