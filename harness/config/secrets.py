@@ -42,9 +42,7 @@ def _is_secret(name: str, value: str, wanted: str) -> bool:
         return len(value) >= _SHORTEST_OF_JUDGE and (has_digit or len(value) > _LONGEST_WORD)
     if not _SECRET.search(name) or _NONE.search(name):
         return False
-    return (
-        has_digit and len(value) >= _SHORTEST and "/" not in value and not os.path.lexists(value)
-    )
+    return has_digit and len(value) >= _SHORTEST and "/" not in value and not os.path.lexists(value)
 
 
 def _texts(node: Any, key: str) -> Iterator[tuple[str, str]]:

@@ -58,7 +58,9 @@ def pickled(source: Path, folder: Path, *, sharded: bool = False) -> Path:
         where[name] = f"pytorch_model-{number % 2}.bin"
     for file in set(where.values()):
         torch.save({name: weights[name] for name in where if where[name] == file}, folder / file)
-    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": where}))
+    (folder / "pytorch_model.bin.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": where})
+    )
     return folder
 
 
@@ -66,7 +68,10 @@ def pickled(source: Path, folder: Path, *, sharded: bool = False) -> Path:
 def test_one_of_plain_tensors_loads(sharded: bool, tiny_model: Path, tmp_path: Path) -> None:
     folder = pickled(tiny_model, tmp_path / "model", sharded=sharded)
     wanted = load_model(model_of(tiny_model), tiny_model, "fp32").state_dict()
-    for made in (load_model(model_of(folder), folder, "fp32"), load_judge(str(folder), None, "j")[0]):
+    for made in (
+        load_model(model_of(folder), folder, "fp32"),
+        load_judge(str(folder), None, "j")[0],
+    ):
         found = made.state_dict()
         assert set(found) == set(wanted)
         assert all(torch.equal(found[name], wanted[name]) for name in wanted)
