@@ -54,7 +54,7 @@ def pickled(source: Path, folder: Path, *, sharded: bool = False) -> Path:
         torch.save(weights, folder / "pytorch_model.bin")
         return folder
     where = {}
-    for number, (name, value) in enumerate(weights.items()):
+    for number, name in enumerate(weights):
         where[name] = f"pytorch_model-{number % 2}.bin"
     for file in set(where.values()):
         torch.save({name: weights[name] for name in where if where[name] == file}, folder / file)
@@ -107,6 +107,8 @@ def test_what_loads_a_model_does_not_take_it(zipped: bool, hostile: Path, tmp_pa
         load_judge(str(hostile), None, "judge.model")
     with pytest.raises(DataError, match="is a pickle, which is not read"):
         Checkpoint(hostile)
+    assert not (tmp_path / "ran").exists()
+    (hostile / "pytorch_model.bin").write_bytes(pickle.dumps(Mark(tmp_path / "ran")))
 
 
 def test_beside_safetensors_it_is_passed_over(hostile: Path, tiny_model: Path) -> None:
@@ -159,5 +161,5 @@ def test_what_the_hub_lists(names: list[str], fits: bool) -> None:
     if fits:
         require_readable(names, "x")
     else:
-        with pytest.raises(ConfigError, match="x has its weights as .* alone, which is not read"):
+        with pytest.raises(ConfigError, match=r"x has its weights as .* alone, which is not read"):
             require_readable(names, "x")

@@ -29,13 +29,6 @@ _USERS: dict[str, tuple[str, tuple[Any, ...]]] = {
 }
 # Where Hydra's own launchers, sweepers and callbacks live, and those of packages for it.
 _HYDRAS = ("hydra._internal.core_plugins.", "hydra.experimental.callbacks.", "hydra_plugins.")
-# Lines of a shell, in the launchers of clusters.
-_LINES = (
-    "launcher.setup",
-    "launcher.srun_args",
-    "launcher.additional_parameters",
-    "launcher.python",
-)
 # What Hydra's own configurations of logging name.
 _LOGGERS = ("logging.StreamHandler", "logging.FileHandler", "colorlog.ColoredFormatter")
 _STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
@@ -130,10 +123,9 @@ def _refuse_hydra(
             "hydra.job.env_set: a config file sets variables, of which some have code run; set "
             "them where you start the command"
         )
-    for key in _LINES:
-        told = OmegaConf.select(hydra, key)
-        if told and told != OmegaConf.select(chosen(), key):
-            _refuse(f"hydra.{key}=...")
+    lines = set(_lines(OmegaConf.to_container(hydra.launcher)))
+    if lines and lines - set(_lines(OmegaConf.to_container(chosen().launcher))):
+        _refuse("hydra.launcher.setup=[...]")
     for key in ("job_logging", "hydra_logging"):
         odd = set(_loggers(OmegaConf.to_container(hydra[key])))
         if odd and odd - set(_loggers(OmegaConf.to_container(chosen()[key]))):
@@ -141,10 +133,22 @@ def _refuse_hydra(
 
 
 def _strange(node: Any) -> Iterator[str]:
-    """What a part of Hydra's configuration would have called that is neither Hydra's nor allowed."""
+    """What a part of Hydra's would have called that is neither Hydra's nor allowed."""
     for target in _targets(node):
         if not target.startswith(_HYDRAS) and not may_run(target.rpartition(".")[0]):
             yield target
+
+
+def _lines(launcher: Any) -> Iterator[str]:
+    """What a launcher of a cluster has a shell run: its setup, and what breaks out of a line."""
+    yield from map(str, launcher.get("setup") or [])
+    nodes = [launcher]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict | list):
+            nodes += [*node, *node.values()] if isinstance(node, dict) else node
+        elif set(str(node)) & set("\r\n"):
+            yield str(node)
 
 
 def _loggers(node: Any) -> Iterator[str]:
