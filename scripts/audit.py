@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +57,11 @@ def program(place: Path) -> Path:
     """pip-audit in its environment, which is made where it is not there. Raises NotAudited."""
     found = place / "bin" / "pip-audit"
     if not found.exists():
-        venv.create(place, with_pip=True)
         python = str(place / "bin" / "python")
+        made = run([sys.executable, "-m", "venv", str(place)])
+        if made.returncode != 0:
+            told = last_line(made.stdout + made.stderr)
+            raise NotAudited(f"{place} cannot be made an environment ({told})")
         done = run([python, "-m", "pip", "install", "--quiet", "--no-input", WANTED])
         if done.returncode != 0 or not found.exists():
             raise NotAudited(f"{WANTED} cannot be installed ({last_line(done.stderr)})")

@@ -2,6 +2,7 @@
 gives that answer, since what is known of versions changes every day."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,23 @@ def test_no_program_is_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["audit: nothing was audited: pip-audit: PermissionError"]
+
+
+def test_no_environment_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "venv.py").write_text("raise ModuleNotFoundError('No module named venv')")
+    (tmp_path / "file").touch()
+    for place, more, told in (
+        (tmp_path / "file" / "env", {}, "cannot be made an environment"),
+        (tmp_path / "env", {"PYTHONPATH": str(tmp_path)}, "No module named venv)"),
+    ):
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), "--venv", str(place)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | more,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        [line] = done.stderr.splitlines()
+        assert line.startswith("audit: nothing was audited: ")
+        assert told in line

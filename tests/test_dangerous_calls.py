@@ -45,10 +45,8 @@ def dangers(path: Path) -> list[str]:
             if keyword.arg in NOT_SO and value is NOT_SO[keyword.arg]:
                 found.append(f"{what}({keyword.arg}={value})")
         loads = what.endswith("ForCausalLM.from_pretrained")
-        if loads and not {"use_safetensors", "quantization_config"} & {
-            k.arg for k in node.keywords
-        }:
-            found.append(f"{what} without use_safetensors")
+        if loads and not {"weights_only", "quantization_config"} & {k.arg for k in node.keywords}:
+            found.append(f"{what} without weights_only")
     return found
 
 

@@ -9,19 +9,17 @@ from typing import Any
 from harness.errors import ConfigError
 
 _SECRET = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(_|$)", re.I)
+_NONE = re.compile(r"(_(FILE|PATH|DIR|CREDENTIALS)|^KEY|^TOKEN)$", re.I)  # places, and any word
 _IN_ADDRESS = re.compile(r"://[^/?#\s@]+:[^/?#\s@]+@")
-_SHORTEST = 8  # a shorter value is a word like `none`, which other keys may hold as well
+_SHORTEST = 16  # what is shorter may be a word that other keys hold as well
+_SHORTEST_OF_JUDGE, _LONGEST_WORD = 8, 12
 
 
 def refuse_secrets(config: Any, told: Mapping[str, str] = os.environ) -> None:
     """Raise ConfigError where a configuration (plain mappings and lists) holds the value of a
     variable that is one for secrets, or an address with a password. The message does not."""
     wanted = str((config.get("judge") or {}).get("key_variable") or "")
-    held = {
-        name: value
-        for name, value in told.items()
-        if (name == wanted or _SECRET.search(name)) and len(value) >= _SHORTEST
-    }
+    held = {name: value for name, value in told.items() if _is_secret(name, value, wanted)}
     for key, text in _texts(config, ""):
         for name, value in held.items():
             if value in text:
@@ -36,13 +34,23 @@ def refuse_secrets(config: Any, told: Mapping[str, str] = os.environ) -> None:
             )
 
 
+def _is_secret(name: str, value: str, wanted: str) -> bool:
+    """Does a variable hold a secret? wanted: the one of the judge's key, which may be called and
+    look like anything but an ordinary word."""
+    has_digit = any(letter.isdigit() for letter in value)
+    if name == wanted:
+        return len(value) >= _SHORTEST_OF_JUDGE and (has_digit or len(value) > _LONGEST_WORD)
+    if not _SECRET.search(name) or _NONE.search(name):
+        return False
+    return has_digit and len(value) >= _SHORTEST and "/" not in value and not os.path.lexists(value)
+
+
 def _texts(node: Any, key: str) -> Iterator[tuple[str, str]]:
-    """Dotted key -> every text in it, names of keys included."""
+    """Dotted key -> every text in it."""
     if isinstance(node, str):
         yield key, node
     elif isinstance(node, dict):
         for name, value in node.items():
-            yield key or "a key", str(name)
             yield from _texts(value, f"{key}.{name}".lstrip("."))
     elif isinstance(node, list):
         for value in node:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from harness.errors import ConfigError
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+# Files of weights that are pickles: what transformers reads, as plain tensors alone, and what not.
+PICKLED = ("pytorch_model*.bin", "adapter_model.bin")
+_UNREAD = ("model*.pt", "consolidated*.pth")
+# Of a file in which torch's restricted reader, which runs nothing, finds anything else.
+NOT_PLAIN = "a file of its weights is not plain tensors: it could run code, so it is not read"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 # What models call the number of their positions.
 _POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
@@ -38,21 +43,26 @@ def folder_description(path: str, place: str) -> dict[str, Any] | None:
         raise ConfigError(f"{place}: {folder} has no config.json; is it a model folder?")
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ConfigError(f"{place}: {folder} has no tokenizer ({', '.join(TOKENIZER_FILES)})")
-    require_safetensors([path.name for path in folder.iterdir()], f"{place}: {folder}")
+    require_readable([path.name for path in folder.iterdir()], f"{place}: {folder}")
     try:
         return json.loads(description.read_text())
     except json.JSONDecodeError as error:
         raise ConfigError(f"{place}: {description} is not valid JSON ({error.msg})") from error
 
 
-def require_safetensors(names: Iterable[str], where: str) -> None:
-    """Raise ConfigError, which begins with `where`, where the files of a model have its weights as
-    pickles alone: reading one may run what is in it."""
+def is_pickled(name: str) -> bool:
+    """Is a file of this name a pickle of weights that transformers reads?"""
+    return any(fnmatch(name, pattern) for pattern in PICKLED)
+
+
+def require_readable(names: Iterable[str], where: str) -> None:
+    """Raise ConfigError, which begins with `where`, where the files of a model have its weights in
+    a format alone that transformers does not read."""
     listed = sorted(names)
-    pickled = [name for name in listed if name.endswith(PICKLES)]
-    if pickled and not any(name.endswith(".safetensors") for name in listed):
+    unread = [name for name in listed if any(fnmatch(name, pattern) for pattern in _UNREAD)]
+    if unread and not any(name.endswith(".safetensors") or is_pickled(name) for name in listed):
         raise ConfigError(
-            f"{where} has its weights as pickles ({pickled[0]}), which are not read; save them as "
+            f"{where} has its weights as {unread[0]} alone, which is not read; save them as "
             "safetensors (conf/README.md, Models)"
         )
 

@@ -13,13 +13,16 @@ from huggingface_hub import constants
 
 from harness.config import ModelConfig
 from harness.errors import ConfigError
-from harness.models.folders import TOKENIZER_FILES, require_safetensors
+from harness.models.folders import TOKENIZER_FILES, is_pickled, require_readable
 from harness.models.gguf.converted import is_gguf
 
 OVERRIDES = "<the same overrides>"
 PREFETCH = f"where there is network, run: python -m harness prefetch {OVERRIDES}"
 PLACE = "model.path"
-_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_WEIGHTS = (
+    ("model.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
 _TEMPLATES = ("chat_template.jinja", "chat_template.json")
 # What a model says of itself, in a few kilobytes.
 _DESCRIBING = ("config.json", "tokenizer_config.json", *_TEMPLATES)
@@ -94,13 +97,14 @@ def missing_files(model: ModelConfig) -> list[str]:
 
 
 def _missing_weights(model: ModelConfig) -> list[str]:
-    if cached_file(model, _WEIGHTS):
-        return []
-    listed = cached_file(model, _INDEX)
-    if listed is None:
-        return [_WEIGHTS]
-    shards = sorted(set(json.loads(listed.read_text())["weight_map"].values()))
-    return [name for name in shards if not cached_file(model, name)]
+    for single, index in _WEIGHTS:
+        if cached_file(model, single):
+            return []
+        listed = cached_file(model, index)
+        if listed:
+            shards = sorted(set(json.loads(listed.read_text())["weight_map"].values()))
+            return [name for name in shards if not cached_file(model, name)]
+    return [_WEIGHTS[0][0]]
 
 
 def require_model(model: ModelConfig, place: str = PLACE) -> None:
@@ -131,7 +135,7 @@ def hub_files(model: ModelConfig, place: str = PLACE) -> Files:
     except (errors.DryRunError, errors.HfHubHTTPError, errors.LocalEntryNotFoundError) as error:
         raise ConfigError(_unavailable(model, place, error)) from None
     names = [item.filename for item in listed]
-    require_safetensors(names, _named(model, place))
+    require_readable(names, _named(model, place))
     wanted = set(choose_files(names))
     chosen = [item for item in listed if item.filename in wanted]
     return Files(
@@ -144,9 +148,11 @@ def hub_files(model: ModelConfig, place: str = PLACE) -> Files:
 
 def choose_files(names: list[str]) -> list[str]:
     """The files that loading a model and its tokenizer reads: no second copy of the weights in
-    another format, no pickles, nothing from sub-folders."""
+    another format, nothing from sub-folders."""
     flat = [name for name in names if "/" not in name and not name.startswith("consolidated")]
-    return sorted(name for name in flat if name.endswith((".safetensors", *_KEPT)))
+    weights = [name for name in flat if name.endswith(".safetensors")]
+    weights = weights or [name for name in flat if is_pickled(name)]
+    return sorted({*weights, *(name for name in flat if name.endswith(_KEPT))})
 
 
 def fetch(model: ModelConfig, files: Files, place: str = PLACE) -> None:

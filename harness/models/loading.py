@@ -1,12 +1,13 @@
 """Loading a model and its tokenizer; the one place that calls transformers' Auto classes."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from harness.config import ModelConfig, Quantization
 from harness.data.encoding import PromptFormat, first_eos
 from harness.errors import ConfigError, StageFailed
-from harness.models.folders import TOKENIZER_FILES, is_adapter
+from harness.models.folders import NOT_PLAIN, TOKENIZER_FILES, is_adapter
 from harness.models.hub import cached_file
 from harness.models.quantized import keep_trainable, quantization_options
 from harness.store.pulse import beat
@@ -16,7 +17,8 @@ def load_model(model: ModelConfig, source: Path | str, precision: str, device: s
     """The model of a folder (a stage) or of a hub id, in 'fp32' or 'bf16'. On another device than
     the CPU it is loaded weight by weight: the host never holds a whole one.
 
-    Raises StageFailed where its files lack a weight: transformers would draw it at random.
+    Raises StageFailed where its files lack a weight: transformers would draw it at random; and
+    where they hold more than tensors.
     """
     from transformers import AutoModelForCausalLM
 
@@ -29,12 +31,14 @@ def load_model(model: ModelConfig, source: Path | str, precision: str, device: s
             dtype=model_dtype(precision),
             attn_implementation=model.attention.value,
             trust_remote_code=model.trust_remote_code,
-            use_safetensors=True,
+            weights_only=True,
             output_loading_info=True,
             **_placed(device),
             **quantization_options(model, precision),
             **_revision(model, source),
         )
+    except UnpicklingError:
+        raise StageFailed(f"{source}: {NOT_PLAIN}") from None
     except RuntimeError as error:
         if "size mismatch" not in str(error) and "mismatched" not in str(error):
             raise
@@ -96,8 +100,10 @@ def load_judge(path: str, revision: str | None, place: str) -> tuple[Any, Any]:
     try:
         tokenizer = load_tokenizer(path, revision=revision)
         return AutoModelForCausalLM.from_pretrained(
-            path, dtype="auto", revision=revision, use_safetensors=True
+            path, dtype="auto", revision=revision, weights_only=True
         ), tokenizer
+    except UnpicklingError:
+        raise ConfigError(f"{place}: {path} cannot be loaded: {NOT_PLAIN}") from None
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{place}: {path} cannot be loaded: {reason}") from error

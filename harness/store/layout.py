@@ -30,6 +30,7 @@ SUITES = "suites"  # rows that nodes have in common
 TOKENS = "tokens.json"
 HALVINGS = "halvings.json"  # what memory was found to hold of training
 JUDGE_REPLIES = "judge.sqlite"
+PARTS = (RUNS, RUNS_READ, BROKEN, LOGS, LEASES, LOCKS, PARTIAL, CACHE)
 TABLE = "scores.csv"  # in a folder of results
 
 

@@ -67,6 +67,63 @@ def test_the_word_that_is_told_is_enough(folder: Path) -> None:
     assert ran(folder)
 
 
+def test_so_is_it_as_a_whole_section(folder: Path) -> None:
+    done = harness("plan", MINE, "code={allow:[own]}", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert ran(folder)
+
+
+@pytest.fixture
+def sweeper(folder: Path) -> Path:
+    """A sweeper of the user's with a sampler, as Optuna's plug-in has them."""
+    own = "_target_: hydra._internal.core_plugins.basic_sweeper.BasicSweeper\n"
+    for name, text in {
+        "sampled": f"defaults: [sampler: tpe]\n{own}max_batch_size: null\nparams: {{}}\n",
+        "sampler/tpe": "_target_: optuna.samplers.TPESampler\nseed: 1\n",
+        "sampler/random": "_target_: optuna.samplers.RandomSampler\nseed: 1\n",
+    }.items():
+        path = folder / "conf" / "hydra" / "sweeper" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("more", [[], ["hydra/sweeper/sampler=random"]])
+def test_what_belongs_to_a_chosen_option_of_hydra_s_is_trusted(
+    more: list[str], sweeper: Path
+) -> None:
+    done = plan(sweeper, "hydra/sweeper=sampled", *more)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_experiment_puts_nothing_in_its_place(sweeper: Path) -> None:
+    (sweeper / "conf" / "experiment" / "theirs.yaml").write_text(
+        "# @package _global_\nhydra: {sweeper: {sampler: {_target_: own.Mine}}}\n"
+    )
+    told = only_error(plan(sweeper, "hydra/sweeper=sampled", "experiment=theirs"))
+    assert "hydra.sweeper: to run own.Mine" in told
+    assert not ran(sweeper)
+
+
+@pytest.mark.parametrize("text", ["{setup: [touch own.ran]}", '{comment: "a\\ntouch own.ran"}'])
+def test_an_experiment_adds_no_lines_to_a_chosen_launcher(text: str, folder: Path) -> None:
+    (folder / "conf" / "experiment" / "theirs.yaml").write_text(
+        f"# @package _global_\nhydra:\n  launcher: {text}\n"
+    )
+    words = ("hydra/launcher=slurm", "engine.device=cpu", "experiment=theirs")
+    told = only_error(plan(folder, *words))
+    assert told.startswith("error: hydra.launcher.setup: a config file asks for hydra.launcher.se")
+
+
+def test_lines_of_the_user_s_own_launcher_are_trusted(folder: Path) -> None:
+    (folder / "conf" / "hydra" / "launcher" / "ours.yaml").write_text(
+        "defaults: [slurm, _self_]\nsetup: [module load cuda]\n"
+    )
+    for words in (["hydra/launcher=ours"], ["hydra/launcher=slurm", "hydra.launcher.setup=[x]"]):
+        done = plan(folder, *words, "engine.device=cpu")
+        assert done.returncode == 0, done.stderr
+
+
 def test_a_variable_is_enough_and_parts_of_names_are_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +174,8 @@ def test_nor_by_what_it_sweeps_over(folder: Path) -> None:
         ),
         ("hydra: {launcher: {_target_: own.Mine}}", "hydra.launcher: to run own.Mine"),
         ("hydra: {job: {env_set: {PYTHONPATH: .}}}", "hydra.job.env_set: a config file sets"),
+        ("hydra: {job_logging: {x: {class: own.Mine}}}", "hydra.job_logging=... with own"),
+        ("hydra: {job_logging: {x: ext://own.Mine}}", "hydra.job_logging=... with ext://own"),
         ("defaults: [{override /hydra/launcher: joblib}]", "hydra/launcher=joblib"),
         ("model: {name: '${package:x,own.inner}'}", "add code.allow=[own]"),
     ],

@@ -9,12 +9,19 @@ from harness.config.compose.compose import load
 from harness.config.secrets import refuse_secrets
 from harness.errors import ConfigError
 
-VALUE = "sk-0123456789"
+VALUE = "sk-0123456789abcdef"
 
 
 @pytest.mark.parametrize(
     "name",
-    ["JUDGE_API_KEY", "HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "token"],
+    [
+        "JUDGE_API_KEY",
+        "HF_TOKEN",
+        "WANDB_API_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "DB_PASSWORD",
+        "my_token",
+    ],
 )
 @pytest.mark.parametrize(
     "word",
@@ -51,13 +58,58 @@ def test_an_address_with_a_password() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("TOKENIZERS_PARALLELISM", "false-or-true"),
+        ("TOKENIZERS_PARALLELISM", "false-or-true-0123456789"),
         ("MY_KEY", "none"),
-        ("KEYBOARD", "layout-of-mine"),
+        ("KEYBOARD", "layout-of-mine-0123456789"),
+        ("KEY", "micro_arithmetic_2026"),
+        ("TOKEN", "micro_arithmetic_2026"),
+        ("RUN_KEY", "sequential"),
+        ("RUN_KEY", "sequential_fine_tuning"),
+        ("DATASET_KEY", "data/micro"),
+        ("DATASET_KEY", "data/micro/of/2026/in/a/folder"),
+        ("SSH_KEY_DIR", "/work"),
+        ("SSH_KEY_FILE", "id_of_the_host_2026"),
+        ("DEPLOY_KEY_PATH", "id_of_the_host_2026"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/path"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "service_account_2026.json"),
     ],
 )
 def test_other_variables_are_none(name: str, value: str) -> None:
     refuse_secrets({"judge": {}, "model": {"name": value}}, {name: value})
+
+
+def test_a_path_that_is_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = "service_account_2026"
+    with pytest.raises(ConfigError, match="MY_KEY"):
+        refuse_secrets({"model": {"name": value}}, {"MY_KEY": value})
+    (tmp_path / value).touch()
+    monkeypatch.chdir(tmp_path)
+    refuse_secrets({"model": {"name": value}}, {"MY_KEY": value})
+
+
+def test_names_of_keys_are_none() -> None:
+    refuse_secrets({"task": {VALUE: {"shots": 1}}}, {"MY_KEY": VALUE})
+
+
+@pytest.mark.parametrize(
+    ("value", "counts"),
+    [
+        ("sequential", False),
+        ("abcdefghijkl", False),
+        ("abcdefghijklm", True),
+        ("hunter22", True),
+        ("short1", False),
+    ],
+)
+def test_the_judge_s_variable_may_hold_any_word_but_an_ordinary_one(
+    value: str, counts: bool
+) -> None:
+    config = {"judge": {"key_variable": "KEY"}, "model": {"name": f"a {value} b"}}
+    if counts:
+        with pytest.raises(ConfigError, match="environment variable KEY"):
+            refuse_secrets(config, {"KEY": value})
+    else:
+        refuse_secrets(config, {"KEY": value})
 
 
 def test_an_error_does_not_repeat_the_password_of_an_address(tmp_path: Path) -> None:

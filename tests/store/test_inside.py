@@ -100,22 +100,74 @@ def test_an_unlisted_link_is_not_brought_either(node: Path, outside: Path, tmp_p
 @pytest.mark.parametrize(
     "place",
     [
-        *("train", "runs", "locks", "cache", "partial", "locks/train-1", "partial/train"),
-        *("runs/x.json", "cache/judge.sqlite", "partial/train/1", "logs/a", "train/1"),
+        *("locks/train-1", "partial/train", "runs/x.json", "readers/x.json", "leases/x"),
+        *("cache/judge.sqlite", "cache/models/a", "partial/train/1", "logs/a", "train/1"),
     ],
 )
-def test_a_link_among_its_folders_is_one_line(place: str, outside: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_link_within_its_parts_is_one_line(
+    place: str, elsewhere: bool, outside: Path, tmp_path: Path
+) -> None:
+    """elsewhere: the part itself is on another disk."""
     store = tmp_path / "store"
     (store / "runs").mkdir(parents=True)
     link = store / place
-    if place == "runs":
-        link.rmdir()
+    if elsewhere:
+        part = Path(place).parts[0]
+        (tmp_path / "disk" / part).mkdir(parents=True)
+        if part == "runs":
+            (store / part).rmdir()
+        (store / part).symlink_to(tmp_path / "disk" / part)
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(outside)
+    leads = outside / "secret.json" if link.suffix else outside
+    link.symlink_to(leads)
     told = only_error(harness("store", "clean", "--unused", f"--store={store}"))
     assert f"{place} is a link that leads out of the store" in told
     told = only_error(harness("store", "move", str(tmp_path / "new"), "--from", str(store)))
     assert f"{place} is a link that leads out of the store" in told
+
+
+@pytest.mark.parametrize("part", ["train", "runs", "logs", "locks", "leases", "partial", "cache"])
+def test_a_part_may_be_on_another_disk(part: str, node: Path, tmp_path: Path) -> None:
+    store, disk = node.parents[1], tmp_path / "disk"
+    disk.mkdir()
+    (store / part).mkdir(exist_ok=True)
+    (store / part).rename(disk / part)
+    (store / part).symlink_to(disk / part)
+    (store / "cache").mkdir(exist_ok=True)
+    (disk / "models").mkdir()
+    (store / "cache" / "models").symlink_to(disk / "models")
+    assert Store(store).done("train", KEY)
+    with Store(store).writing("train", "1" * 20, {}) as folder:
+        (folder / "training.json").write_text("{}")
+    assert Store(store).done("train", "1" * 20)
+    checked = harness("store", "verify", f"--store={store}")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    joined = harness("store", "move", str(tmp_path / "new"), "--from", str(store))
+    assert ": 2 nodes came from" in joined.stdout
+    done = harness("store", "clean", "--unused", f"--store={store}")
+    assert done.returncode == 0, done.stderr
+    assert (store / part).is_symlink()
+
+
+def test_a_node_on_another_disk_has_no_links_out_of_it(
+    node: Path, outside: Path, tmp_path: Path
+) -> None:
+    kind = node.parent
+    kind.rename(tmp_path / "disk")
+    kind.symlink_to(tmp_path / "disk")
+    (node / "weights.json").symlink_to(outside / "secret.json")
+    listing(node, "weights.json", outside / "secret.json")
+    assert not Store(kind.parent).done("train", KEY)
+
+
+def test_what_is_none_of_a_store_is_left_alone(node: Path, outside: Path) -> None:
+    (node.parents[1] / "notes.txt").symlink_to(outside / "secret.json")
+    (node.parents[1] / ".#lock").symlink_to("me@host.1234")
+    (node.parents[1] / "mine").symlink_to(outside)
+    assert Store(node.parents[1]).done("train", KEY)
+    done = harness("store", "clean", "--unused", f"--store={node.parents[1]}")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_store_may_be_reached_by_a_link_and_have_links_within(node: Path, tmp_path: Path) -> None:
@@ -188,6 +240,6 @@ def test_a_checkpoint_is_read_in_its_folder_alone(node: Path, outside: Path) -> 
 def test_the_root_itself_may_not_be_there(tmp_path: Path) -> None:
     Store(tmp_path / "nowhere")
     (tmp_path / "linked").mkdir()
-    (tmp_path / "linked" / "eval").symlink_to("/")
+    (tmp_path / "linked" / "eval").symlink_to(tmp_path / "not_mounted")
     with pytest.raises(ConfigError, match="eval is a link that leads out"):
         Store(tmp_path / "linked")

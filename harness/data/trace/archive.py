@@ -32,7 +32,7 @@ class Archive(Protocol):
 
 
 class FolderArchive:
-    """An unpacked archive. Links that lead out of it are no part of it."""
+    """An unpacked archive, of which the files may be links, as those of a hub's snapshot are."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -42,9 +42,6 @@ class FolderArchive:
         return [path.relative_to(self.path).as_posix() for path in found]
 
     def read(self, name: str) -> bytes:
-        root = self.path.resolve()
-        if not (root / name).resolve().is_relative_to(root):
-            raise DataError(f"{self.path / name}: is a link that leads out of the archive")
         try:
             if (self.path / name).stat().st_size > LARGEST_FILE:
                 raise DataError(f"{self.path / name}: {_TOO_LARGE}")

@@ -15,6 +15,7 @@ from harness.evaluation.judge.judging import Chat, Refused
 
 LONGEST_WAIT = 60.0
 LARGEST_REPLY = 4_000_000  # bytes, unpacked
+WHOLE_REPLY = 10  # times the seconds after which silence is an error
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 MOST_TOKENS = 10**9  # that a reply may say it cost
 PASSING = (408, 409, 425, 429)  # and every 5xx: the same request may succeed later
@@ -99,7 +100,7 @@ class HttpJudge:
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                text = _text(answer, self.judge.timeout_seconds)
+                text = _text(answer, WHOLE_REPLY * self.judge.timeout_seconds)
         except requests.RequestException as error:
             if UNTRUSTED in str(error):
                 raise StageFailed(

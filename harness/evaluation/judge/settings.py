@@ -1,12 +1,13 @@
 """Checks of a judge's settings before anything runs; imports no torch."""
 
-import ipaddress
 import math
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.config import HarnessConfig, JudgeBackend, JudgeConfig, ModelConfig
+from harness.config.hosts import is_loopback
 from harness.errors import ConfigError, mistakes_of, refuse, suggest
 from harness.evaluation.judge.cache import Cache, cache_path
 from harness.evaluation.judge.prompts import RUBRICS
@@ -49,7 +50,10 @@ def _settings(judge: JudgeConfig) -> Iterator[str]:
 def _endpoint(judge: JudgeConfig) -> Iterator[str]:
     from harness.evaluation.judge.http import api_key
 
-    place = urlsplit(str(judge.base_url or ""))
+    try:
+        place = urlsplit(str(judge.base_url or ""))
+    except ValueError:  # brackets that are not closed
+        place = urlsplit("")
     if place.scheme not in ("http", "https") or not place.hostname:
         yield (
             f"judge.base_url={judge.base_url}: give the endpoint, for example "
@@ -66,11 +70,9 @@ def _endpoint(judge: JudgeConfig) -> Iterator[str]:
 
 
 def _is_here(host: str) -> bool:
-    """Does a host mean this machine, whoever answers for names?"""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    """Does a host mean this machine?"""
+    own = socket.gethostname().lower()
+    return is_loopback(host) or host == own or host == socket.getfqdn().lower()
 
 
 def local_model(judge: JudgeConfig) -> ModelConfig | None:

@@ -17,11 +17,18 @@ import json
 import os
 import signal
 import sys
+from importlib.metadata import version
 
 PR_SET_PDEATHSIG = 1
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # of adapters, as vLLM reserves room for them
 LONGEST_ERROR = 400  # characters
 FREE_SHARE = 0.9  # of the memory that is free when it starts; other processes have the rest
+
+
+def load_format():
+    """Pickles of weights are read from the version on that reads them as plain tensors alone."""
+    major, minor = version("vllm").split(".")[:2]
+    return "auto" if (int(major), int(minor)) >= (0, 7) else "safetensors"
 
 
 class Restart(Exception):
@@ -72,7 +79,7 @@ class Server:
             max_model_len=context,
             seed=seed,
             trust_remote_code=code,
-            load_format="safetensors",  # never a pickle
+            load_format=load_format(),
             **options,
         )
 

@@ -7,11 +7,12 @@ import json
 import os
 import re
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from harness.config import AdapterConfig
 from harness.errors import StageFailed
-from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, NOT_PLAIN
 from harness.models.weights.headers import TensorSpec, read_specs
 from harness.store.files import write_json
 
@@ -63,13 +64,14 @@ def new_adapter(base: Any, adapter: AdapterConfig) -> Any:
 
 
 def load_adapter(base: Any, source: Path | str, trainable: bool) -> Any:
-    """The adapter of a stage's folder on its base model. Raises StageFailed where it is no
-    safetensors file: peft would read a pickle in its place."""
+    """The adapter of a stage's folder on its base model. Raises StageFailed where its files hold
+    more than tensors: peft reads them with torch's restricted reader."""
     from peft import PeftModel
 
-    if not (Path(source) / ADAPTER_WEIGHTS).is_file():
-        raise StageFailed(f"{source}: has no {ADAPTER_WEIGHTS}")
-    return PeftModel.from_pretrained(base, str(source), is_trainable=trainable)
+    try:
+        return PeftModel.from_pretrained(base, str(source), is_trainable=trainable)
+    except UnpicklingError:
+        raise StageFailed(f"{source}: {NOT_PLAIN}") from None
 
 
 def merged(base: Any, source: Path | str) -> Any:

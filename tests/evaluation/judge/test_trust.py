@@ -3,13 +3,14 @@ named; and what it answers is data."""
 
 import gzip
 import json
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.command import refused
+from support.command import harness, refused
 from support.endpoint import Endpoint
 
 from harness.config import JudgeBackend, JudgeConfig
@@ -112,6 +113,10 @@ def test_a_password_of_netrc_does_not_take_the_place_of_the_key(
         ("http://localhost:1/v1", {}, None),
         ("http://127.0.0.7/v1", {}, None),
         ("http://[::1]:8/v1", {}, None),
+        ("http://0.0.0.0:8/v1", {}, None),
+        (f"http://{socket.gethostname()}:8/v1", {}, None),
+        (f"http://{socket.getfqdn()}:8/v1", {}, None),
+        ("http://[::1", {}, "give the endpoint"),
         ("http://api.example.org/v1", {"plain_http": True}, None),
         ("http://api.example.org/v1", {}, "use https, or judge.plain_http=true"),
         ("http://localhost.example.org/v1", {}, "use https, or judge.plain_http=true"),
@@ -151,6 +156,33 @@ def test_a_config_file_does_not_say_where_a_key_goes(setting: str, tmp_path: Pat
     told = refused("plan", "--config-dir", str(tmp_path), "experiment=theirs")
     key, _, value = setting.partition(": ")
     assert f"judge.{key}: a config file asks for judge.{key}={value}, where the judge's" in told
+
+
+MINE = "backend: http, model: m, key_variable: MINE"
+
+
+def test_one_that_is_on_this_machine_is_any_file_s(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    text = f"# @package _global_\njudge: {{{MINE}, base_url: 'http://127.0.0.1:8/v1'}}\n"
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    done = harness("--config-dir", str(tmp_path), "experiment=mine", "--cfg", "job")
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_option_that_the_command_line_names_is_trusted(tmp_path: Path) -> None:
+    for group in ("judge", "experiment"):
+        (tmp_path / group).mkdir()
+    text = f"{{{MINE}, base_url: 'https://my.example.org/v1'}}\n"
+    (tmp_path / "judge" / "mine.yaml").write_text(text)
+    words = ["--config-dir", str(tmp_path)]
+    done = harness(*words, "judge=mine", "--cfg", "job")
+    assert done.returncode == 0, done.stderr
+    theirs = tmp_path / "experiment" / "theirs.yaml"
+    theirs.write_text("# @package _global_\ndefaults: [{override /judge: mine}]\n")
+    words = ["plan", *words, "experiment=theirs"]
+    assert "judge.base_url: a config file asks for" in refused(*words)
+    theirs.write_text("# @package _global_\njudge: {base_url: 'https://evil.example.org'}\n")
+    assert "base_url=https://evil.example.org, where the judge's" in refused(*words, "judge=mine")
 
 
 def reply(text: object, **usage: object) -> str:

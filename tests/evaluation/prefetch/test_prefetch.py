@@ -318,7 +318,7 @@ def test_nothing_to_fetch() -> None:
         ),
         (
             ["pytorch_model-00001.bin", "optimizer.bin", "vocab.txt", "flax_model.msgpack"],
-            ["vocab.txt"],
+            ["pytorch_model-00001.bin", "vocab.txt"],
         ),
         (
             ["modeling_x.py", "original/a.json", "README.md", "tokenizer.model"],
