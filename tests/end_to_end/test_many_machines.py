@@ -120,7 +120,7 @@ def test_a_machine_that_was_cut_off_is_reached_again(
     common: list[str], hostfile: str, tmp_path: Path
 ) -> None:
     (tmp_path / "cut_off.py").write_text(CUT_OFF)
-    more = ["+method.cut_off._target_=cut_off.CutOff", FIRST, hostfile]
+    more = ["+method.cut_off._target_=cut_off.CutOff", "code.allow=[cut_off]", FIRST, hostfile]
     done = harness(*common, *store(tmp_path), *more, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "cut_off").exists()
