@@ -3,42 +3,17 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.places import REPOSITORY
-from support.processes import ranks_of
+from support.processes import ranks_of, started, when
 
 from harness.config.compose.compose import load
 from harness.run.parent import execute
 
 pytestmark = pytest.mark.distributed
 STEPS = 100  # of the one stage: about two seconds
-
-
-def started(words: list[str], *more: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "harness", *words, *more],
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def when(condition: Callable[[], bool], parent: "subprocess.Popen[str]") -> None:
-    """Wait for it, at most two minutes."""
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        assert parent.poll() is None, parent.stderr.read() if parent.stderr else ""
-        time.sleep(0.002)
 
 
 def kept(store: Path) -> list[int]:
@@ -64,7 +39,7 @@ def test_a_stage_goes_on_where_it_was_ended(
     placed = [*words, f"store.root={tmp_path / 'store'}", f"store.results={tmp_path / 'results'}"]
     store = tmp_path / "store"
 
-    parent = started(placed)
+    parent = started(*placed)
     when(lambda: trains(store), parent)
     parent.send_signal(signal.SIGTERM)
     told = parent.communicate(timeout=60)[1]
@@ -73,7 +48,7 @@ def test_a_stage_goes_on_where_it_was_ended(
     [first] = kept(store)
     assert 0 < first < STEPS
 
-    parent = started(placed, "train.checkpoint_steps=1", "run.retries=0")
+    parent = started(*placed, "train.checkpoint_steps=1", "run.retries=0")
     when(lambda: max(kept(store), default=first) > first, parent)
     [rank] = ranks_of(store)
     os.kill(rank, signal.SIGKILL)
@@ -84,7 +59,7 @@ def test_a_stage_goes_on_where_it_was_ended(
     second = max(kept(store))
     assert second > first
 
-    parent = started(placed)
+    parent = started(*placed)
     told = parent.communicate(timeout=120)[1]
     assert parent.returncode == 0, told
     assert f"goes on at step {second} of {STEPS}" in told

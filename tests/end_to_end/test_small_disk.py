@@ -1,15 +1,12 @@
 """Commands on a disk of a few megabytes: they stop before it is full, leave nothing half-written,
 and go on once there is room."""
 
-import os
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.places import REPOSITORY
+from support.processes import started, when
 from support.small_disk import fill, small_disk
 
 from harness.config.compose.compose import load
@@ -36,26 +33,6 @@ def words(tiny_model: Path, tiny_data: Path, tiny_conf: list[str], disk: Path) -
     return [*placed, f"store.root={disk / 'store'}", f"store.results={disk / 'results'}"]
 
 
-def started(words: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "harness", *words],
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def when(condition: Callable[[], bool], parent: "subprocess.Popen[str]") -> None:
-    """Wait for it, at most three minutes."""
-    deadline = time.monotonic() + 180
-    while not condition():
-        assert time.monotonic() < deadline
-        assert parent.poll() is None, parent.stderr.read() if parent.stderr else ""
-        time.sleep(0.01)
-
-
 def errors(parent: "subprocess.Popen[str]") -> list[str]:
     """What a command that fails says of it; no traceback is among that."""
     told = parent.communicate(timeout=180)[1]
@@ -75,13 +52,13 @@ def test_a_full_disk_stops_a_run_which_goes_on_with_room(words: list[str], disk:
     it has trained; with nothing left it ends as well; and ends up whole."""
     store = disk / "store"
     filler = fill(disk, ROOM - 2_000_000)
-    [line] = errors(started(words))
+    [line] = errors(started(*words))
     assert f"error: store.root={store}: what is to do takes " in line
     assert "are free there; `python -m harness store clean --keep ends --unused" in line
     assert not list(store.glob("train/*"))
     filler.unlink()
 
-    parent = started(words)
+    parent = started(*words)
     when(lambda: any(store.glob("partial/train/*/step-*")), parent)
     filler = fill(disk, ROOM - 2_000_000)
     [line] = errors(parent)
@@ -91,7 +68,7 @@ def test_a_full_disk_stops_a_run_which_goes_on_with_room(words: list[str], disk:
     [step] = [int(path.name[5:]) for path in store.glob("partial/train/*/step-*")]
     filler.unlink()
 
-    parent = started(words)
+    parent = started(*words)
     told = parent.communicate(timeout=300)[1]
     assert parent.returncode == 0, told
     assert f"goes on at step {step} of " in told
@@ -104,14 +81,14 @@ def test_a_full_disk_stops_a_run_which_goes_on_with_room(words: list[str], disk:
 def test_a_disk_that_takes_nothing_more(words: list[str], disk: Path) -> None:
     """All of a sudden, in the middle of a stage: one line, nothing half-written, nobody hangs."""
     store = disk / "store"
-    parent = started([*words, "train.checkpoint_steps=1"])
+    parent = started(*words, "train.checkpoint_steps=1")
     when(lambda: any(store.glob("partial/train/*/step-*")), parent)
     filler = fill(disk)
     line, *_ = errors(parent)  # the table may not be written either
     assert f"store clean --keep ends --unused --store {store}` would free " in line
     assert half_written(store) == []
     filler.unlink()
-    parent = started(words)
+    parent = started(*words)
     told = parent.communicate(timeout=300)[1]
     assert parent.returncode == 0, told
     assert half_written(store) == []

@@ -153,30 +153,25 @@ def _lines(launcher: Any) -> Iterator[str]:
 
 def _loggers(node: Any) -> Iterator[str]:
     """What a configuration of logging would have called or looked up, beside the ordinary."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            if name in ("class", "()") and value not in _LOGGERS:
-                yield str(value)
-            else:
-                yield from _loggers(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _loggers(value)
-    elif isinstance(node, str) and "://" in node and node not in _STREAMS:
-        yield node
+    for name, value in _leaves(node):
+        called = name in ("class", "()") and value not in _LOGGERS
+        if called or ("://" in value and value not in _STREAMS):
+            yield value
 
 
 def _targets(node: Any) -> Iterator[str]:
     """All that a part of Hydra's configuration would have called."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            if name == "_target_":
-                yield str(value)
-            else:
-                yield from _targets(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _targets(value)
+    return (value for name, value in _leaves(node) if name == "_target_")
+
+
+def _leaves(node: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """The values in a configuration, each with its own key, or that of the list it is in."""
+    if isinstance(node, dict | list):
+        named = node.items() if isinstance(node, dict) else ((name, value) for value in node)
+        for key, value in named:
+            yield from _leaves(value, str(key))
+    else:
+        yield name, str(node)
 
 
 def _given(overrides: list[str]) -> dict[str, Any]:
