@@ -189,7 +189,7 @@ def test_what_was_judged_before_the_end_is_kept(tmp_path: Path) -> None:
 
 
 def test_no_more_requests_at_once_than_workers(tmp_path: Path) -> None:
-    with Endpoint(delay=0.02) as endpoint:
+    with Endpoint(delay=0.2) as endpoint:
         run(endpoint, tmp_path, workers=3)
         assert endpoint.most_at_once == 3
 
