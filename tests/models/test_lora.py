@@ -1,6 +1,9 @@
 """Which parameters are an adapter's, against PEFT's own models, and sums of adapters."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +114,30 @@ def test_adapters_of_other_layers_are_not_combined(tmp_path: Path) -> None:
     save_file(renamed, file)
     with pytest.raises(StageFailed, match="has other layers than the one of"):
         combine(tmp_path / "before", tmp_path / "now")
+
+
+# An adapter of a tiny model as a stage leaves it; names of modules in a set have another order in
+# every process whose hashes are others.
+STAGE = """
+import sys
+from pathlib import Path
+from harness.config import AdapterConfig, ModelConfig
+from harness.models.adapters.lora import new_adapter
+from harness.models.adapters.stages import finish_stage
+from harness.models.loading import load_model
+model, folder = ModelConfig(path=sys.argv[1]), Path(sys.argv[2])
+adapter = AdapterConfig(rank=2, targets=["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"])
+new_adapter(load_model(model, sys.argv[1], "fp32"), adapter).save_pretrained(folder)
+finish_stage(model, adapter, sys.argv[1], 1, folder)
+"""
+
+
+def test_a_stage_describes_its_adapter_in_the_same_bytes(tiny_model: Path, tmp_path: Path) -> None:
+    told = []
+    for seed in ("1", "2", "3"):
+        folder = tmp_path / seed
+        words = [sys.executable, "-c", STAGE, str(tiny_model), str(folder)]
+        subprocess.run(words, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
+        told.append((folder / "adapter_config.json").read_bytes())
+    assert told[0] == told[1] == told[2]
+    assert json.loads(told[0])["target_modules"] == sorted(json.loads(told[0])["target_modules"])

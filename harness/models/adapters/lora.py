@@ -16,6 +16,7 @@ from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, NOT_PLAIN
 from harness.models.weights.headers import TensorSpec, read_specs
 from harness.store.files import write_json
 
+_SETS = ("target_modules", "exclude_modules")  # of an adapter's description
 _FACTOR = re.compile(r"\.lora_(?:embedding_)?([AB])(?:\.|$)")
 
 
@@ -101,6 +102,15 @@ def combine(before: Path, folder: Path) -> None:
     write_tensors(beside, wanted, stacked)
     os.replace(beside, file)
     _add_rank(before / ADAPTER_CONFIG, folder / ADAPTER_CONFIG)
+
+
+def order_names(folder: Path) -> None:
+    """Have the description of an adapter name modules in one order: PEFT keeps them in sets, of
+    which another process tells in another one, and the same stage has the same bytes."""
+    path = folder / ADAPTER_CONFIG
+    config = json.loads(path.read_text())
+    listed = {name: sorted(config[name]) for name in _SETS if isinstance(config.get(name), list)}
+    write_json(path, config | listed)
 
 
 def _rank_dimension(name: str) -> int:

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import AdapterConfig, BetweenTasks, ModelConfig, Quantization
-from harness.models.adapters.lora import combine, load_adapter, merged, new_adapter
+from harness.models.adapters.lora import (
+    combine,
+    load_adapter,
+    merged,
+    new_adapter,
+    order_names,
+)
 from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter
 from harness.models.loading import load_model, stored_folder
 from harness.models.skeleton import load_skeleton
@@ -103,14 +109,16 @@ def finish_stage(
 
     One rank calls it, when no engine is up.
     """
-    if adapter is None or adapter.between_tasks is BetweenTasks.keep:
+    if adapter is None:
         return
     if adapter.between_tasks is BetweenTasks.merge:
         _write_merged(model, parent, folder)
         for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             (folder / name).unlink()
-    elif stage > 1:
+        return
+    if adapter.between_tasks is not BetweenTasks.keep and stage > 1:
         combine(Path(parent), folder)
+    order_names(folder)
 
 
 def _write_merged(model: ModelConfig, parent: Path | str, folder: Path) -> None:
