@@ -11,6 +11,7 @@ from support.stored import weights
 from harness.run.job import Job
 from harness.run.pending import pending_nodes
 from harness.run.repairs import checked_repairs, damaged
+from harness.store.keys import FileHashes
 from harness.store.store import Store
 from harness.store.work import EvalWork, TrainWork, Work
 
@@ -75,6 +76,27 @@ def test_a_flipped_bit_is_found_before_it_is_read(finished: Job) -> None:
     finished.store.hashes.save()
     again = Store(finished.store.root)
     assert not again.done("train", first.key)
+
+
+def test_a_model_is_read_once_a_process_however_many_jobs_want_it(
+    finished: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = next(node for node in finished.plan.of(EvalWork) if node.stage == 2)
+    finished.store.remove("eval", scored.key, "0123456789abcdef")
+    read, counted = FileHashes.read, list[str]()
+
+    def counting(hashes: FileHashes, path: Path) -> str:
+        counted.append(path.name)
+        return read(hashes, path)
+
+    monkeypatch.setattr(FileHashes, "read", counting)
+    for store, expected in (
+        (finished.store, 1),
+        (finished.store, 1),
+        (Store(finished.store.root), 2),
+    ):
+        checked_repairs(store, now(finished))
+        assert counted.count(MODEL) == expected
 
 
 def test_answers_are_made_again_of_the_model_that_is_there(finished: Job) -> None:

@@ -52,6 +52,18 @@ def test_the_longest_silence_says_how_long_the_next_may_be(tmp_path: Path, clock
     assert hung_after(watch, clock) == pytest.approx(1500, abs=60)
 
 
+def test_a_model_that_loads_for_long_says_nothing_of_steps(tmp_path: Path, clock: Clock) -> None:
+    watch = HangWatch(tmp_path, 1, None)
+    show_life(pulse_file(tmp_path, 0))  # patient: what follows may take long
+    for _ in range(1000):
+        clock.now += 1
+        assert watch.failure() is None
+    beat()
+    clock.now += 6
+    assert watch.failure() is None
+    assert hung_after(watch, clock) == pytest.approx(600, abs=12)
+
+
 @pytest.mark.parametrize(
     ("minutes", "shown", "patient", "seconds"),
     [
