@@ -2,12 +2,14 @@
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.places import MICRO_MODEL
 from support.raw_files import write_rows
 
+from harness.config.allowed import ALLOWED
 from harness.run.launch.forked import PASSING
 
 PASSING.add("PYTEST_CURRENT_TEST")  # of another value in every test, and no rank looks at it
@@ -19,6 +21,15 @@ if _BESIDE := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     _SHARE = max(1, len(os.sched_getaffinity(0)) // int(_BESIDE))
     os.environ.setdefault("OMP_NUM_THREADS", str(_SHARE))
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+@pytest.fixture(autouse=True)
+def no_code_stays_allowed() -> Iterator[None]:
+    """A process follows what it once allowed; the tests of a worker are one process."""
+    before = ALLOWED.copy()
+    yield
+    ALLOWED.clear()
+    ALLOWED.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def test_a_failing_job_leaves_the_others_running(tiny_run: list[str], tmp_path: 
     rates = "train.learning_rate=1e-3,1e30"
     code, printed, errors = sweep(tiny_run, rates, "train.clip=0", "method=seqft,icl")
     assert code == 1
-    assert "error: stage 1, train copy: the loss of copy is nan" in errors
+    assert "error: stage 1, train copy: diverged: the loss of copy is nan at step 2; " in errors
     assert "Traceback" not in errors
     assert "3 of 4 jobs complete" in printed
     assert "nodes missing, first: train copy" in printed
