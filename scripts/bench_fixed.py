@@ -20,7 +20,7 @@ from bench.commands import command, harness, heard
 from bench.options import parsed, parser_of, run
 from bench.rounds import Numbers, medians, note
 
-JOBS = 16
+JOBS = (16, 30)  # of cached sweeps
 TINY = ("suite=[]", "train.max_steps=1", "eval.limit=2", "eval.stage0=false", "engine.ranks=1")
 ONE_TASK = ("task=[micro_stance]", *TINY)
 STRATEGY = '''
@@ -47,7 +47,7 @@ SHOWN = ("what", "size", "rounds", "whole_s", "whole_cpu_s", "nodes", "ms_by_nod
 def main(argv: list[str]) -> None:
     """Measure, print and write the table."""
     parser = parser_of(__doc__)
-    parser.add_argument("--runs", default="1,10,100", help="runs in the store (1,10,100)")
+    parser.add_argument("--runs", default="1,10,100", help="runs in the store (1,10,100; 500 take half an hour)")
     parser.add_argument("--stages", default="8,20,50", help="tasks of a sequence (8,20,50)")
     asked = parsed(parser, argv, "fixed.csv")
     if asked.small:
@@ -71,9 +71,12 @@ def measured(asked: argparse.Namespace, place: Path) -> Iterator[dict[str, Any]]
         done = count
         words = [*ONE_TASK, "seed=0"]
         yield row("cached run", f"{count} runs in the store", again(words, place, asked))
-        if count >= JOBS:
-            words = ["-m", *ONE_TASK, f"seed={','.join(map(str, range(JOBS)))}"]
-            yield row(f"cached sweep of {JOBS} jobs", f"{count} runs", again(words, place, asked))
+        for jobs in (jobs for jobs in JOBS if jobs <= count):
+            words = ["-m", *ONE_TASK, f"seed={','.join(map(str, range(jobs)))}"]
+            yield row(f"cached sweep of {jobs} jobs", f"{count} runs", again(words, place, asked))
+        for verb in ("status", "store ls", "store verify"):
+            rounds = [looked(verb, place, asked) for _ in range(asked.rounds)]
+            yield row(verb, f"{count} runs", rounds)
 
 
 def first_step(place: Path, threads: int) -> Numbers:
@@ -134,6 +137,12 @@ def again(words: list[str], place: Path, asked: argparse.Namespace) -> list[Numb
             raise SystemExit(f"{' '.join(words)}: was to find all done, but says otherwise")
         rounds.append(numbers)
     return rounds
+
+
+def looked(verb: str, place: Path, asked: argparse.Namespace) -> Numbers:
+    """A look at the whole store."""
+    run = harness(*verb.split(), "--store", str(place / "store"))
+    return heard(run, asked.threads, place)[0]
 
 
 def nothing_done(told: str) -> bool:
