@@ -1,5 +1,6 @@
 """A stage that goes on in its middle: what of it is kept between two steps, when, and how it is
-taken up. All ranks do it together; the first one looks at the clock and writes."""
+taken up. All ranks do it together; the first one looks at the clock and writes. Steps wait until
+the bytes are handed to the system; hashing, the disk and the rename go on behind them."""
 
 import json
 import time
@@ -15,6 +16,7 @@ from harness.methods.view import State
 from harness.store.files import write_json
 from harness.store.kept import Kept
 from harness.store.listener import SILENT, Notice
+from harness.train.behind import Behind
 from harness.train.cost import CostMeter
 from harness.train.engine.engine_file import (
     fits,
@@ -31,7 +33,8 @@ from harness.train.training import Training
 SHARE = 0.03  # of the time, at most, for those that are written by minutes
 FORMAT = 1  # of what is written here; another one is not read
 ENGINE, STAGE = "engine.safetensors", "stage.json"
-GO_ON, KEEP, LEAVE = 0, 1, 2  # what a rank would do behind a step; the largest counts
+# What a rank would do behind a step; the largest counts. GIVE_UP: what went on behind has failed.
+GO_ON, KEEP, GIVE_UP, LEAVE = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,11 @@ class Checkpoints:
         self.steps, self.minutes = train.checkpoint_steps, train.checkpoint_minutes
         wanted = self.steps is not None or self.minutes is not None
         self.active = wanted and keeping is not None
-        self.last_step, self.last_time, self.cost = 0, time.monotonic(), 0.0
-        self._leaving = Leaving()
+        # The step of the latest one that is there, that of the one that was begun last; when steps
+        # went on behind that, and how long they had waited.
+        self.last_step, self.begun = 0, 0
+        self.last_time, self.cost = time.monotonic(), 0.0
+        self._leaving, self._behind = Leaving(), Behind()
 
     def begin(self) -> int:
         """Ready for a step, whose number is returned: the first one, or that behind the latest
@@ -77,7 +83,7 @@ class Checkpoints:
             raise DataError(f"{error}; remove {folder}, and the stage begins anew") from None
         self.keeping.goes_on(step, total)
         self._tell("goes on", f"goes on at step {step} of {total}")
-        self.last_step = step
+        self.last_step = self.begun = step
         return step
 
     @contextmanager
@@ -92,18 +98,27 @@ class Checkpoints:
 
         self.last_time = time.monotonic()
         with self._leaving if self.active else nullcontext():
-            yield after
+            try:
+                yield after
+            finally:
+                # Also where a step fails: what is handed over is worth being taken up.
+                self._behind.settle()
 
     def _after(self, done: int, total: int) -> None:
         told = self.rank.largest(self._decide(done))
         if told == GO_ON:
             return
-        self._keep(done)
+        began = time.monotonic()
+        if self._settle() and told != GIVE_UP:
+            self._keep(done)
         # It may have been asked while it wrote; what it wrote is enough.
         if told == LEAVE or self.rank.largest(LEAVE if self._leaving.asked else GO_ON) == LEAVE:
+            self._settle()
             last = self.last_step
             kept = f"step {last} of {total} is kept" if last else "nothing of it is kept"
             raise StageFailed(f"it was asked to end; {kept}")
+        self.last_time = time.monotonic()
+        self.cost = self.last_time - began
 
     def _decide(self, done: int) -> int:
         """What this rank would do; all leave where one was asked to: a launcher may ask the ranks
@@ -112,16 +127,29 @@ class Checkpoints:
             return LEAVE
         if not self.rank.first:
             return GO_ON
+        if self._behind.failed:
+            return GIVE_UP
         seconds = time.monotonic() - self.last_time
-        by_steps = self.steps is not None and done - self.last_step >= self.steps
+        by_steps = self.steps is not None and done - self.begun >= self.steps
         by_time = self.minutes is not None and seconds >= 60 * self.minutes
         by_time = by_time and self.cost <= SHARE * seconds  # a large model on a slow disk
+        by_time = by_time and not self._behind.busy
         return KEEP if by_steps or by_time else GO_ON
 
+    def _settle(self) -> bool:
+        """Wait for what goes on behind; is all well on every rank? Where it is not, there are no
+        more checkpoints of this stage, and the latest one stays."""
+        error = self._behind.settle()
+        if self.rank.agree(error is None):
+            self.last_step = self.begun
+            return True
+        self._end_unwritten(error or DataError("the first rank cannot write"))
+        return False
+
     def _keep(self, step: int) -> None:
-        """Write a checkpoint, unless a strategy cannot say what it would need, or the disk fails:
-        there are no more of this stage then, and the latest one stays."""
-        states, began = self.training.running(), time.monotonic()
+        """Hand a checkpoint over, unless a strategy cannot say what it would need, or the disk
+        fails: there are no more of this stage then, and the latest one stays."""
+        states = self.training.running()
         if states is None:
             self._end(
                 "cannot be kept",
@@ -131,12 +159,15 @@ class Checkpoints:
             return
         error = self._write(step, states)
         if not self.rank.agree(error is None):
-            then = f"goes on at step {self.last_step}" if self.last_step else "begins it anew"
-            said = f"{error}; no more checkpoints of this stage: killed in it, a run {then}"
-            self._end("cannot be written", said)
+            self._end_unwritten(error or DataError("the first rank cannot write"))
             return
-        self.last_step, self.last_time = step, time.monotonic()
-        self.cost = self.last_time - began
+        self.begun = step
+
+    def _end_unwritten(self, error: DataError) -> None:
+        then = f"goes on at step {self.last_step}" if self.last_step else "begins it anew"
+        said = f"{error}; no more checkpoints of this stage: killed in it, a run {then}"
+        self.begun = self.last_step
+        self._end("cannot be written", said)
 
     def _write(self, step: int, states: list[State]) -> DataError | None:
         """Collective, also where the first rank cannot write; what this rank knows of it."""
@@ -161,7 +192,8 @@ class Checkpoints:
 
     @contextmanager
     def _writing(self, step: int) -> Iterator[Path]:
-        """Raises DataError on all ranks where the first one cannot begin."""
+        """What is filled without an error appears behind the steps that follow. Raises DataError on
+        all ranks where the first one cannot begin."""
         assert self.keeping is not None
         kept = self.keeping.kept
         with ExitStack() as stack:
@@ -174,6 +206,8 @@ class Checkpoints:
             if not self.rank.agree(error is None):
                 raise error or DataError("the first rank cannot write")
             yield folder
+            if self.rank.first:
+                self._behind.begin(stack.pop_all().close)
 
     def _end(self, topic: str, line: str) -> None:
         """No more checkpoints of this stage; asked to leave, its ranks end at once."""

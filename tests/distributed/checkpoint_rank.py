@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import time
 import traceback
 from dataclasses import replace
 from importlib import import_module
@@ -96,6 +97,8 @@ def keep(job: Any, folder: Path, rank: Any, launch: dict[str, Any], out: Path) -
             fill_disk(done == launch["full"])
         shorten(launch, done)
         if [rank.index, done] == launch["killed"]:
+            while rank.first and [*out.glob("kept/.step-*")]:
+                time.sleep(0.01)  # what was handed over appears behind the steps
             os.kill(os.getpid(), launch["signal"])
 
     if launch["torn"]:

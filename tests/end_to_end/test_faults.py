@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.command import harness
 from support.places import REPOSITORY
 from support.processes import ranks_of
 
@@ -116,3 +117,48 @@ def test_ranks_that_hang_are_ended_and_launched_again(
     assert not both or "no rank got any further for" in told
     assert "; launched again from step " in told
     require_same(whole, tmp_path / "store")
+
+
+# An objective to whose passes no more answer tokens fit than `most`.
+NARROW = """
+from dataclasses import dataclass
+
+import torch
+
+from harness.train.objectives import CrossEntropy
+
+
+@dataclass
+class Narrow(CrossEntropy):
+    most: int = 1000
+
+    def __call__(self, logits, targets):
+        if len(targets) > self.most:
+            torch.empty(1 << 60, dtype=torch.uint8)
+        return super().__call__(logits, targets)
+"""
+
+
+def test_want_of_memory_halves_what_a_pass_takes_and_is_remembered(
+    words: list[str], tmp_path: Path
+) -> None:
+    """Another seed begins with what fits; the losses are those of a run that had enough."""
+    (tmp_path / "narrow.py").write_text(NARROW)
+    common = [*words, "train.epochs=1", "code.allow=[narrow]", "train.pack_tokens=100"]
+    told, reports = [], []
+    for name, most, seed in (("plenty", 1000, 0), ("short", 30, 0), ("short", 30, 1)):
+        objective = ["train.objective._target_=narrow.Narrow", f"+train.objective.most={most}"]
+        places = placed(tmp_path / name)
+        done = harness(*common, *objective, f"seed={seed}", *places, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        told.append(done.stderr)
+        found = sorted((tmp_path / name).glob("store/train/*/training.json"), key=os.path.getmtime)
+        reports.append(json.loads(found[-1].read_text()))
+    line = "stage 1, copy: a pass takes at most 50 tokens instead of 100, since more did not fit"
+    for number, again in enumerate((False, True, False)):
+        assert ("memory does not hold a step with one packed row of" in told[number]) == again
+        assert (line in told[number]) == (number > 0)
+        assert reports[number].get("halvings", 0) == (number > 0)
+    losses = [[step["loss"] for step in report["steps"]] for report in reports]
+    assert len(losses[0]) == 5
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)

@@ -14,6 +14,9 @@ from safetensors.torch import load_file
 from support.command import harness
 from support.places import REPOSITORY
 
+from harness.config.compose.compose import load
+from harness.run.disk import NoRoom, Room
+from harness.run.parent import execute
 from harness.store.layout import MOMENTS, TRANSIENT
 
 pytestmark = pytest.mark.distributed
@@ -122,3 +125,22 @@ def test_a_pickle_in_their_place_is_refused(broken_off: tuple, tmp_path: Path) -
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert f"{MOMENTS} is not a safetensors file" in line
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_disk_that_is_full_behind_a_stage_frees_the_moments_that_it_read(
+    broken_off: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ranks had finished counts, though the command ends with an error."""
+    common, cut, _ = broken_off
+    store, moments = copied(cut, tmp_path)
+    before = set(store.glob("train/[!.]*/manifest.json"))
+
+    def watch(room: Room) -> None:
+        if set(store.glob("train/[!.]*/manifest.json")) - before:
+            raise NoRoom("there is no room")
+
+    monkeypatch.setattr(Room, "watch", watch)
+    assert moments.is_dir()
+    with pytest.raises(NoRoom):
+        execute(load([*common, *places(store)]))
+    assert not moments.exists()
