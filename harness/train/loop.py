@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.encoding import Example
 from harness.data.order import batch_indices
-from harness.data.randomness import derive_seed
+from harness.data.randomness import derive_seed, seed_device
 from harness.errors import Diverged
 from harness.methods.base import Strategy
 from harness.methods.forward import Pass
@@ -60,10 +60,9 @@ class Loop:
     def _step(self, examples: list[Example], step: int) -> None:
         """Optimizer step `step` of the task, from 0 over all phases. Raises as `Division.fitting`
         where memory runs out."""
-        import torch
-
         stage, rank = self.stage, self.engine.rank
-        torch.manual_seed(derive_seed("step", stage.seed, stage.position, step, rank.index))
+        seed = derive_seed("step", stage.seed, stage.position, step, rank.index)
+        seed_device(seed, rank.device)
         stage.at_step(step, self._rate(step))
         with self.passes.fitting(examples):
             loss = self.passes.backward(examples, self._loss, stage)

@@ -24,4 +24,4 @@ def test_training_can_start_at_any_step() -> None:
 
 def test_the_order_never_changes_between_versions() -> None:
     """Golden: another permutation would silently make old stores unreproducible."""
-    assert epoch_order(0, "copy", 0, 8) == [1, 6, 2, 7, 3, 0, 4, 5]
+    assert epoch_order(0, "copy", 0, 8) == (1, 6, 2, 7, 3, 0, 4, 5)
