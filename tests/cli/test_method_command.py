@@ -81,7 +81,7 @@ def test_a_class_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     (tmp_path / "method").mkdir()
     preset = "name: gentle\ngentle: {_target_: my_gentle.Gentle}\n"
     (tmp_path / "method" / "gentle.yaml").write_text(preset)
-    main(["gentle", "--config-dir", str(tmp_path)])
+    main(["gentle", "code.allow=[my_gentle]", "--config-dir", str(tmp_path)])
     page = capsys.readouterr().out
     assert "+method.gentle.beta=...  (to be given)" in page
     assert "+method.gentle.names=[a,b]" in page
