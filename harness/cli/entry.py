@@ -56,6 +56,8 @@ def run_command(main: Callable[[list[str]], int], argv: list[str]) -> NoReturn:
         code = 1
     except (HarnessError, OSError) as error:
         code = _told(error)
+    except ModuleNotFoundError as missing:
+        code = _not_there(missing)
     sys.exit(code)
 
 
@@ -69,4 +71,18 @@ def _told(error: HarnessError | OSError) -> int:
         raise error
     for line in told_by(error):
         print(f"error: {printable(line)}", file=sys.stderr)
+    return 2
+
+
+def _not_there(missing: ModuleNotFoundError) -> int:
+    """Say that this Python has not what the harness stands on, as one outside its environment;
+    returns the exit code. Raises what is missing of the harness itself."""
+    package = (missing.name or "").partition(".")[0]
+    if package in ("", __name__.partition(".")[0]):
+        raise missing
+    print(
+        f"error: the package '{package}' is not installed for {sys.executable}; use the harness's "
+        "environment (`make setup`, then `source .venv/bin/activate`), or install it there",
+        file=sys.stderr,
+    )
     return 2

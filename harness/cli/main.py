@@ -2,10 +2,12 @@
 
 from importlib import import_module
 
+from harness import __version__
 from harness.cli.verbs import VERBS
 from harness.errors import ConfigError, suggest
 
 HELP = ("--help", "-h")
+VERSION = ("--version", "-V")
 OWN_FOLDER = ("--config-dir", "-cd")
 
 
@@ -17,14 +19,24 @@ def main(argv: list[str]) -> int:
 
         print(help_text())
         return 0
+    if argv and argv[0] in VERSION:
+        print(f"trace-harness {__version__}")
+        return 0
     name = argv[0] if argv else ""
     if name in VERBS:
         return import_module(f"harness.cli.{VERBS[name].module}").main(argv[1:])
     if name[:1].isalpha() and "=" not in name:
-        raise ConfigError(f"unknown verb '{name}'" + suggest(name, list(VERBS)))
+        raise ConfigError(f"unknown verb '{name}'" + _meant(name))
     from harness.cli.run import main as run
 
     return run(argv)
+
+
+def _meant(name: str) -> str:
+    """What somebody may have meant who writes a verb that is none."""
+    from harness.cli.store import PARTS
+
+    return f"; did you mean 'store {name}'?" if name in PARTS else suggest(name, list(VERBS))
 
 
 def _verb_first(argv: list[str]) -> list[str]:

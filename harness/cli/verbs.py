@@ -28,13 +28,14 @@ VERBS = {
     "judge": Verb("judge", "compare two files of answers by a judging model"),
     "store": Verb("store", "the runs and nodes of a store: list, check, clear, move, export"),
     "status": Verb("status", "how far all runs of a store are, what runs where, why one failed"),
+    "completion": Verb("completion", "what a shell needs to complete commands: bash, zsh"),
     "paper": Verb("paper", "TRACE's tables and findings, ours beside the published ones"),
 }
 
 
 def page() -> str:
     """The verbs for the help page, one line each."""
-    return "\n".join(f"  {name:<9} {verb.line}" for name, verb in VERBS.items())
+    return "\n".join(f"  {name:<10} {verb.line}" for name, verb in VERBS.items())
 
 
 def sentence() -> str:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from functools import lru_cache
@@ -158,14 +159,28 @@ def own_folders(paths: Sequence[str], overrides: Sequence[str] = ()) -> list[str
 
 def parse(overrides: list[str]) -> list[Override]:
     """Parse overrides with Hydra's grammar; a syntax error is a ConfigError."""
-    try:
-        return [_parsed(word) for word in overrides]
-    except HydraException as error:
-        raise ConfigError(f"{first_line(error)} (write key=value)") from error
+    return [_parsed(word) for word in overrides]
 
 
 @lru_cache(maxsize=4096)
 def _parsed(word: str) -> Override:
     """One override; every step of composing asks for all of them."""
-    (override,) = OverridesParser.create().parse_overrides([word])
+    try:
+        (override,) = OverridesParser.create().parse_overrides([word])
+    except HydraException as error:
+        raise ConfigError(_unread(word, first_line(error))) from error
+    if not override.key_or_group:
+        raise ConfigError(f"override '{word}': there is no key before the equals sign")
     return override
+
+
+def _unread(word: str, told: str) -> str:
+    """What the grammar says of an override, for people who have never seen it."""
+    if "=" not in word and not word.startswith("~"):
+        return f"override '{word}': there is no equals sign (write key=value)"
+    stuck = re.search(r"(?:no viable alternative at|mismatched|extraneous) input '(.*?)'", told)
+    place = f" at '{stuck[1]}'" if stuck and stuck[1] != "<EOF>" else ""
+    return (
+        f"override '{word}': it cannot be read{place}; are all brackets and quotes closed, and "
+        "texts with spaces, commas or equals signs quoted? (write key=value)"
+    )

@@ -2,6 +2,8 @@
 
 import inspect
 import re
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import fields
 from importlib import import_module
@@ -9,6 +11,7 @@ from importlib import import_module
 import pytest
 from support.places import REPOSITORY
 
+from harness import __version__
 from harness.cli.help import help_text
 from harness.cli.main import main
 from harness.cli.verbs import VERBS, sentence
@@ -56,6 +59,23 @@ def test_the_readme_lists_them() -> None:
     text = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
     (listed,) = re.findall(r"verbs are (.*?`paper`)", text)
     assert re.sub(r" \([^)]*\)", "", listed) == sentence()
+
+
+def test_the_version_is_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"trace-harness {__version__}\n"
+
+
+def test_outside_its_environment_a_line_says_so() -> None:
+    """A Python without site packages, as the system's is."""
+    argv = [sys.executable, "-I", "-S", "-c"]
+    code = f"import sys, runpy; sys.path.insert(0, {str(REPOSITORY)!r}); sys.argv = ['h', 'plan']; "
+    code += "runpy.run_module('harness', run_name='__main__')"
+    done = subprocess.run([*argv, code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the package 'omegaconf' is not installed for ")
+    assert "source .venv/bin/activate" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_unknown_verb_is_told_the_nearest() -> None:

@@ -18,6 +18,18 @@ from harness.config.places import conf_dir, config_groups, option_names, parse
 from harness.config.plugins import broken
 from harness.errors import first_line, suggest
 
+# Where a key is looked for of which the last word alone is right, in this order; and what other
+# programs call keys of ours.
+_SECTIONS = ("train", "engine", "eval", "model", "sequence", "data", "store", "run")
+_USUAL = {
+    "lr": "learning_rate", "bs": "batch_size", "wd": "weight_decay", "warmup": "warmup_ratio",
+    "grad_clip": "clip", "max_grad_norm": "clip", "num_epochs": "epochs", "steps": "max_steps",
+    "num_train_epochs": "epochs", "per_device_train_batch_size": "micro_batch_size",
+    "adam_betas": "betas", "adam_epsilon": "eps", "lr_scheduler_type": "schedule",
+    "gpus": "ranks", "num_gpus": "ranks", "nproc_per_node": "ranks", "zero": "zero_stage",
+    "dtype": "precision", "bf16": "precision", "model_name_or_path": "path",
+}  # fmt: skip
+
 
 def explain(error: Exception, overrides: list[str]) -> str:
     cause = error
@@ -80,7 +92,15 @@ def _unknown_key(name: str, overrides: list[str]) -> str:
         return f"{name}: '{parts[1]}' is not among the tasks of this run; they are: {told}"
     if parts[0] == "method":
         return f"unknown key '{name}'" + _close_parameter(name, keys)
-    return f"unknown key '{name}'" + suggest(name, keys)
+    return f"unknown key '{name}'" + (_elsewhere(name, keys) or suggest(name, keys))
+
+
+def _elsewhere(name: str, keys: list[str]) -> str:
+    """A key of another section, or of the name that other programs have for it."""
+    word = name.rpartition(".")[2].lower()
+    wanted = (f"{section}.{_USUAL.get(word, word)}" for section in _SECTIONS)
+    meant = next((key for key in wanted if key in keys), None)
+    return f"; did you mean '{meant}'?" if meant else ""
 
 
 def _close_parameter(name: str, keys: list[str]) -> str:
