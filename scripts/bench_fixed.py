@@ -47,7 +47,9 @@ SHOWN = ("what", "size", "rounds", "whole_s", "whole_cpu_s", "nodes", "ms_by_nod
 def main(argv: list[str]) -> None:
     """Measure, print and write the table."""
     parser = parser_of(__doc__)
-    parser.add_argument("--runs", default="1,10,100", help="runs in the store (1,10,100; 500 take half an hour)")
+    parser.add_argument(
+        "--runs", default="1,10,100", help="runs in the store (1,10,100; 500 take half an hour)"
+    )
     parser.add_argument("--stages", default="8,20,50", help="tasks of a sequence (8,20,50)")
     asked = parsed(parser, argv, "fixed.csv")
     if asked.small:

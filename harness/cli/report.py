@@ -5,8 +5,9 @@ from pathlib import Path
 from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.config import StoreConfig
 from harness.errors import ConfigError, require
-from harness.results.html.write import Wanted, write_html
 from harness.results.html.predictions import LIMIT
+from harness.results.html.prompts import prompts_of
+from harness.results.html.write import Wanted, write_html
 from harness.results.schema import read_scores
 from harness.run.stored.runs import stored_runs
 from harness.run.stored.status import Watch
@@ -27,7 +28,7 @@ def main(argv: list[str]) -> int:
     scores = read_scores(options.scores)
     store = _store(options.store)
     states = {} if store is None else _states(store)
-    wanted = Wanted(states, lambda store, key: None, not options.no_texts, options.predictions)
+    wanted = Wanted(states, prompts_of, not options.no_texts, options.predictions)
     written = write_html(scores, store, wanted, options.out)
     if written.gaps:
         print(f"missing: {'; '.join(written.gaps)}")

@@ -109,9 +109,7 @@ class _Browser:
         self._answers: dict[int, dict[str, Any]] = {}
         self._count = 0
 
-    def call(
-        self, method: str, parameters: dict[str, object], session: str = ""
-    ) -> dict[str, Any]:
+    def call(self, method: str, parameters: dict[str, object], session: str = "") -> dict[str, Any]:
         self._count += 1
         mine = self._count
         message: dict[str, object] = {"id": mine, "method": method, "params": parameters}

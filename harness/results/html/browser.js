@@ -129,8 +129,11 @@ function list() {
   const total = predictions.flags.length;
   byId("count").textContent = `${found.length.toLocaleString("en")} of ${total.toLocaleString("en")} predictions`;
   const heads = ["Item", "Run", "Task", "Stage", "Score", "Lenient", "State", "Answer"];
+  const numbers = ["Stage", "Score", "Lenient"];
   const head = made("tr");
-  head.append(...heads.map((text) => made("th", text, { scope: "col" })));
+  for (const text of heads) {
+    head.append(made("th", text, { scope: "col", class: numbers.includes(text) ? "num" : "" }));
+  }
   const body = made("tbody");
   for (const row of found.subarray(first, first + SHOWN)) body.append(listed(row));
   const table = made("table");
@@ -169,7 +172,7 @@ function listed(row) {
   ];
   cells[0].append(open);
   texts.load(block.sheet.texts).then((answers) => {
-    if (answers) cells[7].textContent = visible(shortened(answers[at], 200));
+    if (answers !== null) cells[7].textContent = visible(shortened(answers[at], 200));
   });
   const line = made("tr");
   line.append(...cells);

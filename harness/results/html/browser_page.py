@@ -34,6 +34,8 @@ def browser_section(made: Browser) -> Html:
 
 def browser_data(made: Browser) -> Html:
     """The index and the pieces: data that no browser runs. "<" is written as \\u003c."""
+    if not made.count:
+        return Html("")
     index = {**made.index, "right": RIGHT}
     text = Html(json.dumps(index).replace("<", "\\u003c"))
     parts = [element("script", text, type="application/json", id="index")]

@@ -10,6 +10,8 @@ WIDTH, HEIGHT = 720, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 18, 22
 _POINTS = 160  # drawn of a stage; each stands for the mean of the steps around it
 _TICKS = 4
+_ROUND = (1, 2, 5)
+_LETTER = 5.8  # how wide one is, about
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,14 @@ class _Scale:
         """Values that the axis names: round ones."""
         span = self.high - self.low
         if self.log:
-            inner = [self.low + span * i / _TICKS for i in range(_TICKS + 1)]
-            return [float(f"{10**at:.1g}") for at in inner if self._shown(10**at)]
+            decades = range(math.floor(self.low), math.ceil(self.high) + 1)
+            inner = [f * 10.0**d for d in decades for f in _ROUND]
+            inner = [tick for tick in inner if self.low <= math.log10(tick) <= self.high]
+            return inner[:: math.ceil(len(inner) / (_TICKS + 2)) or 1]
         step = 10 ** math.floor(math.log10(span / _TICKS))
-        step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= _TICKS + 1)
+        step *= next(factor for factor in (*_ROUND, 10) if span / (step * factor) <= _TICKS + 1)
         first = math.ceil(self.low / step)
         return [i * step for i in range(first, math.floor(self.high / step) + 1)]
-
-    def _shown(self, value: float) -> bool:
-        """Whether a tick, once it is round, still lies in the picture."""
-        return self.low <= math.log10(float(f"{value:.1g}")) <= self.high
 
 
 def _axis(scale: _Scale) -> Html:
@@ -97,7 +97,9 @@ def _stage(stage: Series, start: int, total: int, scale: _Scale, number: int) ->
         for at, value in _thinned(stage.values)
         if value > 0 or not scale.log
     )
-    label = stage.label[: max(0, int(width / 6.5))]
+    room = int(width / _LETTER)
+    fits = len(stage.label) <= room
+    label = stage.label if fits else f"{stage.label[: room - 1]}…" if room > 3 else ""
     middle, foot = f"{left + width / 2:.1f}", HEIGHT - 6
     x = f"{left:.1f}"
     return joined(

@@ -12,7 +12,10 @@ from harness.store.layout import TRAINING
 from harness.store.store import Store
 
 # What reading a file raises that is not what was written there.
-DAMAGED = (DataError, OSError, ValueError, LookupError, TypeError, AttributeError)
+DAMAGED = (
+    *(DataError, OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
 _OF_PLACE = ("store.", "engine.hostfile", "code.")  # where a run lies is not what it is
 Flat = dict[str, object]
 
@@ -93,7 +96,7 @@ def _nodes(record: RunRecord) -> list[tuple[str, str]]:
 
 
 def _flattened(value: Any, name: str = "") -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flattened(inner, f"{name}.{key}" if name else str(key))
     else:

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.results.html.markup import Html, element, escaped, joined
+from harness.results.html.markup import Html, element, escaped
 
 _HERE = Path(__file__).parent
 _STYLES = ("report.css",)

@@ -15,8 +15,16 @@ function made(name, text, attributes = {}) {
 {
   const pages = [...document.querySelectorAll("main > .page")];
 
+  function named() {
+    try {
+      return decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return ""; // no address of ours
+    }
+  }
+
   function show(move) {
-    const wanted = decodeURIComponent(location.hash.slice(1));
+    const wanted = named();
     const page = pages.find((one) => one.id === wanted) ?? pages[0];
     for (const one of pages) one.classList.toggle("shown", one === page);
     const place = page.id.startsWith("run-") ? "runs" : page.id;

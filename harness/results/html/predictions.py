@@ -27,7 +27,7 @@ TEXT_LIMIT = 20_000  # characters of a text that are kept
 LIMIT = 100_000
 _MISSING = float("nan")
 
-# What the prompts of a node's items are, in the order of its file; None where they are not known.
+# The prompts of an eval node's data, by item; None where they are not known.
 Prompts = Callable[[Store, str], Sequence[str] | None]
 
 
@@ -131,14 +131,18 @@ class _Builder:
 
     def _set(self, cell: Cell, sheet: Sheet) -> int:
         """The set of a sheet, made where it is new."""
-        asked = self.prompts(self.store, cell.key) if self.texts else None
-        if asked is not None and len(asked) != len(sheet.ids):
-            asked = None
-        same = cell.suite, cell.benchmark, cell.shots, sheet.ids, sheet.targets, hash_of(asked)
+        asked = self._asked(cell, sheet.ids) if self.texts else None
+        same = (
+            cell.suite,
+            cell.benchmark,
+            cell.shots,
+            sheet.ids,
+            sheet.targets,
+            asked and tuple(asked),
+        )
         if same not in self.sets:
             self.sets[same] = len(self.made.index["sets"])
-            questions = [_cut(text) for text in asked] if asked is not None else None
-            pair = [questions, [_cut(target) for target in sheet.targets]]
+            pair = [asked, [_cut(target) for target in sheet.targets]]
             self.made.index["sets"].append(
                 {
                     "suite": cell.suite,
@@ -150,6 +154,15 @@ class _Builder:
                 }
             )
         return self.sets[same]
+
+    def _asked(self, cell: Cell, ids: Sequence[tuple[str, str]]) -> list[str] | None:
+        """The prompts of items, cut; None where one of them is not known."""
+        known = self.prompts(self.store, cell.key)
+        if known is None or not all(
+            subtask == "" and item.isdecimal() and int(item) < len(known) for subtask, item in ids
+        ):
+            return None
+        return [_cut(known[int(item)]) for _, item in ids]
 
     def _piece(self, value: object) -> int | None:
         if not self.texts:
@@ -182,11 +195,6 @@ def read_sheet(store: Store, cell: Cell) -> Sheet:
     )
 
 
-def hash_of(texts: Sequence[str] | None) -> int | None:
-    """What tells lists of texts apart in this process."""
-    return None if texts is None else hash(tuple(texts))
-
-
 def _score(value: object, unit: str) -> float:
     return float(value) if isinstance(value, int | float) and is_score(unit) else _MISSING
 
@@ -206,9 +214,7 @@ def _cut(text: str) -> str:
 
 def _told_ids(ids: Sequence[tuple[str, str]]) -> list[str] | None:
     """What items are called; None where they are counted from 0."""
-    plain = all(
-        subtask == "" and item == str(at) for at, (subtask, item) in enumerate(ids)
-    )
+    plain = all(subtask == "" and item == str(at) for at, (subtask, item) in enumerate(ids))
     return None if plain else [f"{subtask} {item}".strip() for subtask, item in ids]
 
 

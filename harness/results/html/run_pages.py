@@ -1,5 +1,6 @@
 """A page per run: what it is, what sets it apart, how its training went, why it ended."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -107,7 +108,9 @@ def _of_others(name: str, others: Sequence[RunPage]) -> str:
 
 
 def _value(value: object) -> str:
-    return DASH if value is None else str(value)
+    if value is None:
+        return DASH
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _training(logs: Sequence[StageLog]) -> Html:

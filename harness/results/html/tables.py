@@ -1,11 +1,13 @@
 """Tables of the report as HTML: sortable, and heat tables of scores."""
 
+import re
 from collections.abc import Sequence
 
-from harness.results.html.markup import Html, element, joined
+from harness.results.html.markup import Html, element, escaped, joined
 from harness.results.report.printing import Entry, Heading, Points, Table
 
 _SHADES = 10
+_NUMBER = re.compile(r"[\d,]+(\.\d+)?(e[+-]\d+)?")
 
 
 def shown_table(table: Table, sortable: bool = True) -> Html:
@@ -38,9 +40,13 @@ def heat_table(table: Table, labels: int = 2) -> Html:
 def plain_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Html:
     """A small table; parts that are HTML stay it."""
     head = element("tr", *(element("th", name, scope="col") for name in heads))
-    body = (element("tr", *(element("td", part) for part in row)) for row in rows)
+    body = (element("tr", *map(_plain_cell, row)) for row in rows)
     table = element("table", _caption(title), element("thead", head), element("tbody", *body))
     return _scrolled(title, table)
+
+
+def _plain_cell(part: object) -> Html:
+    return element("td", part, class_="num" if _NUMBER.fullmatch(str(part)) else None)
 
 
 def _framed(table: Table, head: Html, rows: object, kind: str) -> Html:
@@ -62,7 +68,8 @@ def _caption(title: str) -> Html:
 def _heading(heading: Heading, sortable: bool) -> Html:
     kind = "num" if heading.numeric else None
     if not sortable:
-        return element("th", heading.title, scope="col", class_=kind)
+        title = Html(escaped(heading.title).replace("_", "_<wbr>"))  # names of tasks are long
+        return element("th", title, scope="col", class_=kind)
     button = element("button", heading.title, type="button")
     return element("th", button, scope="col", class_=kind, aria_sort="none")
 

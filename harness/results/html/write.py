@@ -1,6 +1,7 @@
 """The report of a table of scores and a store: one file, made of what is there."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from harness.errors import DataError
 from harness.results.groups import Group, group_runs
 from harness.results.html.browser_page import browser_data, browser_section
 from harness.results.html.logs import StageLog, configurations, differing, stage_logs
-from harness.results.html.markup import Html, element, joined, section
+from harness.results.html.markup import Html, section
 from harness.results.html.page import page
 from harness.results.html.predictions import LIMIT, Browser, Prompts, browser
 from harness.results.html.run_pages import pages_of, run_section, runs_section
@@ -66,8 +67,17 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
         gaps += [*lacking, *made.gaps]
     sections.append(_claims(scores))
     told = [_source(scores), *(f"Missing: {gap}." for gap in gaps)]
-    whole = page("Report", sections, browser_data(made), told)
+    whole = page(_title(groups), sections, browser_data(made), told)
     return Written(write_atomically(out, whole), made.count, tuple(gaps))
+
+
+def _title(groups: Sequence[Group]) -> str:
+    """What the report is on, where that is one thing."""
+    shared = {(group.model, group.sequence) for group in groups}
+    if len(shared) > 1:
+        return "Report"
+    model, sequence = shared.pop()
+    return f"Report: {sequence} on {model}"
 
 
 def _overview(groups: Sequence[Group], digest: str) -> Html:
@@ -94,11 +104,26 @@ def _records(store: Store) -> tuple[list[RunRecord], list[str]]:
     """The runs of a store, and a line for each record that is none."""
     found, gaps = [], []
     for place in record_paths(store):
-        try:
-            found.append(read_record(place))
-        except DataError:
-            gaps.append(f"{place.name} is not the record of a run")
+        with suppress(DataError):
+            record = read_record(place)
+            if _is_sound(record):
+                found.append(record)
+                continue
+        gaps.append(f"{place.name} is not the record of a run")
     return found, gaps
+
+
+def _is_sound(record: RunRecord) -> bool:
+    """Whether what a page tells of a run is of the kind that it has to be."""
+    run = record.run
+    if not isinstance(run["tasks"], list):
+        return False
+    texts = [run[name] for name in ("run", "method", "sequence", "schedule")]  # type: ignore[literal-required]
+    return (
+        all(isinstance(text, str) for text in (*texts, *run["tasks"]))
+        and isinstance(run["settings"], dict | None)
+        and all(isinstance(cell.stage, int) for cell in record.cells)
+    )
 
 
 def _runs(
