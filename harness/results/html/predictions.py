@@ -6,6 +6,7 @@ and references are there once. Nodes are read one at a time, and of each only co
 
 import base64
 import json
+import math
 import sys
 import zlib
 from array import array
@@ -25,7 +26,7 @@ from harness.store.work import Cell
 RIGHT = 0.5  # from this score on an item counts as right
 TEXT_LIMIT = 20_000  # characters of a text that are kept
 LIMIT = 100_000
-_MISSING = float("nan")
+_MISSING = math.nan
 
 # The prompts of an eval node's data, by item; None where they are not known.
 Prompts = Callable[[Store, str], Sequence[str] | None]
@@ -89,13 +90,19 @@ def _of_run(
     record: RunRecord, names: dict[str, str], cells: dict[str, list[tuple[int, int]]]
 ) -> dict[str, object]:
     run = record.run
-    name = names.get(run["run"], run["method"])
-    return {"id": run["run"], "name": name, "tasks": run["tasks"], "cells": cells[run["run"]]}
+    return {
+        "id": run["run"],
+        "name": names[run["run"]],
+        "tasks": run["tasks"],
+        "cells": cells[run["run"]],
+    }
 
 
 def _in_order(records: Sequence[RunRecord]) -> Iterator[tuple[str, Cell]]:
+    """Tasks before suites, and the first seed of everything before the second."""
+    by_seed = sorted(records, key=lambda record: record.run["seed"] or 0)
     for target in (True, False):
-        for record in records:
+        for record in by_seed:
             for cell in record.cells:
                 if cell.kind == "eval" and (cell.suite == TARGET) == target:
                     yield record.run["run"], cell
@@ -196,7 +203,9 @@ def read_sheet(store: Store, cell: Cell) -> Sheet:
 
 
 def _score(value: object, unit: str) -> float:
-    return float(value) if isinstance(value, int | float) and is_score(unit) else _MISSING
+    if isinstance(value, int | float) and is_score(unit) and math.isfinite(value):
+        return float(value)
+    return _MISSING
 
 
 def _text(value: object) -> str:

@@ -56,7 +56,7 @@ def run_section(page: RunPage, pages: Sequence[RunPage], differ: Sequence[str]) 
     failure = element("p", element("strong", status), f": {why}", class_="failure") if why else ""
     return section(
         page.id,
-        f"{page.name}, seed {page.about['seed']}",
+        page.name,
         element("p", element("a", "All runs", href="#runs")),
         failure,
         _facts(page),
@@ -71,6 +71,7 @@ def _facts(page: RunPage) -> Html:
     facts = {
         "Run": about["run"],
         "Status": page.status[0] or DASH,
+        "Seed": DASH if page.about["seed"] is None else str(page.about["seed"]),
         "Model": about.get("model") or DASH,
         "Sequence": f"{about['sequence']}: {', '.join(about['tasks'])}",
         "Schedule": about["schedule"],
@@ -163,7 +164,7 @@ def pages_of(
     return [
         RunPage(
             columns,
-            names.get(run, columns["method"]),
+            names[run],
             states.get(run, ("", "")),
             logs.get(run, ()),
             flat.get(run, {}),

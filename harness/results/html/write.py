@@ -1,5 +1,6 @@
 """The report of a table of scores and a store: one file, made of what is there."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,8 +62,9 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
         gaps.append("no store: no pages of runs, no predictions")
     else:
         records, gaps = _records(store)
-        runs, lacking = _runs(store, records, names, wanted)
-        made = browser(store, records, names, wanted.prompts, wanted.texts, wanted.limit)
+        labels = _labels(records, names)
+        runs, lacking = _runs(store, records, labels, wanted)
+        made = browser(store, records, labels, wanted.prompts, wanted.texts, wanted.limit)
         sections += [*runs, browser_section(made)]
         gaps += [*lacking, *made.gaps]
     sections.append(_claims(scores))
@@ -106,23 +108,38 @@ def _records(store: Store) -> tuple[list[RunRecord], list[str]]:
     for place in record_paths(store):
         with suppress(DataError):
             record = read_record(place)
-            if _is_sound(record):
+            if place.stem == record.run["run"] and _is_sound(record):
                 found.append(record)
                 continue
         gaps.append(f"{place.name} is not the record of a run")
     return found, gaps
 
 
+def _labels(records: Sequence[RunRecord], names: Mapping[str, str]) -> dict[str, str]:
+    """Run -> its method as tables call it, with the seed where several runs are called so."""
+    runs = {record.run["run"]: record.run for record in records}
+    plain = {run: names.get(run, about["method"]) for run, about in runs.items()}
+    count = Counter(plain.values())
+    return {
+        run: name if count[name] == 1 else f"{name}, seed {runs[run]['seed']}"
+        for run, name in plain.items()
+    }
+
+
 def _is_sound(record: RunRecord) -> bool:
-    """Whether what a page tells of a run is of the kind that it has to be."""
+    """Whether what pages tell of a run is of the kind that it has to be."""
     run = record.run
     if not isinstance(run["tasks"], list):
         return False
-    texts = [run[name] for name in ("run", "method", "sequence", "schedule")]  # type: ignore[literal-required]
+    texts = [run["method"], run["sequence"], run["schedule"], *run["tasks"]]
+    for cell in record.cells:
+        texts += [cell.suite, cell.benchmark, cell.filter, cell.headline, cell.unit]
+    numbers = [run["seed"], *(cell.shots for cell in record.cells)]
     return (
-        all(isinstance(text, str) for text in (*texts, *run["tasks"]))
-        and isinstance(run["settings"], dict | None)
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, int | None) for number in numbers)
         and all(isinstance(cell.stage, int) for cell in record.cells)
+        and isinstance(run["settings"], dict | None)
     )
 
 

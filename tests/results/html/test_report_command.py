@@ -3,8 +3,15 @@
 import base64
 import json
 import re
+import shutil
 import struct
 import zlib
+
+from support.command import harness, only_error
+
+from harness.store.broken import Broken, note_broken
+from harness.store.status import Status
+from harness.store.store import Store
 
 KEY = "eval0000100".ljust(20, "0")  # run 0, stage 1, the first task
 
@@ -133,10 +140,22 @@ def test_what_is_missing_is_told_and_the_rest_is_there(place):
 def test_records_of_another_shape_are_left_out(place):
     path = place.made.store / "runs" / "run00000000000000000.json"
     record = json.loads(path.read_text())
-    for name, wrong in (("settings", [1]), ("tasks", [1, 2]), ("method", {"a": 1}), ("tasks", 7)):
-        path.write_text(json.dumps({**record, "run": {**record["run"], name: wrong}}))
+    wrong = [
+        ("settings", [1]),
+        ("tasks", [1, 2]),
+        ("method", {"a": 1}),
+        ("tasks", 7),
+        ("seed", "a"),
+    ]
+    damaged = [{**record, "run": {**record["run"], name: value}} for name, value in wrong]
+    for name, value in (("benchmark", [1]), ("stage", "0"), ("shots", {}), ("filter", None)):
+        cells = [{**record["cells"][0], name: value}, *record["cells"][1:]]
+        damaged.append({**record, "cells": cells})
+    damaged.append({**record, "run": {**record["run"], "run": "run00000000000000001"}})
+    for content in damaged:
+        path.write_text(json.dumps(content))
         done = place.report()
-        assert done.returncode == 0, (name, done.stderr)
+        assert done.returncode == 0, done.stderr
         assert "run00000000000000000.json is not the record of a run" in done.stdout
 
 
@@ -152,8 +171,6 @@ def test_numbers_that_are_none_break_nothing(place):
 
 def test_without_a_store_there_is_a_report_of_the_scores(place):
     named = (f"--scores={place.made.scores}", f"--out={place.out}")
-    from support.command import harness
-
     done = harness("report", *named, cwd=place.root / "data")
     assert done.returncode == 0
     assert "missing: no store" in done.stdout
@@ -163,8 +180,6 @@ def test_without_a_store_there_is_a_report_of_the_scores(place):
 
 
 def test_what_is_wrong_is_one_line_and_nothing_is_written(place):
-    from support.command import only_error
-
     wrong = only_error(place.report("--store=nowhere"))
     assert "--store: there is no folder nowhere" in wrong
     assert "give 0 or more" in only_error(place.report("--predictions=-1"))
@@ -179,16 +194,32 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(place):
 
 
 def test_a_place_that_cannot_be_written_is_one_line(place):
-    from support.command import only_error
-
     (place.root / "out").write_text("a file")
     assert "cannot be written" in only_error(place.report())
+
+
+def test_why_a_run_ended_is_told(place):
+    key = "train00102".ljust(20, "0")
+    shutil.rmtree(place.made.store / "train" / key)
+    shutil.rmtree(place.made.store / "eval" / "eval0010200".ljust(20, "0"))
+    broken = Broken(Status.diverged, 2, "train words", "run1", "diverged", 0.0, step=7, loss=1e9)
+    note_broken(Store(place.made.store), ("train", key), broken)
+    assert place.report().returncode == 0
+    page = run_page(place.out.read_text(), 1)
+    assert (
+        "<strong>diverged</strong>: stage 2, train words: diverged at step 7 (loss 1e+09)" in page
+    )
+    assert "diverged" not in run_page(place.out.read_text(), 0)
+
+
+def run_page(text: str, run: int) -> str:
+    return re.search(rf'id="run-run{run:017d}".*?</section>', text, re.DOTALL)[0]
 
 
 def test_a_page_per_run_says_what_sets_it_apart(place):
     place.report()
     text = place.out.read_text()
-    page = re.search(r'id="run-run00000000000000001".*?</section>', text, re.DOTALL)[0]
+    page = run_page(text, 1)
     found = re.search(r"<code>method.name</code></td><td>(.*?)</td><td>(.*?)</td>", page)
     assert found.groups() == ("method_1", "method_0 (method_0)")
     assert "<code>seed</code>" not in page  # both have the same
