@@ -1,9 +1,9 @@
 """How fast the report is: written, opened and filtered in Chromium.
 
-`python scripts/bench_report.py [--predictions 100000] [--rounds 5] [--place FOLDER]`
+`python scripts/bench_report.py [--predictions 100000] [--items 500] [--rounds 5]`
 
-The store is fabricated (`scripts/bench/fabricated.py`): TRACE's eight tasks, 500 items each, texts
-as long as theirs. Opening is from the call to the second frame after the page has loaded. A filter
+The store is fabricated (`scripts/bench/fabricated.py`): runs on TRACE's eight tasks, with texts as
+long as theirs; --place keeps it. Opening is from the call to the second frame after the page has loaded. A filter
 is measured by the page itself, from the change to the frame that shows it; a first search has to
 unpack the texts, which is told apart. Changes add up: the second filter keeps the first.
 """
@@ -18,7 +18,6 @@ from statistics import median
 from bench.chromium import Tab, chromium, found
 from bench.fabricated import TASKS, Fabricated
 
-ITEMS = 500
 _UNPACKED = """
     Promise.all(predictions.blocks.flatMap((block) => [block.sheet.texts, block.set.texts])
         .map((number) => texts.load(number))).then(() => null)
@@ -38,6 +37,7 @@ def main(argv: list[str]) -> int:
     """Print a line for each figure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--predictions", type=int, default=100_000)
+    parser.add_argument("--items", type=int, default=500, help="of a task (500)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--place", type=Path, help="where the store lies; none = in passing")
     asked = parser.parse_args(argv)
@@ -46,20 +46,20 @@ def main(argv: list[str]) -> int:
         raise SystemExit("no Chromium is installed here")
     with tempfile.TemporaryDirectory() as passing:
         place = asked.place or Path(passing)
-        page = write(place, asked.predictions)
+        page = write(place, asked.predictions, asked.items)
         with chromium(program) as tab:
             tab.size(1280, 900)
             measure(tab, page.absolute().as_uri(), asked.rounds)
     return 0
 
 
-def write(place: Path, predictions: int) -> Path:
+def write(place: Path, predictions: int, items: int) -> Path:
     """Fabricate a store, unless it is there, and write its report."""
     from harness.cli.report import main as report
 
     cells = len(TASKS) * (len(TASKS) + 3) // 2
     if not (place / "scores.csv").is_file():
-        Fabricated(place, runs=-(-predictions // (cells * ITEMS)), items=ITEMS)
+        Fabricated(place, runs=-(-predictions // (cells * items)), items=items)
     out = place / "report.html"
     places = [f"--scores={place / 'scores.csv'}", f"--store={place / 'store'}", f"--out={out}"]
     started = time.monotonic()
