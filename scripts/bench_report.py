@@ -3,9 +3,10 @@
 `python scripts/bench_report.py [--predictions 100000] [--items 500] [--rounds 5]`
 
 The store is fabricated (`scripts/bench/fabricated.py`): runs on TRACE's eight tasks, with texts as
-long as theirs; --place keeps it. Opening is from the call to the second frame after the page has loaded. A filter
-is measured by the page itself, from the change to the frame that shows it; a first search has to
-unpack the texts, which is told apart. Changes add up: the second filter keeps the first.
+long as theirs; --place keeps it. Opening is from the call to the second frame after the page has
+loaded. A filter is measured by the page itself, from the change to the frame that shows it; a first
+search has to unpack the texts, which is told apart. Changes add up: the second filter keeps the
+first.
 """
 
 import argparse
