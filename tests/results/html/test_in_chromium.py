@@ -50,8 +50,8 @@ def test_a_heading_sorts_by_number_and_back(page):
         window.at = heads.findIndex((head) => head.textContent === "BWT");
         window.column = () => [...table.tBodies[0].rows].map((row) => row.cells[at].textContent);
         const row = table.tBodies[0].rows[0];
-        const texts = ["9.5", "-39.7", "none", "100.0", "-7.5"];
-        table.tBodies[0].replaceChildren(...texts.map((text) => {
+        const entries = ["9.5", "-39.7", "none", "100.0", "-7.5"];
+        table.tBodies[0].replaceChildren(...entries.map((text) => {
             const one = row.cloneNode(true);
             one.cells[at].textContent = text;
             if (text === "none") delete one.cells[at].dataset.v;
