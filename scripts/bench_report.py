@@ -19,10 +19,7 @@ from statistics import median
 from bench.chromium import Tab, chromium, found
 from bench.fabricated import TASKS, Fabricated
 
-_UNPACKED = """
-    Promise.all(predictions.blocks.flatMap((block) => [block.sheet.texts, block.set.texts])
-        .map((number) => texts.load(number))).then(() => null)
-"""
+_UNPACKED = "unpacked(predictions.blocks).then(() => null)"
 # A change of the filters, in the page's words.
 CHANGES = {
     "answers that were lost": "byId('state').value = 'lost'",

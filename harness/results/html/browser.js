@@ -105,6 +105,12 @@ function inQuestions(set, needle) {
 
 let asking = 0;
 
+/* Unpack the texts of blocks; fast where that was done before. */
+function unpacked(blocks) {
+  const wanted = new Set(blocks.flatMap((block) => [block.sheet.texts, block.set.texts]));
+  return Promise.all([...wanted].map((number) => texts.load(number)));
+}
+
 async function filter() {
   const mine = ++asking;
   const needle = byId("search").value.toLowerCase();
@@ -113,8 +119,7 @@ async function filter() {
     byId("count").textContent = "Unpacking texts …";
   }
   if (needle) {
-    const wanted = new Set(blocks.flatMap((block) => [block.sheet.texts, block.set.texts]));
-    await Promise.all([...wanted].map((number) => texts.load(number)));
+    await unpacked(blocks);
     if (mine !== asking) return;
   }
   const start = performance.now();
@@ -200,6 +205,8 @@ function startBrowser() {
   const stages = [...new Set(predictions.blocks.map((block) => block.stage))].sort((a, b) => a - b);
   options(byId("stage"), stages.map((stage) => [stage, String(stage)]));
   byId("search").closest("label").hidden = predictions.blocks.every((block) => block.sheet.texts === null);
+  // Who goes to the field will search: the texts are there when the first word is.
+  byId("search").addEventListener("focus", () => unpacked(predictions.blocks), { once: true });
   let waiting;
   byId("search").addEventListener("input", () => {
     clearTimeout(waiting);

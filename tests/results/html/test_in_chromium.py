@@ -118,7 +118,9 @@ def test_texts_are_unpacked_when_they_are_asked_for(page):
     before = page.run("texts.ready.size")
     pieces = page.run("document.querySelectorAll('[id^=piece-]').length") + before
     assert before < pieces  # those of the 50 rows that are listed
-    choose(page, search="e")
+    page.run("location.hash = 'predictions'; new Promise((r) => setTimeout(r, 100))")
+    assert page.run("texts.ready.size") == before
+    page.run("byId('search').focus(); new Promise((r) => setTimeout(r, 300))")
     assert page.run("texts.ready.size") == pieces
 
 
