@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast test-slow test-all test-gpu equivalence lint audit tables paper-tables methods-demo real-model bench bench-methods soak clean
+.PHONY: help setup demo test test-fast test-slow test-all test-gpu equivalence lint audit tables paper-tables report methods-demo real-model bench bench-methods soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ tables: $(READY) ## write results/tables and results/plots from results/scores.c
 
 paper-tables: $(READY) ## TRACE's tables and findings, ours beside the published ones
 	$(BIN)/python -m harness paper
+
+report: $(READY) ## results/report.html: scores, runs and predictions as one page
+	$(BIN)/python -m harness report
 
 methods-demo: $(READY) ## every method on the micro sequence (most of an hour; goes on where it stopped)
 	$(BIN)/python -m harness -m experiment=methods_demo engine.ranks=$(RANKS)

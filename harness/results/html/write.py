@@ -1,0 +1,163 @@
+"""The report of a table of scores and a store: one file, made of what is there."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import DataError
+from harness.results.groups import Group, group_runs
+from harness.results.html.browser_page import browser_data, browser_section
+from harness.results.html.logs import StageLog, configurations, differing, stage_logs
+from harness.results.html.markup import Html, section
+from harness.results.html.page import page
+from harness.results.html.predictions import LIMIT, Browser, Prompts, browser
+from harness.results.html.run_pages import pages_of, run_section, runs_section
+from harness.results.html.tables import heat_table, shown_table
+from harness.results.paper.ours import Ours
+from harness.results.paper.published import read_published
+from harness.results.paper.write import claims_table
+from harness.results.records import RunRecord, read_record, record_paths
+from harness.results.report.rates import rates_table
+from harness.results.report.tables import main_table, matrix_table, suites_table
+from harness.results.report.write import matrix_names
+from harness.results.runs import load_runs
+from harness.results.schema import Scores
+from harness.store.files import write_atomically
+from harness.store.store import Store
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What goes into a report. states: run -> its status and why it ended so; texts: whether
+    prompts, references and answers do; limit: how many predictions; prompts: where they are
+    from."""
+
+    states: Mapping[str, tuple[str, str]]
+    prompts: Prompts
+    texts: bool = True
+    limit: int = LIMIT
+
+
+@dataclass(frozen=True)
+class Written:
+    """The report's path, how many predictions it shows, and what it lacks, a line each."""
+
+    path: Path
+    predictions: int
+    gaps: tuple[str, ...]
+
+
+def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -> Written:
+    """Write the report. store: None where there is none. Raises DataError where there are no
+    scores of a task to report on."""
+    groups = group_runs(load_runs(scores))
+    if not groups:
+        raise DataError("the table of scores holds no headline score of a target task")
+    names = {run.name: g.method for g in groups for run in (*g.runs, *g.incomplete)}
+    sections, gaps = [_overview(groups, scores.digest), _matrices(groups, scores.digest)], []
+    made = Browser()
+    if store is None:
+        gaps.append("no store: no pages of runs, no predictions")
+    else:
+        records, gaps = _records(store)
+        labels = _labels(records, names)
+        runs, lacking = _runs(store, records, labels, wanted)
+        made = browser(store, records, labels, wanted.prompts, wanted.texts, wanted.limit)
+        sections += [*runs, browser_section(made)]
+        gaps += [*lacking, *made.gaps]
+    sections.append(_claims(scores))
+    told = [_source(scores), *(f"Missing: {gap}." for gap in gaps)]
+    whole = page(_title(groups), sections, browser_data(made), told)
+    return Written(write_atomically(out, whole), made.count, tuple(gaps))
+
+
+def _title(groups: Sequence[Group]) -> str:
+    """What the report is on, where that is one thing."""
+    shared = {(group.model, group.sequence) for group in groups}
+    if len(shared) > 1:
+        return "Report"
+    model, sequence = shared.pop()
+    return f"Report: {sequence} on {model}"
+
+
+def _overview(groups: Sequence[Group], digest: str) -> Html:
+    """The tables of methods, suites and rates."""
+    rates = rates_table([run for group in groups for run in group.runs], digest)
+    tables = [main_table(groups, digest), suites_table(groups, digest)]
+    shown = (shown_table(table) for table in (*tables, *([rates] if rates else [])))
+    return section("overview", "Overview", *shown)
+
+
+def _matrices(groups: Sequence[Group], digest: str) -> Html:
+    """A heat table for every group with a complete run."""
+    named = matrix_names(groups).items()
+    tables = [heat_table(matrix_table(group, digest, name)) for name, group in named]
+    return section("matrices", "Scores by stage", *tables)
+
+
+def _claims(scores: Scores) -> Html:
+    table = claims_table(read_published(None), Ours.of(scores), scores.digest)
+    return section("claims", "TRACE's findings", shown_table(table))
+
+
+def _records(store: Store) -> tuple[list[RunRecord], list[str]]:
+    """The runs of a store, and a line for each record that is none."""
+    found, gaps = [], []
+    for place in record_paths(store):
+        with suppress(DataError):
+            record = read_record(place)
+            if place.stem == record.run["run"] and _is_sound(record):
+                found.append(record)
+                continue
+        gaps.append(f"{place.name} is not the record of a run")
+    return found, gaps
+
+
+def _labels(records: Sequence[RunRecord], names: Mapping[str, str]) -> dict[str, str]:
+    """Run -> its method as tables call it, with the seed where several runs are called so."""
+    runs = {record.run["run"]: record.run for record in records}
+    plain = {run: names.get(run, about["method"]) for run, about in runs.items()}
+    count = Counter(plain.values())
+    return {
+        run: name if count[name] == 1 else f"{name}, seed {runs[run]['seed']}"
+        for run, name in plain.items()
+    }
+
+
+def _is_sound(record: RunRecord) -> bool:
+    """Whether what pages tell of a run is of the kind that it has to be."""
+    run = record.run
+    if not isinstance(run["tasks"], list):
+        return False
+    texts = [run["method"], run["sequence"], run["schedule"], *run["tasks"]]
+    for cell in record.cells:
+        texts += [cell.suite, cell.benchmark, cell.filter, cell.headline, cell.unit]
+    numbers = [run["seed"], *(cell.shots for cell in record.cells)]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, int | None) for number in numbers)
+        and all(isinstance(cell.stage, int) for cell in record.cells)
+        and isinstance(run["settings"], dict | None)
+    )
+
+
+def _runs(
+    store: Store, records: Sequence[RunRecord], names: Mapping[str, str], wanted: Wanted
+) -> tuple[list[Html], list[str]]:
+    """The list of runs and a page for each, and what of their logs is missing."""
+    logs: dict[str, list[StageLog]] = {}
+    gaps: list[str] = []
+    for record in records:
+        logs[record.run["run"]], lacking = stage_logs(store, record)
+        gaps += lacking
+    configs = configurations(store, records)
+    about = {record.run["run"]: record.run for record in records}
+    pages = pages_of(about, names, wanted.states, logs, configs)
+    differ = differing(configs[0])
+    return [runs_section(pages), *(run_section(one, pages, differ) for one in pages)], gaps
+
+
+def _source(scores: Scores) -> str:
+    return f"Scores table: sha256 {scores.digest}."
