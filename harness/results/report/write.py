@@ -4,16 +4,23 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.results.figures.curves import (
+    learned_and_kept,
+    score_and_cost,
+    suite_curves,
+    task_curves,
+)
+from harness.results.figures.heatmap import heatmap, panel
 from harness.results.groups import Group
-from harness.results.report.heatmap import heatmap_png
-from harness.results.report.printing import Table, to_csv, to_latex, to_markdown
+from harness.results.report.latex import all_tables, to_latex
+from harness.results.report.printing import Table, to_csv, to_markdown
 from harness.results.report.rates import rates_table
-from harness.results.report.tables import main_table, matrix_table, suites_table
+from harness.results.report.tables import main_table, matrix_table, parted, suites_table
 from harness.store.files import write_atomically
 
 
 def write_report(groups: Sequence[Group], digest: str, out: Path) -> Iterator[Path]:
-    """Write tables to out/tables and heat maps to out/plots; yields each path once written."""
+    """Write tables to out/tables and figures to out/plots; yields each path once written."""
     names = matrix_names(groups)
     tables: list[tuple[str, Table]] = [("main", main_table(groups, digest))]
     tables += [(name, matrix_table(group, digest, name)) for name, group in names.items()]
@@ -21,10 +28,31 @@ def write_report(groups: Sequence[Group], digest: str, out: Path) -> Iterator[Pa
     rates = rates_table([run for group in groups for run in group.runs], digest)
     tables += [("rates", rates)] if rates else []
     for name, table in tables:
-        for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
+        for suffix, text in (("md", to_markdown), ("csv", to_csv)):
             yield write_atomically(out / "tables" / f"{name}.{suffix}", text(table))
-    for name, group in names.items():
-        yield write_atomically(out / "plots" / f"{name}.png", heatmap_png(group, digest))
+    printed = dict(tables)
+    printed["main"], printed["budget"] = parted(printed["main"])
+    for name, table in printed.items():
+        yield write_atomically(out / "tables" / f"{name}.tex", to_latex(table))
+    yield write_atomically(out / "tables" / "all.tex", all_tables([*printed]))
+    for name, files in figures(groups, digest).items():
+        for suffix, content in files.items():
+            yield write_atomically(out / "plots" / f"{name}.{suffix}", content)
+
+
+def figures(groups: Sequence[Group], digest: str) -> dict[str, dict[str, bytes]]:
+    """Name -> suffix -> file, of all that can be drawn of these groups."""
+    names = matrix_names(groups)
+    found = {name: heatmap(group, digest) for name, group in names.items()}
+    complete = list(names.values())
+    drawn = {
+        "matrices": panel(complete, digest) if len(complete) > 1 else None,
+        "tasks": task_curves(complete, digest),
+        "suites": suite_curves(complete, digest),
+        "learned_and_kept": learned_and_kept(complete, digest),
+        "score_and_cost": score_and_cost(complete, digest),
+    }
+    return found | {name: files for name, files in drawn.items() if files is not None}
 
 
 def matrix_names(groups: Sequence[Group]) -> dict[str, Group]:
