@@ -8,7 +8,8 @@ import pytest
 from support.tables import FIRST, SECOND, groups_of
 
 from harness.results.figures import curves, heatmap, saved
-from harness.results.report.write import figures
+from harness.results.figures.gallery import gallery
+from harness.results.report.write import matrix_names
 
 
 @pytest.fixture
@@ -30,6 +31,10 @@ def texts(figure: Any) -> list[Any]:
     from matplotlib.text import Text
 
     return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+
+
+def figures(groups: list[Any], digest: str) -> dict[str, dict[str, bytes]]:
+    return gallery(matrix_names(groups), digest)
 
 
 def two_seeds(run_rows) -> list[Any]:

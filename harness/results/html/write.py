@@ -1,16 +1,18 @@
 """The report of a table of scores and a store: one file, made of what is there."""
 
+import base64
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.results.figures.gallery import OVERVIEW, overview
 from harness.results.groups import Group, group_runs
 from harness.results.html.browser_page import browser_data, browser_section
 from harness.results.html.logs import StageLog, configurations, differing, stage_logs
-from harness.results.html.markup import Html, section
+from harness.results.html.markup import Html, element, section
 from harness.results.html.page import page
 from harness.results.html.predictions import LIMIT, Browser, Prompts, browser
 from harness.results.html.run_pages import pages_of, run_section, runs_section
@@ -56,7 +58,8 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
     if not groups:
         raise DataError("the table of scores holds no headline score of a target task")
     names = {run.name: g.method for g in groups for run in (*g.runs, *g.incomplete)}
-    sections, gaps = [_overview(groups, scores.digest), _matrices(groups, scores.digest)], []
+    digest, gaps = scores.digest, []
+    sections = [_overview(groups, digest), _matrices(groups, digest), *_figures(groups, digest)]
     made = Browser()
     if store is None:
         gaps.append("no store: no pages of runs, no predictions")
@@ -95,6 +98,17 @@ def _matrices(groups: Sequence[Group], digest: str) -> Html:
     named = matrix_names(groups).items()
     tables = [heat_table(matrix_table(group, digest, name)) for name, group in named]
     return section("matrices", "Scores by stage", *tables)
+
+
+def _figures(groups: Sequence[Group], digest: str) -> Iterator[Html]:
+    """The figures of all methods, where there are any."""
+    shown = []
+    for name, files in overview([group for group in groups if group.runs], digest).items():
+        source = f"data:image/svg+xml;base64,{base64.b64encode(files['svg']).decode()}"
+        image = element("img", src=source, alt=OVERVIEW[name])
+        shown.append(element("figure", image, element("figcaption", OVERVIEW[name])))
+    if shown:
+        yield section("figures", "Figures", *shown)
 
 
 def _claims(scores: Scores) -> Html:

@@ -4,13 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.results.figures.curves import (
-    learned_and_kept,
-    score_and_cost,
-    suite_curves,
-    task_curves,
-)
-from harness.results.figures.heatmap import heatmap, panel
+from harness.results.figures.gallery import gallery
 from harness.results.groups import Group
 from harness.results.report.latex import all_tables, to_latex
 from harness.results.report.printing import Table, to_csv, to_markdown
@@ -35,24 +29,9 @@ def write_report(groups: Sequence[Group], digest: str, out: Path) -> Iterator[Pa
     for name, table in printed.items():
         yield write_atomically(out / "tables" / f"{name}.tex", to_latex(table))
     yield write_atomically(out / "tables" / "all.tex", all_tables([*printed]))
-    for name, files in figures(groups, digest).items():
+    for name, files in gallery(names, digest).items():
         for suffix, content in files.items():
             yield write_atomically(out / "plots" / f"{name}.{suffix}", content)
-
-
-def figures(groups: Sequence[Group], digest: str) -> dict[str, dict[str, bytes]]:
-    """Name -> suffix -> file, of all that can be drawn of these groups."""
-    names = matrix_names(groups)
-    found = {name: heatmap(group, digest) for name, group in names.items()}
-    complete = list(names.values())
-    drawn = {
-        "matrices": panel(complete, digest) if len(complete) > 1 else None,
-        "tasks": task_curves(complete, digest),
-        "suites": suite_curves(complete, digest),
-        "learned_and_kept": learned_and_kept(complete, digest),
-        "score_and_cost": score_and_cost(complete, digest),
-    }
-    return found | {name: files for name, files in drawn.items() if files is not None}
 
 
 def matrix_names(groups: Sequence[Group]) -> dict[str, Group]:
