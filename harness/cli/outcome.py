@@ -1,10 +1,17 @@
 """What a run prints when it is over."""
 
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from harness.config import HarnessConfig
+from harness.errors import DataError
 from harness.results.report.terminal import main_table_markdown, matrix_markdown
+from harness.results.schema import Scores, read_scores
+from harness.run.job import Job
+from harness.run.tables import table_path
 
 
 def show_notes(config: HarnessConfig) -> None:
@@ -21,6 +28,21 @@ def show_notes(config: HarnessConfig) -> None:
     for name, task in config.task.items():
         source = "given" if name in config.sequence.scorers else "guessed"
         print(f"{name}: {task.scorer} ({source}; +sequence.scorers.{name}=... overrides)")
+
+
+def show_sweep(jobs: Sequence[Job]) -> None:
+    """Print one main table of all that these jobs have in a table of scores, where that are
+    several runs."""
+    runs = dict[Path, set[str]]()
+    for job in jobs:
+        runs.setdefault(table_path(job), set()).add(job.plan.run["run"])
+    for path, names in runs.items():
+        with suppress(DataError):  # nothing was scored, which is told elsewhere
+            rows = [row for row in read_scores(path).rows if row["run"] in names]
+            found = {row["run"] for row in rows}
+            if len(found) > 1:
+                print(f"\nall {len(found)} runs of this sweep:\n")
+                print(main_table_markdown(Scores.of(rows)))
 
 
 def show_outcome(outcome: Any, others: bool = True) -> None:

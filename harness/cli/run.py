@@ -32,7 +32,7 @@ from harness.errors import (
 )
 from harness.plan.throughput import measured
 from harness.results.build import wrong_nodes
-from harness.run.job import Job, Refused, make_jobs, make_sweep
+from harness.run.job import Job, Refused, make_jobs, make_sweep, swept
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import joined
 from harness.run.launch.early import note_end
@@ -94,6 +94,10 @@ def run(words: Words) -> int:
                 task.do(number, job)
     for line in tables.left_out:
         print(line)
+    if several:
+        from harness.cli.outcome import show_sweep
+
+        show_sweep(jobs)
     return report_unfinished(sweep)
 
 
@@ -161,7 +165,7 @@ class _Task:
 
         allow(job.config.code.allow)  # in a process of a launcher's it is not known yet
         if self.display:
-            self.display.begin(number, job.name)
+            self.display.begin(number, printable(swept(job, self.jobs)))
         show_notes(job.config)
         try:
             with joined(peers) if peers else nullcontext():

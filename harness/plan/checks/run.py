@@ -174,7 +174,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         for task, epochs in getattr(train, table).items()
     }
     at_least_none = {"seed": config.seed, "eval.beside": evaluation.beside}
-    at_least_none["run.retries"] = config.run.retries
+    at_least_none |= {"run.retries": config.run.retries, "train.figure_steps": train.figure_steps}
     for name, value in at_least_none.items():
         if value < 0:
             yield f"{name}={value}: it must be 0 or more"
