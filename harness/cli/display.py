@@ -91,8 +91,9 @@ class Display:
         node = self.pace.works.get(event.key)
         if node is None:
             return
-        if event.notice is not None:
+        if event.notice is not None:  # and no sign of getting on
             self._notice(event.notice)
+            return
         if event.step is not None:
             self.steps[node.key] = event.step
             if event.step.figures:

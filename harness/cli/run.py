@@ -39,6 +39,7 @@ from harness.run.launch.early import note_end
 from harness.run.launch.forked import no_fork_server
 from harness.run.parent import finish, require_ready
 from harness.run.tables import Tables, current_tables
+from harness.run.tracking.follow import tracked
 from harness.store.abandoned import sweep_abandoned
 from harness.store.layout import PARTIAL
 
@@ -172,7 +173,7 @@ class _Task:
                 _require_ranks(job, peers)
                 beside = job.config.eval.beside > 0
                 watcher = Display(lambda: measured(job.config, job.store).paces(), beside)
-                outcome = finish(job, self.tables, watcher)
+                outcome = finish(job, self.tables, tracked(job, watcher))
         except (HarnessError, OSError) as error:
             if not self.swept and not isinstance(error, StageFailed):
                 raise

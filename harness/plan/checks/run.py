@@ -45,6 +45,7 @@ from harness.plan.checks.likewise import once
 from harness.plan.checks.method import method_mistakes
 from harness.plan.checks.model import model_mistakes
 from harness.plan.checks.selection import check_validation
+from harness.plan.checks.tracking import tracking_mistakes
 from harness.plan.checks.weights import weight_mistakes
 from harness.plan.memory.machine import declared
 from harness.plan.memory.model import shape_mistakes
@@ -93,6 +94,7 @@ def mistakes(config: HarnessConfig, planned: bool = False) -> list[str]:
         ),
         *judging_mistakes(config),
         *keep_mistakes(config),
+        *tracking_mistakes(config),
         *_suites(config),
     ]
     return list(dict.fromkeys(found))
