@@ -10,7 +10,7 @@ from harness.config import HarnessConfig
 from harness.config.choices import Tracker
 
 _WITHOUT_KEY = ("offline", "disabled", "dryrun")  # values of WANDB_MODE
-_HOST = "api.wandb.ai"
+_HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")  # of its versions
 
 
 def tracking_mistakes(config: HarnessConfig) -> list[str]:
@@ -41,9 +41,10 @@ def _wandb_key() -> bool:
     told = os.environ
     if told.get("WANDB_MODE") in _WITHOUT_KEY or told.get("WANDB_API_KEY"):
         return True
-    host = urlparse(told.get("WANDB_BASE_URL", "")).hostname or _HOST
+    host = urlparse(told.get("WANDB_BASE_URL", "")).hostname
     try:
-        return netrc.netrc(told.get("NETRC")).authenticators(host) is not None
+        known = netrc.netrc(told.get("NETRC")).hosts
+        return any(name in known for name in ((host,) if host else _HOSTS))
     except (OSError, netrc.NetrcParseError):
         return False
 

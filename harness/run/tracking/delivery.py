@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from harness.config.secrets import without_secrets
@@ -27,12 +28,15 @@ class Delivery:
         """Never waits."""
         self._put((series, step, values))
 
-    def close(self, seconds: float) -> None:
-        """Wait until all is delivered, for so long."""
+    def close(self) -> None:
+        """Nothing more will be sent."""
         self._put(None)
-        self._thread.join(seconds)
+
+    def wait(self, until: float) -> None:
+        """For all to be delivered, until then (of `time.monotonic`)."""
+        self._thread.join(max(until - time.monotonic(), 0.0))
         if self._thread.is_alive() and self.failed is None:
-            self.failed = f"it took longer than {seconds:g} s at the end; what it lacks is lost"
+            self.failed = "it is not done in time; what it lacks is lost"
 
     def _put(self, value: Value | None) -> None:
         if self.failed is None:

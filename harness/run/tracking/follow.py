@@ -2,6 +2,7 @@
 too that the store has of it already, so that each run is whole in them."""
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -86,8 +87,11 @@ class Tracking:
 
     def end(self) -> None:
         """Wait for the trackers, not for ever."""
+        until = time.monotonic() + PATIENCE
         for delivery in self._deliveries:
-            delivery.close(PATIENCE)
+            delivery.close()
+        for delivery in self._deliveries:
+            delivery.wait(until)
         self._warn()
         self.watcher.end()
 

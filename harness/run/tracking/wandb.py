@@ -1,6 +1,7 @@
 """Weights & Biases. The key, the mode and the address are those of its variables (WANDB_API_KEY,
 WANDB_MODE, WANDB_BASE_URL, WANDB_PROJECT)."""
 
+import os
 from collections.abc import Mapping
 
 from harness.run.tracking.base import TrackedRun
@@ -10,6 +11,7 @@ class WeightsAndBiases:
     """Every series has an axis of its own, `<series>/step`."""
 
     def start(self, run: TrackedRun) -> None:
+        os.environ.setdefault("WANDB_SILENT", "true")  # before it is imported
         import wandb
 
         (run.folder / "wandb").mkdir(parents=True, exist_ok=True)
