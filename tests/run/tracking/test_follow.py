@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +67,7 @@ def test_what_was_done_before_is_told_whole(finished: Job) -> None:
     steps[0]["figures"] = {"EWC.penalty": 0.5}
     for node in train:
         path = finished.store.path("train", node.key) / TRAINING
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"steps": steps}))
+        path.write_text(json.dumps({"steps": steps}))
     recorder = Recorder()
     with watched(tracking(finished, [lambda: recorder]), []):
         pass
@@ -106,9 +105,6 @@ def test_steps_are_told_as_they_happen_and_once(finished: Job) -> None:
         step = Step(first.key, 1, "copy", number, 3, 0.1, 0.5, None, 100.0)
         return Event(first.key, number / 3, step=step)
 
-    with watched(tracking(finished, [lambda: recorder]), [first]) as _:
-        pass
-    recorder.told.clear()
     watcher = tracking(finished, [lambda: recorder])
     with watched(watcher, finished.plan.nodes):
         for number in (1, 2, 1, 2, 3):
@@ -159,7 +155,6 @@ def test_one_that_hangs_is_left_behind(finished: Job, monkeypatch: pytest.Monkey
         "it is not done in time; what it lacks is lost"
     ]
     release.set()
-    time.sleep(0)
 
 
 def test_a_run_without_trackers_has_no_thread_of_them(finished: Job) -> None:
