@@ -29,6 +29,8 @@ VERBS = {
     "store": Verb("store", "the runs and nodes of a store: list, check, clear, move, export"),
     "status": Verb("status", "how far all runs of a store are, what runs where, why one failed"),
     "report": Verb("report", "scores, runs, predictions and findings as one HTML file"),
+    "trace": Verb("trace", "what stands behind a cell of a table: runs, data, versions, answers"),
+    "diff": Verb("diff", "what differs between two runs: configuration, data, versions, scores"),
     "completion": Verb("completion", "what a shell needs to complete commands: bash, zsh"),
     "paper": Verb("paper", "TRACE's tables and findings, ours beside the published ones"),
 }
