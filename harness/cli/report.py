@@ -6,8 +6,8 @@ from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.config import StoreConfig
 from harness.errors import ConfigError, require
 from harness.results.html.predictions import LIMIT
-from harness.results.html.prompts import prompts_of
 from harness.results.html.write import Wanted, write_html
+from harness.results.items.prompts import prompts_of
 from harness.results.schema import read_scores
 from harness.run.stored.runs import stored_runs
 from harness.run.stored.status import Watch

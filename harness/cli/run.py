@@ -157,7 +157,7 @@ class _Task:
         """A failed stage, in a sweep whatever else stops a job, is told and not raised, so that the
         other jobs go on; what is missing afterwards is read from the store. peers: the processes
         that a launcher of Hydra's started for this one job."""
-        from harness.cli.show import show_notes, show_outcome
+        from harness.cli.outcome import show_notes, show_outcome
 
         allow(job.config.code.allow)  # in a process of a launcher's it is not known yet
         if self.display:

@@ -3,7 +3,8 @@
 import json
 
 from harness.results.html.markup import Html, element, joined, section
-from harness.results.html.predictions import RIGHT, TEXT_LIMIT, Browser
+from harness.results.html.predictions import TEXT_LIMIT, Browser
+from harness.results.items.sheets import RIGHT
 
 _STATES = {
     "": "all",

@@ -5,17 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import DataError
 from harness.results.html.curves import Series
+from harness.results.items.sheets import DAMAGED
 from harness.results.records import RunRecord
 from harness.store.layout import TRAINING
 from harness.store.store import Store
 
-# What reading a file raises that is not what was written there.
-DAMAGED = (
-    *(DataError, OSError, ValueError, LookupError, TypeError, AttributeError),
-    *(ArithmeticError, RecursionError),
-)
 _OF_PLACE = ("store.", "engine.hostfile", "code.")  # where a run lies is not what it is
 Flat = dict[str, object]
 

@@ -6,7 +6,6 @@ and references are there once. Nodes are read one at a time, and of each only co
 
 import base64
 import json
-import math
 import sys
 import zlib
 from array import array
@@ -14,33 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.results.html.logs import DAMAGED
+from harness.results.items.sheets import DAMAGED, Sheet, read_sheet
 from harness.results.records import RunRecord
-from harness.scorers.tasks import LENIENT
-from harness.store.inside import file_inside
-from harness.store.layout import PREDICTIONS
-from harness.store.scores import TARGET, is_score
+from harness.store.scores import TARGET
 from harness.store.store import Store
 from harness.store.work import Cell
 
-RIGHT = 0.5  # from this score on an item counts as right
 TEXT_LIMIT = 20_000  # characters of a text that are kept
 LIMIT = 100_000
-_MISSING = math.nan
 
 # The prompts of an eval node's data, by item; None where they are not known.
 Prompts = Callable[[Store, str], Sequence[str] | None]
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """The items of a node: (subtask, item) of each, scores in 0..1 and texts."""
-
-    ids: tuple[tuple[str, str], ...]
-    targets: tuple[str, ...]
-    answers: tuple[str, ...]
-    strict: array  # of float
-    lenient: array | None
 
 
 @dataclass
@@ -176,43 +159,6 @@ class _Builder:
             return None
         self.made.pieces.append(_compressed(value))
         return len(self.made.pieces) - 1
-
-
-def read_sheet(store: Store, cell: Cell) -> Sheet:
-    """The predictions of a node under the cell's filter. Raises one of DAMAGED where they are not
-    there or not what was written."""
-    ids, targets, answers = [], [], []
-    strict, lenient = array("f"), array("f")
-    place = file_inside(store.root, store.path(cell.kind, cell.key), PREDICTIONS)
-    with place.open(encoding="utf-8") as lines:
-        for row in map(json.loads, lines):
-            if row.get("filter", cell.filter) != cell.filter:
-                continue
-            ids.append((str(row.get("subtask") or ""), str(row.get("item", len(ids)))))
-            targets.append(_text(row.get("target", "")))
-            answers.append(_text(row["prediction"]))
-            values = row.get("values", {})
-            strict.append(_score(values.get(cell.headline), cell.unit))
-            lenient.append(_score(values.get(f"{cell.headline}{LENIENT}"), cell.unit))
-    if not ids:
-        raise ValueError(f"no predictions under the filter {cell.filter}")
-    any_lenient = any(value == value for value in lenient)  # nan is not itself
-    return Sheet(
-        tuple(ids), tuple(targets), tuple(answers), strict, lenient if any_lenient else None
-    )
-
-
-def _score(value: object, unit: str) -> float:
-    if isinstance(value, int | float) and is_score(unit) and math.isfinite(value):
-        return float(value)
-    return _MISSING
-
-
-def _text(value: object) -> str:
-    """An answer or a reference as text: what is no text, or several, as JSON."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _cut(text: str) -> str:

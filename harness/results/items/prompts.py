@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from harness.data.rows import read_rows
-from harness.results.html.logs import DAMAGED
+from harness.results.items.sheets import DAMAGED
 from harness.store.files import file_sha256
 from harness.store.store import Store
 

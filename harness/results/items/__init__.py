@@ -1,0 +1,1 @@
+"""Single items: what was asked, what was answered at every stage, and what became of it."""

@@ -1,0 +1,60 @@
+"""Forgetting, counted item by item: a row for every benchmark and stage of a run."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from harness.errors import DataError
+from harness.results.items.history import History, benchmarks_of, history, mean
+from harness.results.records import RunRecord
+from harness.results.report.printing import DASH, Entry, Heading, Points, Table
+from harness.store.store import Store
+
+_CAPTION = (
+    "Items of a benchmark at a stage (0 = the initial model): right by its headline metric (0.5 "
+    "and more); of them, right at the scored stage before (kept) or not (gained); and those that "
+    "were right there and are wrong now (lost). Strict and lenient: mean scores x 100; format: "
+    "items whose answer only the lenient score finds, so that its form was lost and not what it says."
+)
+_COLUMNS = ("right", "kept", "lost", "gained", "format")
+
+
+def anatomy_table(store: Store, record: RunRecord, digest: str) -> Table:
+    """All benchmarks of a run whose predictions are there. Raises DataError where none are."""
+    histories = list(_readable(store, record))
+    if not histories:
+        raise DataError(f"run {record.run['run']} has no predictions in {store.root}")
+    headings = (
+        Heading("Benchmark", "benchmark"),
+        Heading("Stage", "stage", numeric=True),
+        Heading("Trained", "trained"),
+        Heading("Items", "items", numeric=True),
+        *(Heading(name.capitalize(), name, numeric=True) for name in _COLUMNS),
+        Heading("Strict", "strict", numeric=True),
+        Heading("Lenient", "lenient", numeric=True),
+    )
+    rows = tuple(row for one in histories for row in rows_of(one))
+    title = f"What became of items: {record.run['method']}, run {record.run['run']}"
+    return Table(title, headings, rows, _CAPTION, "anatomy", digest)
+
+
+def rows_of(one: History) -> Iterator[tuple[Entry, ...]]:
+    """A row for every stage of a benchmark."""
+    for scored, change in one.changes():
+        sheet = scored.sheet
+        form = change.format_only if sheet.lenient is not None else DASH
+        yield (
+            *(one.benchmark, scored.stage, scored.trained or "(initial)", one.items),
+            *(change.right, change.kept, change.lost, change.gained, form),
+            *(_points(sheet.strict), _points(sheet.lenient)),
+        )
+
+
+def _readable(store: Store, record: RunRecord) -> Iterator[History]:
+    for benchmark in benchmarks_of(record):
+        with suppress(DataError):
+            yield history(store, record, benchmark)
+
+
+def _points(values: Sequence[float] | None) -> Points:
+    value = mean(values)
+    return Points(None if value is None else 100 * value)
