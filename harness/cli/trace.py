@@ -1,19 +1,18 @@
 """`harness trace`: what stands behind a cell of a table."""
 
-from argparse import Namespace
 from pathlib import Path
 
 from harness.cli.arguments import Arguments, scores_file
 from harness.cli.columns import aligned
+from harness.cli.store import store_if_there
 from harness.config import StoreConfig
-from harness.errors import ConfigError, DataError, printable
+from harness.errors import DataError, printable
 from harness.results.groups import group_runs
 from harness.results.runs import load_runs
 from harness.results.schema import read_scores
 from harness.results.tracing.quantities import quantity
 from harness.results.tracing.told import headline, traced
-from harness.results.tracing.whose import runs_of
-from harness.store.store import Store
+from harness.results.whose import runs_of
 
 _DESCRIPTION = """\
 Print what stands behind a cell of a table: the runs, each score that goes into it with its weight,
@@ -31,7 +30,7 @@ def main(argv: list[str]) -> int:
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
     label, runs = runs_of(options.whose, groups)
-    cell, store = quantity(options.what, runs, options.stage), _store(options)
+    cell, store = quantity(options.what, runs, options.stage), store_if_there(options.store)
     print(printable(headline(cell, label, runs)))
     for run in runs:
         found = traced(cell, run, scores, store)
@@ -42,16 +41,6 @@ def main(argv: list[str]) -> int:
 
 
 _RIGHT = frozenset({0, 3, 4, 5})
-
-
-def _store(options: Namespace) -> Store | None:
-    """The store that was named, which has to be there; else the usual one, if it is."""
-    root = options.store or Path(StoreConfig().root)
-    if root.is_dir():
-        return Store(root)
-    if options.store is not None:
-        raise ConfigError(f"--store: there is no folder {options.store}")
-    return None
 
 
 def _parser() -> Arguments:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.results.groups import Group
@@ -9,18 +10,26 @@ from harness.results.report.heatmap import heatmap_png
 from harness.results.report.printing import Table, to_csv, to_latex, to_markdown
 from harness.results.report.rates import rates_table
 from harness.results.report.tables import main_table, matrix_table, suites_table
+from harness.results.trust import Trust
 from harness.store.files import write_atomically
 
 
-def write_report(groups: Sequence[Group], digest: str, out: Path) -> Iterator[Path]:
-    """Write tables to out/tables and heat maps to out/plots; yields each path once written."""
+def write_report(
+    groups: Sequence[Group], digest: str, out: Path, trust: Trust | None = None
+) -> Iterator[Path]:
+    """Write tables to out/tables and heat maps to out/plots; yields each path once written. trust:
+    what makes the line that says what is known of the runs of each table."""
     names = matrix_names(groups)
     tables: list[tuple[str, Table]] = [("main", main_table(groups, digest))]
     tables += [(name, matrix_table(group, digest, name)) for name, group in names.items()]
     tables.append(("suites", suites_table(groups, digest)))
     rates = rates_table([run for group in groups for run in group.runs], digest)
     tables += [("rates", rates)] if rates else []
+    shown = {name: [group] for name, group in names.items()}
     for name, table in tables:
+        if trust is not None:
+            line = trust.line(shown.get(name, groups))
+            table = replace(table, notes=(*table.notes, line))
         for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
             yield write_atomically(out / "tables" / f"{name}.{suffix}", text(table))
     for name, group in names.items():

@@ -73,8 +73,7 @@ def _of_whole_run(name: str, runs: Sequence[Run]) -> Quantity | None:
         return _measure(name)
     if name in _costs(runs):
         return _cost(name)
-    changes = _changes(runs)
-    return changes[name] if name in changes else None
+    return _changes(runs).get(name)
 
 
 def _measure(name: str) -> Quantity:

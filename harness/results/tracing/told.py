@@ -11,7 +11,7 @@ from harness.results.report.printing import Points
 from harness.results.runs import Run
 from harness.results.schema import Scores
 from harness.results.settings import in_words
-from harness.results.tracing.behind import Node, node_of, nodes_of, record_of_run, stages_of, row_of
+from harness.results.tracing.behind import Node, node_of, nodes_of, record_of_run, row_of, stages_of
 from harness.results.tracing.quantities import Part, Quantity
 from harness.store.layout import MANIFEST
 from harness.store.scores import COST

@@ -16,14 +16,14 @@ def runs_of(word: str, groups: Sequence[Group]) -> tuple[str, tuple[Run, ...]]:
     or a run or the beginning of one. Raises ConfigError where it is none of these or not one alone.
     """
     exact = [group for group in groups if group.method.casefold() == word.casefold()]
-    plain = [group for group in groups if _plain(group.method) == word.casefold()]
+    plain = [group for group in groups if plain_method(group.method).casefold() == word.casefold()]
     found = exact or plain
     if len(found) > 1:
         named = [_named(group, found) for group in found[:_SHOWN]]
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise ConfigError(
-            f"WHOSE '{word}': {len(found)} groups of runs are called so; name one of them, or a run "
-            f"of it: {'; '.join(named)}{more}"
+            f"WHOSE '{word}': {len(found)} groups of runs are called so; name one of them, or a "
+            f"run of it: {'; '.join(named)}{more}"
         )
     if found:
         (group,) = found
@@ -50,9 +50,9 @@ def _one_run(word: str, groups: Sequence[Group]) -> tuple[str, tuple[Run, ...]]:
     return f"run {run.name} ({method})", (run,)
 
 
-def _plain(method: str) -> str:
+def plain_method(method: str) -> str:
     """Without the settings or the run that tell a group from others of its method."""
-    return method.partition(" (")[0].partition(" [")[0].casefold()
+    return method.partition(" (")[0].partition(" [")[0]
 
 
 def _named(group: Group, others: Sequence[Group]) -> str:
