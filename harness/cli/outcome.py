@@ -27,7 +27,7 @@ def show_notes(job: Job, told: set[str]) -> None:
     missing = [node for node in job.plan.nodes if (node.kind, node.key) not in there]
     for line in (line for line in data_warnings(config, missing) if line not in told):
         told.add(line)
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {line}")
 
 
 def show_guessed(config: HarnessConfig, told: set[str]) -> None:

@@ -17,7 +17,7 @@ def runs_of(word: str, groups: Sequence[Group]) -> tuple[str, tuple[Run, ...]]:
     """
     exact = [group for group in groups if group.method.casefold() == word.casefold()]
     plain = [group for group in groups if plain_method(group.method).casefold() == word.casefold()]
-    found = exact or plain
+    found = plain or exact
     if len(found) > 1:
         named = [_named(group, found) for group in found[:_SHOWN]]
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
@@ -56,9 +56,10 @@ def plain_method(method: str) -> str:
 
 
 def _named(group: Group, others: Sequence[Group]) -> str:
-    """A group among others of one name: its label, its first run where labels are the same."""
+    """A group among others of one name: its label, with its first run where that is not enough."""
     label = f"'{group.method}'"
-    if sum(other.method == group.method for other in others) == 1:
+    alone = sum(other.method == group.method for other in others) == 1
+    if alone and plain_method(group.method) != group.method:
         return label
     apart = {(g.model, g.sequence) for g in others}
     where = f" of {group.model} on {group.sequence}" if len(apart) > 1 else ""

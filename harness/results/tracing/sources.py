@@ -80,7 +80,6 @@ def leaked(train: Read, test: Read) -> int | None:
     return shared_prompts(first, second).rows
 
 
-@cache
 def _is_as_read(file: Read) -> bool:
     with suppress(OSError):
         return file_sha256(Path(file.path)) == file.sha256
