@@ -17,8 +17,8 @@ from harness.methods.edits.loading import load_edit
 from harness.methods.loading import load_strategies
 from harness.plan.cells import reported_schedule
 from harness.plan.load import load
+from harness.results.figures.frontier import frontier_figure
 from harness.results.report.frontier import Comparison, Point, compare, point, verdict
-from harness.results.report.frontier_plot import frontier_png
 from harness.results.runs import Run, load_runs
 from harness.results.schema import Scores
 from harness.run.job import Job, make_jobs
@@ -86,23 +86,24 @@ def main(argv: list[str]) -> int:
 
 def _report(asked: Request, rival: HarnessConfig, points: list[Point], curve: list[Point]) -> int:
     comparisons = compare(points, curve)
-    told = verdict(comparisons)
+    told = verdict(comparisons, curve)
     name = asked.method.strip("[]").replace(",", "+")
     base = Path(rival.store.results) / "frontier" / f"{name}_{asked.knob}"
     lines = ["setting,learning_accuracy,learning_accuracy_error,bwt,bwt_error,above_curve,error"]
     lines += [_line(item, None) for item in curve]
     lines += [_line(item.point, item) for item in comparisons]
     table = write_atomically(base.with_suffix(".csv"), "\n".join(lines) + "\n")
-    picture = write_atomically(
-        base.with_suffix(".png"),
-        frontier_png((name, asked.knob, rival.method.name), points, curve, told),
-    )
+    drawn = frontier_figure((name, asked.knob, rival.method.name), points, curve, told)
+    pictures = [
+        write_atomically(base.with_suffix(f".{suffix}"), content)
+        for suffix, content in drawn.items()
+    ]
     split = rival.eval.split.value
     print("\n".join(lines))
     tried = ", ".join(item.label for item in curve)
     print(f"rates of {rival.method.name} tried: {tried}; scored on the {split} split")
     print(f"{name}: {told}")
-    print(f"wrote {table}\nwrote {picture}")
+    print(*(f"wrote {path}" for path in (table, *pictures)), sep="\n")
     return 0
 
 

@@ -15,7 +15,8 @@ from harness.results.items.anatomy import anatomy_table, rows_of
 from harness.results.items.history import History, benchmarks_of, history
 from harness.results.items.prompts import prompts_of
 from harness.results.records import RunRecord, read_record, record_paths
-from harness.results.report.printing import grid, to_csv, to_latex, to_markdown
+from harness.results.report.latex import to_latex
+from harness.results.report.printing import grid, to_csv, to_markdown
 from harness.results.schema import read_scores
 from harness.store.files import write_atomically
 from harness.store.scores import RunColumns

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from harness.results.paper.ours import Ours
 from harness.results.paper.published import PACKAGE, read_published
 from harness.results.paper.tables import NOT_RUN, calibration
 from harness.results.records import read_record, record_path
+from harness.results.report.printing import Table
 from harness.results.runs import Run
 from harness.results.tracing.sources import Origin, files_of, leaked, origin, pairs
 from harness.results.whose import plain_method
@@ -40,6 +41,10 @@ class Trust:
 
     store: Store | None
     results: Path | None = None
+
+    def below(self, table: Table, groups: Sequence[Group]) -> Table:
+        """A table of these groups with its line as the last note."""
+        return replace(table, notes=(*table.notes, self.line(groups)))
 
     def line(self, groups: Sequence[Group]) -> str:
         """Of a table of these groups."""
@@ -119,7 +124,7 @@ class Trust:
     def _final_cells(self, runs: Sequence[Run]) -> Iterator[Cell]:
         """The last score of every task of each run: a file is the same at all stages."""
         for run in runs if self.store else ():
-            with suppress(DataError):
+            with suppress(DataError, TypeError):  # records of another shape
                 cells = read_record(record_path(self.store, run.name)).cells
                 yield from {c.benchmark: c for c in cells if c.suite == TARGET}.values()
 

@@ -102,6 +102,19 @@ def test_nothing_is_extrapolated() -> None:
     assert both.endswith("a lower rate; outside the rates that were tried: beta=2")
 
 
+def test_why_nothing_was_compared_is_told() -> None:
+    """One rate is no curve, but a setting that learned as much stands beside it."""
+    (high,) = compare([method(0.9, 0.0)], CURVE)
+    told = verdict([high], CURVE)
+    low, top = (100 * end(item.learned.value for item in CURVE) for end in (min, max))
+    assert f"(90.0) lies within that of the rates, {low:.1f} to {top:.1f}, that were" in told
+    one = [CURVE[0]]
+    (other,) = compare([method(0.9, 0.0)], one)
+    assert "one rate was tried, whose learning accuracy is" in verdict([other], one)
+    (same,) = compare([method(one[0].learned.value, one[0].kept.value - 0.1)], one)
+    assert same.difference == pytest.approx(-0.1)
+
+
 def test_where_the_curve_bends_back_the_best_rate_is_the_rival() -> None:
     bent = [*CURVE, place("3", 0.6, -0.6)]
     (found,) = compare([method(0.65, -0.05)], bent)

@@ -13,7 +13,7 @@ _CAPTION = (
     "Items of a benchmark at a stage (0 = the initial model): right by its headline metric (0.5 "
     "and more); of them, right at the scored stage before (kept) or not (gained); and those that "
     "were right there and are wrong now (lost). Strict and lenient: mean scores x 100; format: "
-    "items whose answer only the lenient score finds, so that its form was lost and not what it says."
+    "items whose answer only the lenient score finds: its form was lost and not what it says."
 )
 _COLUMNS = ("right", "kept", "lost", "gained", "format")
 

@@ -8,7 +8,8 @@ from harness.results.paper.ours import Ours
 from harness.results.paper.plots import op_bwt_png, stages_png
 from harness.results.paper.published import Published
 from harness.results.paper.tables import RUNS, paper_tables, run_names
-from harness.results.report.printing import Heading, Points, Table, to_csv, to_latex, to_markdown
+from harness.results.report.latex import to_latex
+from harness.results.report.printing import Heading, Points, Table, to_csv, to_markdown
 from harness.store.files import write_atomically
 
 NO_RUNS = Ours((), ())

@@ -75,16 +75,30 @@ def compare(points: Sequence[Point], curve: Sequence[Point]) -> list[Comparison]
     return [_against(item, curve, level) for item in points]
 
 
-def verdict(comparisons: Sequence[Comparison]) -> str:
-    """The one-line answer."""
+def verdict(comparisons: Sequence[Comparison], curve: Sequence[Point] = ()) -> str:
+    """The one-line answer. curve: what was compared with, for the reason why nothing was."""
     inside = [item for item in comparisons if item.difference is not None]
     outside = [item.point.label for item in comparisons if item.difference is None]
     if not inside:
-        return "undecided: no setting learns as much as any rate that was tried; try more rates"
+        return f"undecided: {_why_none(comparisons, curve)}; try more rates"
     told = _told(inside)
     if outside:
         told += f"; outside the rates that were tried: {', '.join(outside)}"
     return told
+
+
+def _why_none(comparisons: Sequence[Comparison], curve: Sequence[Point]) -> str:
+    """Why no setting stands beside the curve."""
+    settings = _range([item.point for item in comparisons])
+    if len(curve) == 1:
+        return f"one rate was tried, whose learning accuracy is {_range(curve)}, not {settings}"
+    told = f", {_range(curve)}," if curve else ""
+    return f"no learning accuracy ({settings}) lies within that of the rates{told} that were tried"
+
+
+def _range(points: Sequence[Point]) -> str:
+    numbers = sorted({f"{100 * item.learned.value:.1f}" for item in points}, key=float)
+    return numbers[0] if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _told(inside: Sequence[Comparison]) -> str:
@@ -166,6 +180,9 @@ def _freedom(total: float, spreads: Sequence[tuple[float, int]]) -> float:
 def _interpolate(learned: float, curve: Sequence[Point]) -> _Reference | None:
     """The curve at a learning accuracy; where it passes that more than once, the segment with the
     highest BWT (the best rate is the rival)."""
+    if len(curve) == 1 and curve[0].learned.value == learned:
+        only = curve[0]
+        return _Reference(only.kept.value, 0.0, ((1.0, only), (0.0, only)))
     found = []
     # By rate, not by learning accuracy: a rate that is too high learns less again.
     for left, right in itertools.pairwise(curve):

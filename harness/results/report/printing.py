@@ -1,4 +1,4 @@
-"""One table, printed three ways: Markdown, CSV and LaTeX with booktabs."""
+"""One table, printed as Markdown and as CSV; `latex.py` prints it for papers."""
 
 import csv
 import io
@@ -6,16 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 DASH = "–"  # noqa: RUF001
-
-# Text fonts of LaTeX lack these, or print something else for them.
-_LATEX_SYMBOLS = {
-    "±": r"\ensuremath{\pm}",
-    "Δ": r"\ensuremath{\Delta}",
-    "<": r"\ensuremath{<}",
-    ">": r"\ensuremath{>}",
-    "|": r"\textbar{}",
-    DASH: "--",
-}
 
 
 @dataclass(frozen=True)
@@ -38,12 +28,14 @@ Entry = str | int | Points
 
 @dataclass(frozen=True)
 class Heading:
-    """A column: its title in print and its name in CSV; `spread` gives it a second CSV column."""
+    """A column: its title in print and its name in CSV; `spread` gives it a second CSV column.
+    better: 1 where more is better, -1 where less is, 0 where neither."""
 
     title: str
     name: str
     numeric: bool = False
     spread: bool = False
+    better: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +56,13 @@ class Table:
         headings = tuple(self.headings[i] for i in keep)
         return replace(self, headings=headings, rows=rows)
 
+    def without_empty(self) -> "Table":
+        """Return the same table without the columns that say nothing in any row."""
+        if not self.rows:
+            return self
+        columns = enumerate(zip(*self.rows, strict=True))
+        return self.columns([at for at, entries in columns if {*map(str, entries)} - {"", DASH}])
+
 
 def grid(table: Table) -> str:
     """Return the aligned Markdown grid alone, without title and caption."""
@@ -81,8 +80,9 @@ def grid(table: Table) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Return title, grid, caption, notes and the digest of the scores."""
-    parts = [f"# {table.title}", grid(table), table.caption, *table.notes, _source(table)]
+    """Return title, grid without empty columns, caption, notes and the digest of the scores."""
+    shown = grid(table.without_empty())
+    parts = [f"# {table.title}", shown, table.caption, *table.notes, source(table)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -102,43 +102,8 @@ def to_csv(table: Table) -> str:
     return text.getvalue()
 
 
-def to_latex(table: Table) -> str:
-    """Return a booktabs table with everything escaped (needs the packages booktabs and amsmath)."""
-    import pandas as pd
-
-    titles = [heading.title for heading in table.headings]
-    frame = pd.DataFrame(
-        [[str(entry) for entry in row] for row in table.rows], columns=range(len(titles))
-    )
-    styler = frame.style.hide(axis="index").format(escape="latex")
-    styler = styler.format_index(lambda i: escape_latex(titles[i]), axis=1)
-    text = styler.to_latex(
-        hrules=True,
-        column_format="".join("r" if heading.numeric else "l" for heading in table.headings),
-        caption=escape_latex(" ".join([table.title + ".", table.caption, *table.notes])),
-        label=f"tab:{table.label}",
-        position="htbp",
-        position_float="centering",
-    )
-    return f"% {_source(table)}\n{_symbols(text)}"
-
-
-def escape_latex(text: str) -> str:
-    """Escape the characters that LaTeX reads as commands."""
-    special = {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        **{char: f"\\{char}" for char in "&%$#_{}"},
-    }
-    return "".join(special.get(char, char) for char in text)
-
-
-def _symbols(text: str) -> str:
-    return text.translate(str.maketrans(_LATEX_SYMBOLS))
-
-
-def _source(table: Table) -> str:
+def source(table: Table) -> str:
+    """What it was made from."""
     return f"Scores table: sha256 {table.digest}."
 
 

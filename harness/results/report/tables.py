@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from harness.results.groups import Group
@@ -14,6 +14,7 @@ from harness.results.versions import mixed_versions
 from harness.store.scores import COSTS
 
 _MAIN = {"op": "OP", "learning_accuracy": "LA", "bwt": "BWT", "forgetting": "Forgetting"}
+_BETTER = {"forgetting": -1}  # all others are better when they are more
 BUDGET = {cost.name: cost for cost in COSTS if cost.title}
 BUDGET_CAPTION = (
     "Budget: optimizer steps, tokens in them and device hours of all stages (what a method reads "
@@ -79,7 +80,7 @@ def _of_league(name: str, run: Run) -> Estimate:
 
 
 def _column(title: str, name: str, of: Callable[[Run], Estimate]) -> _Column:
-    return _Column(Heading(title, name, True, True), of)
+    return _Column(Heading(title, name, True, True, 1), of)
 
 
 def main_table(groups: Sequence[Group], digest: str) -> Table:
@@ -88,7 +89,7 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
     columns = [*leagues, *_suite_columns(groups)]
     headings = (
         *_group_headings(),
-        *(Heading(title, name, True, True) for name, title in _MAIN.items()),
+        *(Heading(title, name, True, True, _BETTER.get(name, 1)) for name, title in _MAIN.items()),
         *(column.heading for column in columns),
         Heading("Seeds", "seeds", numeric=True),
         *(Heading(cost.title, name, numeric=True) for name, cost in BUDGET.items()),
@@ -108,6 +109,19 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
         "Main results", headings, tuple(rows), caption, "main", digest, _main_notes(groups)
     )
     return _without_empty_protocol(table)
+
+
+def parted(table: Table) -> tuple[Table, Table]:
+    """The main table as two: how well methods do, and what they cost."""
+    costs = [at for at, heading in enumerate(table.headings) if heading.name in BUDGET]
+    labels = [at for at, heading in enumerate(table.headings) if not heading.numeric]
+    quality = table.columns([at for at in range(len(table.headings)) if at not in costs])
+    caption = table.caption.removesuffix(f" {BUDGET_CAPTION}")
+    budget = table.columns([*labels, *costs])
+    return (
+        replace(quality, caption=caption),
+        replace(budget, title="Budget", caption=BUDGET_CAPTION, label="budget", notes=()),
+    )
 
 
 def _main_notes(groups: Sequence[Group]) -> tuple[str, ...]:

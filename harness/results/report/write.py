@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from harness.results.figures.gallery import gallery
 from harness.results.groups import Group
-from harness.results.report.heatmap import heatmap_png
-from harness.results.report.printing import Table, to_csv, to_latex, to_markdown
+from harness.results.report.latex import all_tables, to_latex
+from harness.results.report.printing import Table, to_csv, to_markdown
 from harness.results.report.rates import rates_table
-from harness.results.report.tables import main_table, matrix_table, suites_table
+from harness.results.report.tables import main_table, matrix_table, parted, suites_table
 from harness.results.trust import Trust
 from harness.store.files import write_atomically
 
@@ -17,23 +17,28 @@ from harness.store.files import write_atomically
 def write_report(
     groups: Sequence[Group], digest: str, out: Path, trust: Trust | None = None
 ) -> Iterator[Path]:
-    """Write tables to out/tables and heat maps to out/plots; yields each path once written. trust:
-    what makes the line that says what is known of the runs of each table."""
+    """Write tables to out/tables and figures to out/plots; yields each path once written. trust:
+    what tells, below each table, what is known of its runs."""
     names = matrix_names(groups)
     tables: list[tuple[str, Table]] = [("main", main_table(groups, digest))]
     tables += [(name, matrix_table(group, digest, name)) for name, group in names.items()]
     tables.append(("suites", suites_table(groups, digest)))
     rates = rates_table([run for group in groups for run in group.runs], digest)
     tables += [("rates", rates)] if rates else []
-    shown = {name: [group] for name, group in names.items()}
+    if trust is not None:
+        shown = {name: [group] for name, group in names.items()}
+        tables = [(name, trust.below(table, shown.get(name, groups))) for name, table in tables]
     for name, table in tables:
-        if trust is not None:
-            line = trust.line(shown.get(name, groups))
-            table = replace(table, notes=(*table.notes, line))
-        for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
+        for suffix, text in (("md", to_markdown), ("csv", to_csv)):
             yield write_atomically(out / "tables" / f"{name}.{suffix}", text(table))
-    for name, group in names.items():
-        yield write_atomically(out / "plots" / f"{name}.png", heatmap_png(group, digest))
+    printed = dict(tables)
+    printed["main"], printed["budget"] = parted(printed["main"])
+    for name, table in printed.items():
+        yield write_atomically(out / "tables" / f"{name}.tex", to_latex(table))
+    yield write_atomically(out / "tables" / "all.tex", all_tables([*printed]))
+    for name, files in gallery(names, digest).items():
+        for suffix, content in files.items():
+            yield write_atomically(out / "plots" / f"{name}.{suffix}", content)
 
 
 def matrix_names(groups: Sequence[Group]) -> dict[str, Group]:

@@ -1,4 +1,4 @@
-"""A traced cell: its value is the weighted sum of the scores it lists; what stands behind is told."""
+"""A traced cell: its value is the weighted sum of the scores that it lists, and their nodes."""
 
 import re
 from pathlib import Path

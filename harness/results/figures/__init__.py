@@ -1,0 +1,1 @@
+"""Pictures of the table of scores, for papers: PDF, SVG and PNG."""
