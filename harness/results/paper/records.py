@@ -58,8 +58,8 @@ def records_table(ours: Ours, digest: str, path: Path | None = None) -> Table:
     )
     caption = (
         "OP and BWT on TRACE as other papers print them, by league; (F): forgetting, more is "
-        "worse. Ours are times 100, with the league's own BWT. Numbers of two leagues do not compare, nor "
-        "do those of none with any."
+        "worse. Ours are times 100, with the league's own BWT. Numbers of two leagues do not "
+        "compare, nor do those of none with any."
     )
     return Table("Records by league", headings, tuple(rows), caption, "records", digest)
 
