@@ -7,27 +7,46 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import HarnessConfig
+from harness.config.sequence import task_order
 from harness.errors import DataError
+from harness.plan.data_warnings import data_warnings
 from harness.results.report.terminal import main_table_markdown, matrix_markdown
 from harness.results.schema import Scores, read_scores
 from harness.run.job import Job
 from harness.run.tables import table_path
+from harness.store.contents import present
 
 
-def show_notes(config: HarnessConfig) -> None:
-    """Print, before a run, whose code it will run, and what was guessed about the tasks of
-    `sequence.from_folder`."""
+def show_notes(job: Job, told: set[str]) -> None:
+    """Print, before a run, whose code it will run, what was guessed about the tasks of
+    `sequence.from_folder`, and what is odd about the data that it will read. told: what was said
+    of earlier jobs of a sweep."""
+    config = job.config
     if config.model.trust_remote_code:
         print(
             f"warning: model.trust_remote_code=true runs the code that {config.model.path} ships"
             + (f" at {config.model.revision}" if config.model.revision else ""),
             file=sys.stderr,
         )
+    show_guessed(config, told)
+    there = present(job.store.root)
+    missing = [node for node in job.plan.nodes if (node.kind, node.key) not in there]
+    for line in (line for line in data_warnings(config, missing) if line not in told):
+        told.add(line)
+        print(f"warning: {line}")
+
+
+def show_guessed(config: HarnessConfig, told: set[str]) -> None:
+    """Print the scorer of every task of `sequence.from_folder`, and whether it was guessed."""
     if config.sequence.from_folder is None:
         return
-    for name, task in config.task.items():
+    for name in dict.fromkeys(task_order(config)):
+        task = config.task[name]
         source = "given" if name in config.sequence.scorers else "guessed"
-        print(f"{name}: {task.scorer} ({source}; +sequence.scorers.{name}=... overrides)")
+        line = f"{name}: {task.scorer} ({source}; task.{name}.scorer=... overrides)"
+        if line not in told:
+            told.add(line)
+            print(line)
 
 
 def show_sweep(jobs: Sequence[Job]) -> None:

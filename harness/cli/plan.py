@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from harness.cli.memory_table import memory_lines
+from harness.cli.outcome import show_guessed
 from harness.cli.overrides import parser, read
 from harness.cli.run import print_of_before, print_of_wrong
 from harness.config import HarnessConfig
@@ -12,6 +13,7 @@ from harness.errors import refuse
 from harness.models.hub import is_hub, missing_files
 from harness.plan.again import reasons
 from harness.plan.checks.inputs import input_mistakes
+from harness.plan.data_warnings import cut_warnings, data_warnings
 from harness.plan.disk import DiskNeeds
 from harness.plan.estimates import Estimate, estimate, weight_count
 from harness.plan.memory.fit import memory_of, refusals
@@ -124,6 +126,11 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
         print(line)
     for line in divergences(config, store, given_up.values()):
         print(line)
+    show_guessed(config, told)
+    looked = data_warnings(config, to_do) + cut_warnings(config, to_do, tokens)
+    for line in (line for line in looked if line not in told):
+        told.add(line)
+        print(f"warning: {line}")
     done = len(plan.nodes) - len(undone)
     print(f"{len(plan.nodes)} nodes, {done} done; to do: {_asked(left.values())}")
     weights = weight_count(config.model)

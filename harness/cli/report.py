@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from harness.cli.arguments import Arguments, results_folder, scores_file
+from harness.cli.store import store_if_there
 from harness.config import StoreConfig
-from harness.errors import ConfigError, require
+from harness.errors import require
 from harness.results.html.predictions import LIMIT
 from harness.results.html.write import Wanted, write_html
 from harness.results.items.prompts import prompts_of
@@ -26,7 +27,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     require(options.predictions >= 0, f"--predictions {options.predictions}: give 0 or more")
     scores = read_scores(options.scores)
-    store = _store(options.store)
+    store = store_if_there(options.store)
     states = {} if store is None else _states(store)
     wanted = Wanted(states, prompts_of, not options.no_texts, options.predictions)
     written = write_html(scores, store, wanted, options.out)
@@ -35,16 +36,6 @@ def main(argv: list[str]) -> int:
     size = written.path.stat().st_size / 1e6
     print(f"wrote {written.path} ({size:.1f} MB, {written.predictions} predictions)")
     return 0
-
-
-def _store(given: Path | None) -> Store | None:
-    """The store that was named, which has to be there; else the usual one, if it is."""
-    root = given or Path(StoreConfig().root)
-    if root.is_dir():
-        return Store(root)
-    if given is not None:
-        raise ConfigError(f"--store: there is no folder {given}")
-    return None
 
 
 def _states(store: Store) -> dict[str, tuple[str, str]]:

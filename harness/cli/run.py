@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.cli.display import Display, Jobs
@@ -135,7 +135,8 @@ def print_of_abandoned(jobs: list[Job]) -> None:
 @dataclass(frozen=True)
 class _Task:
     """What is done for each job; a launcher of Hydra's calls it in processes of its own, for the
-    refused ones too. alone: nobody started this command more than once. swept: -m was given."""
+    refused ones too. alone: nobody started this command more than once. swept: -m was given. told:
+    what was said about data."""
 
     jobs: list[Job]
     display: Jobs | None
@@ -143,6 +144,7 @@ class _Task:
     refused: tuple[Refused, ...] = ()
     alone: bool = True
     swept: bool = False
+    told: set[str] = field(default_factory=set)
 
     def __call__(self, composed: Any) -> None:
         """The job of which Hydra tells the number."""
@@ -167,7 +169,7 @@ class _Task:
         allow(job.config.code.allow)  # in a process of a launcher's it is not known yet
         if self.display:
             self.display.begin(number, printable(swept(job, self.jobs)))
-        show_notes(job.config)
+        show_notes(job, self.told)
         try:
             with joined(peers) if peers else nullcontext():
                 _require_ranks(job, peers)

@@ -3,17 +3,21 @@
 from pathlib import Path
 
 from harness.cli.arguments import Arguments, results_folder, scores_file
+from harness.cli.store import store_if_there
+from harness.config import StoreConfig
 from harness.errors import DataError
 from harness.results.groups import group_runs
 from harness.results.report.terminal import main_table_markdown
 from harness.results.report.write import write_report
 from harness.results.runs import load_runs
 from harness.results.schema import read_scores
+from harness.results.trust import Trust
 
 _DESCRIPTION = """\
 Write the main table, the score matrix of every run-group, the suites by benchmark, where several
 rates were tried the one chosen for every method, as Markdown, CSV and LaTeX, and a heat map of
-every matrix, from the table of scores alone."""
+every matrix, from the table of scores. Below each table a line says what is known of its runs: for
+their data the store is looked at, where there is one."""
 
 
 def main(argv: list[str]) -> int:
@@ -23,15 +27,18 @@ def main(argv: list[str]) -> int:
     groups = group_runs(load_runs(scores))
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
-    written = list(write_report(groups, scores.digest, options.out))
+    trust = Trust(store_if_there(options.store), options.scores.parent)
+    written = list(write_report(groups, scores.digest, options.out, trust))
     print(main_table_markdown(scores))
+    print(trust.line(groups))
     print(*(f"wrote {path}" for path in written), sep="\n")
     return 0
 
 
 def _parser() -> Arguments:
     parser = Arguments(prog="harness tables", description=_DESCRIPTION)
-    scores, out = scores_file(), results_folder()
+    scores, out, root = scores_file(), results_folder(), Path(StoreConfig().root)
     parser.add_argument("--scores", type=Path, default=scores, help=f"table of scores ({scores})")
     parser.add_argument("--out", type=Path, default=out, help=f"folder to write to ({out})")
+    parser.add_argument("--store", type=Path, help=f"the store ({root})")
     return parser

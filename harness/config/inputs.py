@@ -55,6 +55,9 @@ class SequenceConfig(Section):
         "from_folder: scorers instead of the guesses, +sequence.scorers.<task>=<scorer>",
         factory=dict,
     )
+    overrides: dict[str, Any] = key(
+        "from_folder: keys of its tasks, as task.<task>.<key>=<value> sets them", factory=dict
+    )
     max_prompt_tokens: int = key("from_folder: longest prompt", 768)
     max_answer_tokens: int = key("from_folder: longest answer", 256)
     order: Order = key("order of the tasks", Order.given)

@@ -29,12 +29,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Count:
-    """Rows, tokens of one epoch under the task's limits, and the uncut length of the longest prompt
-    with its demonstrations; 0 where it was not asked for."""
+    """Rows, tokens of one epoch under the task's limits, the uncut length of the longest prompt
+    with its demonstrations (0 where it was not asked for), and rows whose prompt or answer is cut.
+    """
 
     rows: int
     tokens: int
     longest_prompt: int = 0
+    cut_prompts: int = 0
+    cut_answers: int = 0
 
 
 def count_tokens(asked: Json) -> list[Json]:
@@ -60,7 +63,10 @@ def _count(request: Request, config: HarnessConfig, prompts: "PromptFormat") -> 
     if shown is not None:
         texts = [put_before(row["prompt"], shown, prompts) for row in read_rows(path)]
         longest = max(len(prompts.prompt_ids(text)) for text in texts)
-    return Count(len(data.examples), data.tokens, longest)
+    cut = data.truncation()
+    rows = len(data.examples)
+    cut_rows = (round(cut[what] * rows) for what in ("prompt", "answer"))
+    return Count(rows, data.tokens, longest, *cut_rows)
 
 
 if __name__ == "__main__":

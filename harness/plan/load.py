@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.config import HarnessConfig
 from harness.config.compose.compose import load as composed
+from harness.config.compose.folder_tasks import with_overrides
 from harness.data.guess import tasks_from_folder
 from harness.models.gguf.converted import converted, converted_before, is_gguf
 
@@ -46,9 +47,12 @@ def _with_tasks(config: HarnessConfig) -> HarnessConfig:
     sequence = config.sequence
     if sequence.from_folder is None:
         return config
+    own = {name: keys for name, keys in sequence.overrides.items() if isinstance(keys, dict)}
+    given = {name: str(keys["scorer"]) for name, keys in own.items() if "scorer" in keys}
+    sequence = replace(sequence, scorers={**sequence.scorers, **given})
     return replace(
         config,
-        task=tasks_from_folder(sequence),
+        task=with_overrides(tasks_from_folder(sequence), sequence.overrides),
         data=replace(config.data, root=sequence.from_folder),
         sequence=replace(sequence, name=Path(sequence.from_folder).name),
     )

@@ -20,6 +20,7 @@ from harness.store.layout import TOKENS, cache_place
 from harness.store.store import Store
 from harness.store.work import EvalWork, Plan, TrainWork
 
+COUNTED = "cut rows"  # what counts of before do not tell
 TokenCounts = Mapping[str, Count]  # training file -> its rows and the tokens of one epoch
 
 
@@ -107,7 +108,7 @@ def _name(config: HarnessConfig, store: Store, plan: Plan, request: Request) -> 
     task = config.task[request.task]
     limits = [task.max_prompt_tokens, task.max_answer_tokens]
     data = store.hashes.file(Path(request.data))
-    return digest([plan.run["model_key"], data, limits, plain(request.shown)])
+    return digest([plan.run["model_key"], data, limits, plain(request.shown), COUNTED])
 
 
 def _measure(config: HarnessConfig, requests: list[Request]) -> list[Count]:

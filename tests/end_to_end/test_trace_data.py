@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,30 @@ def test_a_guess_can_be_overridden(tiny_data: Path) -> None:
     line = refused(f"sequence.from_folder={tiny_data}", "+sequence.scorers.cop=exact")
     assert "no task 'cop'" in line
     assert "did you mean 'copy'?" in line
+
+
+def test_a_task_of_a_folder_takes_overrides(tiny_data: Path) -> None:
+    place = f"sequence.from_folder={tiny_data}"
+    plain = load([place])
+    config = load([place, "task.count.learning_rate=1e-3", "+task.copy.epochs=2"])
+    assert config.task["count"] == replace(plain.task["count"], learning_rate=1e-3)
+    assert config.task["copy"] == replace(plain.task["copy"], epochs=2)
+    given = load([place, "task.count.scorer=exact"])
+    assert given.task["count"].scorer == "exact"
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("task.cuont.epochs=2", "task.cuont: 'cuont' is not among the tasks of the folder; did"),
+        ("task.count.epoch=2", "unknown key 'task.count.epoch'; did you mean 'epochs'?"),
+        ("task.count.epochs=many", "task.count.epochs: Value 'many'"),
+        ("task.count.folder=x", "unknown key 'task.count.folder'"),
+        ("+sequence.overrides.count=3", "task.count=3: set a key of it"),
+    ],
+)
+def test_a_wrong_override_of_a_folder(word: str, told: str, tiny_data: Path) -> None:
+    assert told in refused("plan", f"sequence.from_folder={tiny_data}", word)
 
 
 def test_a_folder_without_tasks_is_refused(tmp_path: Path) -> None:

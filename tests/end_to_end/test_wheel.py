@@ -41,6 +41,7 @@ def test_configs_and_data_come_from_the_wheel(installed: Path, tmp_path: Path) -
     shown = harness(installed, tmp_path, "--cfg", "job", "--resolve")
     assert shown.returncode == 0, shown.stderr
     assert f"path: {installed}/harness/data/micro/model" in shown.stdout
+    assert (installed / "harness" / "equivalence.csv").is_file()
     planned = harness(installed, tmp_path, "plan", "experiment=smoke")
     assert planned.returncode == 0, planned.stderr
     assert "25 nodes, 0 done" in planned.stdout

@@ -50,7 +50,10 @@ def test_counts_are_those_of_training(tiny_run: list[str], tiny_data: Path) -> N
         len(prompts.prompt_ids(put_before(row["prompt"], shown, prompts)))
         for row in read_rows(path)
     )
-    assert bare == {"rows": 33, "tokens": data.tokens, "longest_prompt": 0}
-    assert with_shown == {"rows": 33, "tokens": data.tokens, "longest_prompt": longest}
+    lengths = [len(prompts.prompt_ids(row["prompt"])) for row in read_rows(path)]
+    cut = {"cut_prompts": sum(length > 20 for length in lengths), "cut_answers": 0}
+    assert 0 < cut["cut_prompts"] < 33
+    assert bare == {"rows": 33, "tokens": data.tokens, "longest_prompt": 0, **cut}
+    assert with_shown == {"rows": 33, "tokens": data.tokens, "longest_prompt": longest, **cut}
     assert longest > 20
     assert without_torch

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from support.command import harness, refused
 
+from harness.errors import DataError
 from harness.results.paper.claims import check
 from harness.results.paper.ours import Found, Ours
 from harness.results.paper.published import Number, read_published
+from harness.results.paper.records import read_records, records_table
 from harness.results.schema import Scores, write_scores
 
 TASKS = "C-STANCE|FOMC|MeetingBank|Py150|ScienceQA|NumGLUE-cm|NumGLUE-ds|20Minuten"
@@ -278,3 +280,34 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text(json.dumps({}))
     line = refused("paper", "--published", str(tmp_path / "bad.csv"), "--out", str(tmp_path))
     assert "bad.csv: it holds no published number" in line
+
+
+def test_records_stand_in_their_league(trace_rows, written: Path) -> None:
+    with (written / "records.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    by_method = {(row["model"], row["method"]): row for row in rows}
+    for method, league, op in (
+        ("SeqFT", "TRACE-5000", "48.7"),
+        ("SEEKR 10%", "reasoning-augmented, BWT / T", "58.27 / 57.27"),
+        ("TreeLoRA", "TRACE-500, BWT clipped and / T", "43.52"),
+        ("OSFT", "none, or not known", "48.4"),
+    ):
+        found = by_method["LLaMA-2-7B-Chat", method]
+        assert (found["league"], found["op"]) == (league, op)
+    mine = by_method["llama2-7b-chat", "seqft"]
+    assert (mine["league"], mine["op"], mine["bwt"]) == ("TRACE-5000", "51.25", "-10.0")
+    # Seven losses of .1 over eight tasks, under the protocols whose BWT is another one.
+    for protocol, data, league in (
+        ("treelora", "trace_500", "TRACE-500, BWT clipped and / T"),
+        ("seekr", "trace_reasoning", "reasoning-augmented, BWT / T"),
+    ):
+        moved = [{**row, "protocol": protocol, "data": data} for row in trace_rows]
+        (row,) = [r for r in records_table(Ours.of(Scores.of(moved)), "d").rows if r[-1] == "ours"]
+        assert (row[0], row[4].value) == (league, pytest.approx(-8.75))
+
+
+def test_an_unknown_league_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "records.csv"
+    path.write_text("league,model,method,op,bwt,setting,mark,source\n50,m,x,1,2,,,\n")
+    with pytest.raises(DataError, match="row 2: no league '50'; use 5000, reasoning, 500, or none"):
+        read_records(path)

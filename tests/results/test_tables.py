@@ -300,3 +300,14 @@ def test_labels_name_only_what_differs_and_sort_numbers_as_numbers(run_rows):
         'seq_ft (b=s, c=[1, "z"])',
         "seq_ft (b=t)",
     ]
+
+
+def test_columns_that_say_nothing_vanish_in_print(run_rows):
+    """No suite is called safety here; programs have the column all the same."""
+    table = main_table(groups_of(run_rows("a", FIRST)), "d")
+    markdown = to_markdown(table)
+    assert "Δ general" in markdown
+    assert not {"Δ safety", "Stored rows"} & set(cells_of(markdown, "Model"))
+    assert by_method(table)["seq_ft"]["delta_safety"] == ""
+    assert "Δ safety" not in main_table_markdown(Scores.of(run_rows("a", FIRST)))
+    assert table.columns([0]).without_empty() == table.columns([0])

@@ -51,6 +51,16 @@ def main(argv: list[str]) -> int:
     return with_store(root, lambda store: module.work(store, options), flag)
 
 
+def store_if_there(given: Path | None) -> Store | None:
+    """The store that was named, which has to be there; else the usual one, if it is."""
+    root = given or Path(StoreConfig().root)
+    if root.is_dir():
+        return Store(root)
+    if given is not None:
+        raise ConfigError(f"--store: there is no folder {given}")
+    return None
+
+
 def with_store(root: Path, work: Callable[[Store], int], flag: str = "--store") -> int:
     """Do something with a store that is there; what its files refuse is one line. Raises
     ConfigError or DataError."""

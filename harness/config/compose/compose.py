@@ -19,6 +19,7 @@ from yaml import YAMLError
 
 from harness.config import HarnessConfig
 from harness.config.compose.claims import heed, refuse_claims
+from harness.config.compose.folder_tasks import with_folder_tasks
 from harness.config.compose.messages import explain, one_line
 from harness.config.compose.method_group import check_parts, check_stack, name_stack, split_method
 from harness.config.compose.own_model import named_after, with_own_model
@@ -56,7 +57,7 @@ def implied(overrides: list[str]) -> list[str]:
     """The overrides as Hydra has to be given them: with the options that they imply."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        return with_own_model(overrides)
+        return with_own_model(with_folder_tasks(overrides))
 
 
 def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
@@ -68,7 +69,7 @@ def _compose(overrides: list[str]) -> tuple[DictConfig, bool]:
     with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
         try:
             refuse_chosen_clashes(overrides)
-            whole = with_own_model(overrides)
+            whole = with_own_model(with_folder_tasks(overrides))
             composed = compose_whole(whole)
             _refuse_repeats(overrides, composed.hydra.runtime.choices)
             check_stack(overrides)

@@ -11,7 +11,8 @@ _NUMBER = re.compile(r"[\d,]+(\.\d+)?(e[+-]\d+)?")
 
 
 def shown_table(table: Table, sortable: bool = True) -> Html:
-    """A table with its title; caption and notes below it."""
+    """A table with its title, without empty columns; caption and notes below it."""
+    table = table.without_empty()
     head = element("tr", *(_heading(item, sortable) for item in table.headings))
     rows = (
         element("tr", *(_cell(h, e) for h, e in zip(table.headings, row, strict=True)))

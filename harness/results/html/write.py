@@ -26,6 +26,7 @@ from harness.results.report.tables import main_table, matrix_table, suites_table
 from harness.results.report.write import matrix_names
 from harness.results.runs import load_runs
 from harness.results.schema import Scores
+from harness.results.trust import Trust
 from harness.store.files import write_atomically
 from harness.store.store import Store
 
@@ -59,7 +60,9 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
         raise DataError("the table of scores holds no headline score of a target task")
     names = {run.name: g.method for g in groups for run in (*g.runs, *g.incomplete)}
     digest, gaps = scores.digest, []
-    sections = [_overview(groups, digest), _matrices(groups, digest), *_figures(groups, digest)]
+    trust = Trust(store)
+    sections = [_overview(groups, digest, trust), _matrices(groups, digest, trust)]
+    sections += _figures(groups, digest)
     made = Browser()
     if store is None:
         gaps.append("no store: no pages of runs, no predictions")
@@ -85,19 +88,20 @@ def _title(groups: Sequence[Group]) -> str:
     return f"Report: {sequence} on {model}"
 
 
-def _overview(groups: Sequence[Group], digest: str) -> Html:
+def _overview(groups: Sequence[Group], digest: str, trust: Trust) -> Html:
     """The tables of methods, suites and rates."""
     rates = rates_table([run for group in groups for run in group.runs], digest)
     tables = [main_table(groups, digest), suites_table(groups, digest)]
-    shown = (shown_table(table) for table in (*tables, *([rates] if rates else [])))
+    tables += [rates] if rates else []
+    shown = (shown_table(trust.below(table, groups)) for table in tables)
     return section("overview", "Overview", *shown)
 
 
-def _matrices(groups: Sequence[Group], digest: str) -> Html:
+def _matrices(groups: Sequence[Group], digest: str, trust: Trust) -> Html:
     """A heat table for every group with a complete run."""
     named = matrix_names(groups).items()
-    tables = [heat_table(matrix_table(group, digest, name)) for name, group in named]
-    return section("matrices", "Scores by stage", *tables)
+    tables = [trust.below(matrix_table(group, digest, name), [group]) for name, group in named]
+    return section("matrices", "Scores by stage", *map(heat_table, tables))
 
 
 def _figures(groups: Sequence[Group], digest: str) -> Iterator[Html]:
@@ -106,7 +110,7 @@ def _figures(groups: Sequence[Group], digest: str) -> Iterator[Html]:
     for name, files in overview([group for group in groups if group.runs], digest).items():
         source = f"data:image/svg+xml;base64,{base64.b64encode(files['svg']).decode()}"
         image = element("img", src=source, alt=OVERVIEW[name])
-        shown.append(element("figure", image, element("figcaption", OVERVIEW[name])))
+        shown.append(element("figure", element("figcaption", OVERVIEW[name]), image))
     if shown:
         yield section("figures", "Figures", *shown)
 

@@ -7,6 +7,7 @@ from harness.results.paper.claims import Answer, check
 from harness.results.paper.ours import Ours
 from harness.results.paper.plots import op_bwt_png, stages_png
 from harness.results.paper.published import Published
+from harness.results.paper.records import records_table
 from harness.results.paper.tables import RUNS, paper_tables, run_names
 from harness.results.report.latex import to_latex
 from harness.results.report.printing import Heading, Points, Table, to_csv, to_markdown
@@ -18,6 +19,7 @@ NO_RUNS = Ours((), ())
 def write_paper(published: Published, ours: Ours, digest: str, out: Path) -> Iterator[Path]:
     """Write tables as Markdown, CSV and LaTeX and pictures as PNG; yields each path."""
     tables = [*paper_tables(published, ours, digest), claims_table(published, ours, digest)]
+    tables.append(records_table(ours, digest))
     for table in tables:
         for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
             yield write_atomically(out / f"{table.label}.{suffix}", text(table))

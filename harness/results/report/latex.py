@@ -35,7 +35,7 @@ _BOUND = re.compile(r"\b(mean|sum|max)_(\{[^}]*\}|\w)")
 
 def to_latex(table: Table) -> str:
     """The table in a float, with what it was made from in a comment."""
-    shown, places = _without_places(_without_empty(table))
+    shown, places = _without_places(table.without_empty())
     titles = " & ".join(_text(heading.title) for heading in shown.headings)
     marks = _marks(shown)
     lines = [
@@ -101,17 +101,6 @@ def _mathematics(formula: str) -> str:
     told = _CELL.sub(r"R_{\1,\2}", formula)
     told = _BOUND.sub(lambda found: f"{names[found[1]]}_{{{found[2].strip('{}')}}}", told)
     return told.replace("<=", r"\le ").replace(">=", r"\ge ").replace("OP_t", r"\mathrm{OP}_t")
-
-
-def _without_empty(table: Table) -> Table:
-    """Without columns that have nothing but dashes."""
-    empty = ("", DASH)
-    kept = [
-        at
-        for at in range(len(table.headings))
-        if not table.rows or any(str(row[at]) not in empty for row in table.rows)
-    ]
-    return table.columns(kept)
 
 
 def _without_places(table: Table) -> tuple[Table, str]:

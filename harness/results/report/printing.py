@@ -56,6 +56,13 @@ class Table:
         headings = tuple(self.headings[i] for i in keep)
         return replace(self, headings=headings, rows=rows)
 
+    def without_empty(self) -> "Table":
+        """Return the same table without the columns that say nothing in any row."""
+        if not self.rows:
+            return self
+        columns = enumerate(zip(*self.rows, strict=True))
+        return self.columns([at for at, entries in columns if {*map(str, entries)} - {"", DASH}])
+
 
 def grid(table: Table) -> str:
     """Return the aligned Markdown grid alone, without title and caption."""
@@ -73,8 +80,9 @@ def grid(table: Table) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Return title, grid, caption, notes and the digest of the scores."""
-    parts = [f"# {table.title}", grid(table), table.caption, *table.notes, source(table)]
+    """Return title, grid without empty columns, caption, notes and the digest of the scores."""
+    shown = grid(table.without_empty())
+    parts = [f"# {table.title}", shown, table.caption, *table.notes, source(table)]
     return "\n\n".join(parts) + "\n"
 
 

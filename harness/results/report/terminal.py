@@ -16,7 +16,7 @@ _LEGEND = "Scores x 100; ± = sd over seeds, or item error of a single seed; Δ 
 def main_table_markdown(scores: Scores) -> str:
     """Return the main table for a terminal: model and sequence above it if they are the same, the
     budget columns below."""
-    table = main_table(group_runs(load_runs(scores)), scores.digest)
+    table = main_table(group_runs(load_runs(scores)), scores.digest).without_empty()
     kept, common, budget = [], [], []
     for position, heading in enumerate(table.headings):
         if heading.name in BUDGET or heading.name == "method":

@@ -10,17 +10,24 @@ from harness.results.report.latex import all_tables, to_latex
 from harness.results.report.printing import Table, to_csv, to_markdown
 from harness.results.report.rates import rates_table
 from harness.results.report.tables import main_table, matrix_table, parted, suites_table
+from harness.results.trust import Trust
 from harness.store.files import write_atomically
 
 
-def write_report(groups: Sequence[Group], digest: str, out: Path) -> Iterator[Path]:
-    """Write tables to out/tables and figures to out/plots; yields each path once written."""
+def write_report(
+    groups: Sequence[Group], digest: str, out: Path, trust: Trust | None = None
+) -> Iterator[Path]:
+    """Write tables to out/tables and figures to out/plots; yields each path once written. trust:
+    what tells, below each table, what is known of its runs."""
     names = matrix_names(groups)
     tables: list[tuple[str, Table]] = [("main", main_table(groups, digest))]
     tables += [(name, matrix_table(group, digest, name)) for name, group in names.items()]
     tables.append(("suites", suites_table(groups, digest)))
     rates = rates_table([run for group in groups for run in group.runs], digest)
     tables += [("rates", rates)] if rates else []
+    if trust is not None:
+        shown = {name: [group] for name, group in names.items()}
+        tables = [(name, trust.below(table, shown.get(name, groups))) for name, table in tables]
     for name, table in tables:
         for suffix, text in (("md", to_markdown), ("csv", to_csv)):
             yield write_atomically(out / "tables" / f"{name}.{suffix}", text(table))

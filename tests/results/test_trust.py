@@ -1,0 +1,143 @@
+"""The trust line: each part says what is known, and `not checked` where nothing is."""
+
+import json
+from pathlib import Path
+
+import pytest
+from bench.fabricated import Fabricated, Kind
+from support.command import harness
+from support.tables import FIRST, SECOND, groups_of
+
+from harness.results.groups import group_runs
+from harness.results.runs import load_runs
+from harness.results.schema import read_scores, write_scores
+from harness.results.tracing.sources import ARCHIVE_SHA256, leaked, origin
+from harness.results.trust import trust_line
+from harness.store.files import file_sha256
+from harness.store.store import Store
+
+MATRIX = """method,adapter,zero_stage,ranks,max_diff,status
+good,full,0,1,1.5e-06,equal
+good,full,1,2,2.5e-06,equal
+good,lora,0,1,,refused
+bad,full,0,1,1.0e-02,different
+"""
+
+
+def parts(line: str) -> dict[str, str]:
+    """Part -> what is said of it."""
+    assert line.startswith("Trust. ")
+    told = line.removeprefix("Trust. ").removesuffix(".").split(". ")
+    return dict(part.split(": ", 1) for part in told)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    (tmp_path / "equivalence.csv").write_text(MATRIX)
+    return tmp_path
+
+
+def test_what_nobody_knows_is_not_checked(run_rows) -> None:
+    found = parts(trust_line(groups_of(run_rows("a", FIRST, method="odd")), None))
+    assert found["Equivalence with plain PyTorch"] == "odd not checked"
+    for name in ("Data", "Leaks between splits", "Item noise of OP", "Budgets"):
+        assert found[name] == "not checked"
+    assert found["Stage-0 calibration"].startswith("not checked")
+    assert found["Judge"] == "none"
+    assert trust_line([], None) == "Trust. Not checked: there is no complete run."
+
+
+def test_equivalence_is_that_of_the_methods_shown(run_rows, results: Path) -> None:
+    rows = [r for name in ("good", "bad", "odd") for r in run_rows(name, SECOND, method=name)]
+    told = parts(trust_line(groups_of(rows), None, results))["Equivalence with plain PyTorch"]
+    assert told == "good equal (weights differ by at most 2.5e-06), bad DIFFERENT, odd not checked"
+    alone = parts(trust_line(groups_of(run_rows("a", SECOND, method="bad")), None, results))
+    assert alone["Equivalence with plain PyTorch"] == "bad DIFFERENT"
+
+
+def test_the_shipped_matrix_counts_where_there_is_no_other(run_rows) -> None:
+    rows = run_rows("a", SECOND, method="lora_seqft")
+    told = parts(trust_line(groups_of(rows), None))["Equivalence with plain PyTorch"]
+    assert told.startswith("lora_seqft equal (weights differ by at most ")
+
+
+def test_noise_is_the_item_error_of_op(run_rows) -> None:
+    """sqrt(2) * 3 / 2 and sqrt(2) * 5 / 2 points."""
+    rows = [*run_rows("a", SECOND, stderr=0.03), *run_rows("b", SECOND, method="m", stderr=0.05)]
+    assert parts(trust_line(groups_of(rows), None))["Item noise of OP"] == "2.1 to 3.5 points"
+
+
+def spent(score_row, run: str, steps: int, **more) -> list[dict]:
+    about = {"run": run, "suite": "cost", "benchmark": "training", "headline": False, **more}
+    return [score_row(**about, metric="optimizer_steps", value=float(steps), unit="steps")]
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [((80, 80), "matched, steps 80"), ((80, 100), "not matched, steps 80 to 100")],
+)
+def test_budgets_are_compared(steps, told, run_rows, score_row) -> None:
+    rows = [*run_rows("a", SECOND), *run_rows("b", SECOND, method="m")]
+    rows += spent(score_row, "a", steps[0]) + spent(score_row, "b", steps[1], method="m")
+    assert parts(trust_line(groups_of(rows), None))["Budgets"] == told
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Fabricated:
+    tasks = Kind("letters", 20, 1), Kind("words", 20, 9, "rouge_l")
+    return Fabricated(tmp_path / "made", runs=1, items=6, tasks=tasks)
+
+
+def line_of(made: Fabricated) -> dict[str, str]:
+    origin.cache_clear()
+    leaked.cache_clear()
+    groups = group_runs(load_runs(read_scores(made.scores)))
+    return parts(trust_line(groups, Store(made.store)))
+
+
+def prepared(made: Fabricated, archive: str | None) -> None:
+    """The report that `data` leaves beside what it unpacks."""
+    tasks = {name: {"splits": {"test": {"sha256": sha}}} for name, sha in made.hashes.items()}
+    report = {"archive_sha256": archive, "tasks": tasks}
+    (made.data / "prepared.json").write_text(json.dumps(report))
+
+
+def test_data_is_compared_with_the_published_archive(made: Fabricated) -> None:
+    assert line_of(made)["Data"] == "2 files not checked"
+    prepared(made, ARCHIVE_SHA256)
+    assert line_of(made)["Data"] == "2 files of the published archive"
+    prepared(made, "0" * 64)
+    assert line_of(made)["Data"] == "2 files prepared from another archive"
+    made.hashes["words"] = "1" * 64
+    prepared(made, ARCHIVE_SHA256)
+    assert line_of(made)["Data"] == "1 files of the published archive, 1 files not checked"
+
+
+def test_leaks_are_looked_for_in_the_files_that_were_read(made: Fabricated) -> None:
+    tests = json.loads((made.data / "letters" / "test.json").read_text())
+    train = made.data / "letters" / "train.json"
+    train.write_text(json.dumps([tests[2], {"prompt": "new", "answer": "x"}]))
+    _trained_on(made, train)
+    assert line_of(made)["Leaks between splits"] == (
+        "scored prompts that are in train as well: 1 rows of letters"
+    )
+    train.write_text(json.dumps([{"prompt": "new", "answer": "x"}]))
+    assert line_of(made)["Leaks between splits"] == "not checked"  # another file than was read
+    _trained_on(made, train)
+    assert line_of(made)["Leaks between splits"] == "none in 1 tasks"
+
+
+def _trained_on(made: Fabricated, train: Path) -> None:
+    part = {"name": "letters", "data": {"path": str(train), "sha256": file_sha256(train)}}
+    path = next((made.store / "train").iterdir()) / "manifest.json"
+    path.write_text(json.dumps({"parts": [part]}))
+
+
+def test_it_stands_below_every_table(rows, tmp_path: Path) -> None:
+    scores = write_scores(rows, tmp_path / "scores.csv")
+    done = harness("tables", f"--scores={scores}", f"--out={tmp_path / 'out'}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\nTrust. Equivalence" in done.stdout
+    tables = sorted((tmp_path / "out" / "tables").glob("*.md"))
+    assert len(tables) >= 4
+    assert all("Trust. Equivalence" in path.read_text() for path in tables)
