@@ -28,6 +28,7 @@ VERBS = {
     "judge": Verb("judge", "compare two files of answers by a judging model"),
     "store": Verb("store", "the runs and nodes of a store: list, check, clear, move, export"),
     "status": Verb("status", "how far all runs of a store are, what runs where, why one failed"),
+    "compare": Verb("compare", "methods with a baseline: paired differences, intervals, verdicts"),
     "show": Verb("show", "prompt and answers of an item at every stage; items lost and gained"),
     "report": Verb("report", "scores, runs, predictions and findings as one HTML file"),
     "trace": Verb("trace", "what stands behind a cell of a table: runs, data, versions, answers"),

@@ -110,7 +110,7 @@ def _figures(groups: Sequence[Group], digest: str) -> Iterator[Html]:
     for name, files in overview([group for group in groups if group.runs], digest).items():
         source = f"data:image/svg+xml;base64,{base64.b64encode(files['svg']).decode()}"
         image = element("img", src=source, alt=OVERVIEW[name])
-        shown.append(element("figure", image, element("figcaption", OVERVIEW[name])))
+        shown.append(element("figure", element("figcaption", OVERVIEW[name]), image))
     if shown:
         yield section("figures", "Figures", *shown)
 

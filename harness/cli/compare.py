@@ -1,0 +1,71 @@
+"""`harness compare`: is a method better than another? Paired differences over seeds and items."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.cli.arguments import Arguments, results_folder, scores_file
+from harness.config import StoreConfig
+from harness.errors import ConfigError, require, suggest
+from harness.results.comparing.compare import compare, comparison_table
+from harness.results.comparing.contributions import Items
+from harness.results.groups import Group, group_runs
+from harness.results.report.latex import to_latex
+from harness.results.report.printing import grid, to_csv, to_markdown
+from harness.results.runs import load_runs
+from harness.results.schema import read_scores
+from harness.store.files import write_atomically
+from harness.store.store import Store
+
+_DESCRIPTION = """\
+Compare methods with a baseline by OP, LA, BWT and the changes of suites: the difference over the
+seeds that both have, paired by seed and, where the store has the predictions, by item; its 95%
+interval, p adjusted over the methods, a verdict, and the smallest difference that such data would
+show. With one seed it speaks of items alone."""
+
+
+def main(argv: list[str]) -> int:
+    """Print the comparison, write it to tables/; returns 0 or raises a HarnessError."""
+    options = _parser().parse_args(argv)
+    names = [options.method, *options.more]
+    require(options.baseline not in names, f"{options.baseline}: it is its own baseline")
+    scores = read_scores(options.scores)
+    groups = group_runs(load_runs(scores))
+    baseline = _group(groups, options.baseline, options)
+    methods = [_group(groups, name, options) for name in dict.fromkeys(names)]
+    store = Store(options.store) if options.store.is_dir() else None
+    table = comparison_table(compare(methods, baseline, Items(store)), scores.digest)
+    print(grid(table), table.caption, *table.notes, sep="\n")
+    for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
+        place = options.out / "tables" / f"comparison.{suffix}"
+        print(f"wrote {write_atomically(place, text(table))}")
+    return 0
+
+
+def _group(groups: Sequence[Group], name: str, options: object) -> Group:
+    """The runs of a method. Raises ConfigError where it has none that are complete, or several
+    models or sequences."""
+    model, sequence = (getattr(options, key) for key in ("model", "sequence"))
+    mine = [g for g in groups if model in (None, g.model) and sequence in (None, g.sequence)]
+    found = [group for group in mine if group.method == name]
+    if not found:
+        known = sorted({group.method for group in mine})
+        raise ConfigError(f"no runs of method '{name}'" + suggest(name, known))
+    if len(found) > 1:
+        places = ", ".join(f"{g.model} on {g.sequence} {g.protocol or ''}".strip() for g in found)
+        raise ConfigError(f"{name} has several: {places}; choose by --model or --sequence")
+    require(bool(found[0].runs), f"{name}: none of its runs is complete")
+    return found[0]
+
+
+def _parser() -> Arguments:
+    parser = Arguments(prog="harness compare", description=_DESCRIPTION)
+    scores, out, root = scores_file(), results_folder(), Path(StoreConfig().root)
+    parser.add_argument("method", help="as tables call it")
+    parser.add_argument("baseline", help="what it and all others are compared with")
+    parser.add_argument("more", nargs="*", help="further methods")
+    parser.add_argument("--model", help="where there are several")
+    parser.add_argument("--sequence", help="the same")
+    parser.add_argument("--scores", type=Path, default=scores, help=f"table of scores ({scores})")
+    parser.add_argument("--store", type=Path, default=root, help=f"for predictions ({root})")
+    parser.add_argument("--out", type=Path, default=out, help=f"folder to write to ({out})")
+    return parser

@@ -1,0 +1,156 @@
+"""What every item of a run adds to a measure, from the predictions in a store."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.results.items.sheets import DAMAGED, read_sheet
+from harness.results.measures.continual import MEASURES
+from harness.results.records import RunRecord, read_record, record_path
+from harness.results.runs import Run, suites_in_order
+from harness.store.scores import TARGET
+from harness.store.store import Store
+from harness.store.work import Cell
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SAME = 1e-4  # between a score and the mean of its items; scores of files may be rounded
+Place = tuple[int, str, str]  # stage, suite, benchmark
+Weights = dict[Place, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measure that is compared: its title, and what it puts on the scores of a run; None where
+    it is not defined."""
+
+    title: str
+    weights: Callable[[Run], Weights | None]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Items of a benchmark, by their names, and a number for each."""
+
+    ids: tuple[tuple[str, str], ...]
+    values: "NDArray"
+
+
+class Items:
+    """The item scores of runs, read once. store: None where there is none."""
+
+    def __init__(self, store: Store | None) -> None:
+        self.store = store
+        self._records: dict[str, RunRecord | None] = {}
+        self._read: dict[str, Known | None] = {}
+
+    def of(self, run: Run, place: Place) -> Known | None:
+        """Scores in 0..1 of the items of a benchmark at a stage; None where they are not known, or
+        where their mean is not the run's score (of pooled metrics, say)."""
+        record = self._record(run.name)
+        cells = [] if record is None else record.cells
+        for cell in cells:
+            if (cell.stage, cell.suite, cell.benchmark) == place and cell.kind == "eval":
+                if cell.key not in self._read:
+                    self._read[cell.key] = self._sheet(cell)
+                found = self._read[cell.key]
+                mean = None if found is None else float(found.values.mean())
+                return (
+                    found
+                    if mean is not None and abs(mean - score(run, place)[0]) <= _SAME
+                    else None
+                )
+        return None
+
+    def _sheet(self, cell: Cell) -> Known | None:
+        import numpy as np
+
+        assert self.store is not None
+        try:
+            sheet = read_sheet(self.store, cell)
+        except DAMAGED:
+            return None
+        values = np.asarray(sheet.strict, dtype=float)
+        return None if np.isnan(values).any() or len(values) < 2 else Known(sheet.ids, values)
+
+    def _record(self, run: str) -> RunRecord | None:
+        if run not in self._records:
+            self._records[run] = None
+            if self.store is not None:
+                with suppress(*DAMAGED):
+                    self._records[run] = read_record(record_path(self.store, run))
+        return self._records[run]
+
+
+def score(run: Run, place: Place) -> tuple[float, float | None]:
+    """A score of a run and its item error."""
+    stage, suite, name = place
+    if suite == TARGET:
+        at = run.matrix.tasks.index(name)
+        return run.matrix.value((stage, at)), run.matrix.error((stage, at))
+    found = next(b for b in run.benchmarks if (b.suite, b.name) == (suite, name)).at(stage)
+    return found.value or 0.0, found.item_error
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What a run adds to a measure. items: by benchmark, of each item; rest: the sum of what has no
+    known items, and its variance with independent errors."""
+
+    items: dict[str, Known]
+    rest: float
+    variance: float
+
+
+def contributions(
+    items: Items, run: Run, weights: Weights, only: Collection[str] | None = None
+) -> Contributions:
+    """only: the benchmarks whose items are wanted; null for all that are known."""
+    found, rest, variance = dict[str, Known](), 0.0, 0.0
+    for place, weight in weights.items():
+        name = f"{place[1]}:{place[2]}"
+        own = items.of(run, place) if only is None or name in only else None
+        if own is None or (name in found and found[name].ids != own.ids):
+            value, error = score(run, place)
+            rest, variance = rest + weight * value, variance + (weight * (error or 0.0)) ** 2
+            continue
+        before = found[name].values if name in found else 0.0
+        found[name] = Known(own.ids, before + weight * own.values)
+    return Contributions(found, rest, variance)
+
+
+def measures(runs: Sequence[Run]) -> Iterator[Measured]:
+    """OP, LA, BWT and a change per suite."""
+    for name, title in (("op", "OP"), ("learning_accuracy", "LA"), ("bwt", "BWT")):
+        yield Measured(title, _of_measure(name))
+    for suite in suites_in_order(item.suite for run in runs for item in run.benchmarks):
+        yield Measured(f"Δ {suite}", _of_suite(suite))
+
+
+def _of_measure(name: str) -> Callable[[Run], Weights | None]:
+    def weights(run: Run) -> Weights | None:
+        found = MEASURES[name].weights(run.matrix)
+        if found is None:
+            return None
+        tasks = run.matrix.tasks
+        return {(stage, TARGET, tasks[at]): weight for (stage, at), weight in found.items()}
+
+    return weights
+
+
+def _of_suite(suite: str) -> Callable[[Run], Weights | None]:
+    def weights(run: Run) -> Weights | None:
+        own = [item for item in run.benchmarks if item.suite == suite]
+        last, found = run.last_stage, dict[Place, float]()
+        if not own or last is None:
+            return None
+        for item in own if last else ():
+            if item.at(0).value is None or item.at(last).value is None:
+                return None
+            share = item.sign / len(own)
+            found |= {(last, suite, item.name): share, (0, suite, item.name): -share}
+        return found
+
+    return weights
