@@ -57,9 +57,9 @@ def records_table(ours: Ours, digest: str, path: Path | None = None) -> Table:
         Heading("Whose", "whose"),
     )
     caption = (
-        "OP and BWT on TRACE as other papers print them, by league; (F): a loss, more is worse. "
-        "Ours are times 100, with the league's own BWT. Numbers of two leagues do not compare, nor "
-        "do those of none with any."
+        "OP and BWT on TRACE as other papers print them, by league; (F): forgetting, more is "
+        "worse. Ours are times 100, with the league's own BWT. Numbers of two leagues do not "
+        "compare, nor do those of none with any."
     )
     return Table("Records by league", headings, tuple(rows), caption, "records", digest)
 
