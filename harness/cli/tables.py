@@ -6,6 +6,7 @@ from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.cli.store import store_if_there
 from harness.config import StoreConfig
 from harness.errors import DataError
+from harness.results.figures.beside import Beside
 from harness.results.groups import group_runs
 from harness.results.report.terminal import main_table_markdown
 from harness.results.report.write import write_report
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
     trust = Trust(store_if_there(options.store), options.scores.parent)
-    written = list(write_report(groups, scores.digest, options.out, trust))
+    written = list(write_report(groups, scores.digest, options.out, trust, Beside.of(scores)))
     print(main_table_markdown(scores))
     print(trust.line(groups))
     print(*(f"wrote {path}" for path in written), sep="\n")

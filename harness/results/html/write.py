@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.results.figures.beside import Beside
 from harness.results.figures.gallery import OVERVIEW, overview
 from harness.results.groups import Group, group_runs
 from harness.results.html.browser_page import browser_data, browser_section
@@ -62,7 +63,7 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
     digest, gaps = scores.digest, []
     trust = Trust(store)
     sections = [_overview(groups, digest, trust), _matrices(groups, digest, trust)]
-    sections += _figures(groups, digest)
+    sections += _figures(groups, scores)
     made = Browser()
     if store is None:
         gaps.append("no store: no pages of runs, no predictions")
@@ -104,10 +105,11 @@ def _matrices(groups: Sequence[Group], digest: str, trust: Trust) -> Html:
     return section("matrices", "Scores by stage", *map(heat_table, tables))
 
 
-def _figures(groups: Sequence[Group], digest: str) -> Iterator[Html]:
+def _figures(groups: Sequence[Group], scores: Scores) -> Iterator[Html]:
     """The figures of all methods, where there are any."""
     shown = []
-    for name, files in overview([group for group in groups if group.runs], digest).items():
+    complete = [group for group in groups if group.runs]
+    for name, files in overview(complete, scores.digest, Beside.of(scores)).items():
         source = f"data:image/svg+xml;base64,{base64.b64encode(files['svg']).decode()}"
         image = element("img", src=source, alt=OVERVIEW[name])
         shown.append(element("figure", element("figcaption", OVERVIEW[name]), image))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.results.figures.beside import Beside
 from harness.results.figures.gallery import gallery
 from harness.results.groups import Group
 from harness.results.report.latex import all_tables, to_latex
@@ -15,10 +16,15 @@ from harness.store.files import write_atomically
 
 
 def write_report(
-    groups: Sequence[Group], digest: str, out: Path, trust: Trust | None = None
+    groups: Sequence[Group],
+    digest: str,
+    out: Path,
+    trust: Trust | None = None,
+    beside: Beside | None = None,
 ) -> Iterator[Path]:
     """Write tables to out/tables and figures to out/plots; yields each path once written. trust:
-    what tells, below each table, what is known of its runs."""
+    what tells, below each table, what is known of its runs; beside: what figures show beside
+    headline scores."""
     names = matrix_names(groups)
     tables: list[tuple[str, Table]] = [("main", main_table(groups, digest))]
     tables += [(name, matrix_table(group, digest, name)) for name, group in names.items()]
@@ -36,7 +42,7 @@ def write_report(
     for name, table in printed.items():
         yield write_atomically(out / "tables" / f"{name}.tex", to_latex(table))
     yield write_atomically(out / "tables" / "all.tex", all_tables([*printed]))
-    for name, files in gallery(names, digest).items():
+    for name, files in gallery(names, digest, beside).items():
         for suffix, content in files.items():
             yield write_atomically(out / "plots" / f"{name}.{suffix}", content)
 
