@@ -6,6 +6,7 @@ from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.cli.store import store_if_there
 from harness.config import StoreConfig
 from harness.errors import DataError
+from harness.results.comparing.best import items_of
 from harness.results.figures.beside import Beside
 from harness.results.groups import group_runs
 from harness.results.report.terminal import main_table_markdown
@@ -28,8 +29,10 @@ def main(argv: list[str]) -> int:
     groups = group_runs(load_runs(scores))
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
-    trust = Trust(store_if_there(options.store), options.scores.parent)
-    written = list(write_report(groups, scores.digest, options.out, trust, Beside.of(scores)))
+    store = store_if_there(options.store)
+    trust = Trust(store, options.scores.parent)
+    beside, items = Beside.of(scores), items_of(scores, store)
+    written = list(write_report(groups, scores.digest, options.out, trust, beside, items))
     print(main_table_markdown(scores))
     print(trust.line(groups))
     print(*(f"wrote {path}" for path in written), sep="\n")

@@ -51,15 +51,18 @@ def win_tie_lose(groups: Sequence[Group], beside: Beside, digest: str) -> dict[s
 
 def _draw(axes: "Axes", found: Sequence[Rates | None]) -> list[object]:
     handles: list[object] = []
-    left = [0.0] * len(found)
+    known = {row: one for row, one in enumerate(found) if one is not None}
+    left = dict.fromkeys(known, 0.0)
     for name, (color, ink) in _FILLS.items():
-        widths = [0.0 if one is None else 100 * one[name] for one in found]
-        handles.append(axes.barh(range(len(found)), widths, 0.75, left, color=color))
-        for row, (start, wide) in enumerate(zip(left, widths, strict=True)):
+        widths = {row: 100 * one[name] for row, one in known.items()}
+        handles.append(
+            axes.barh(list(known), [*widths.values()], 0.75, [*left.values()], color=color)
+        )
+        for row, wide in widths.items():
             if wide >= 100 * _ROOM:
-                place = start + wide / 2, row
+                place = left[row] + wide / 2, row
                 axes.text(*place, f"{wide:.0f}", ha="center", va="center", color=ink)
-        left = [start + wide for start, wide in zip(left, widths, strict=True)]
+        left = {row: left[row] + wide for row, wide in widths.items()}
     for row, one in enumerate(found):
         if one is None:
             axes.text(1, row, "not judged", va="center", color="0.4")

@@ -64,14 +64,26 @@ def saved(figure: "Figure", title: str, digest: str) -> dict[str, bytes]:
         "png": {"Title": title, "Description": source, "Software": None},
     }
     metadata["pdf"]["CreationDate"] = None
-    found = {}
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # parts stay where they are now, whatever the format
-    for suffix, about in metadata.items():
-        file = io.BytesIO()
-        figure.savefig(file, format=suffix, metadata=about)
-        found[suffix] = file.getvalue()
-    return found
+    return {suffix: _printed(figure, suffix, about) for suffix, about in metadata.items()}
+
+
+def _printed(figure: "Figure", suffix: str, metadata: dict[str, Any]) -> bytes:
+    """By the format's own method: `savefig` would draw everything once more to find its extent."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    file = io.BytesIO()
+    if suffix == "pdf":
+        FigureCanvasPdf(figure).print_pdf(file, metadata=metadata)
+    elif suffix == "svg":
+        FigureCanvasSVG(figure).print_svg(file, metadata=metadata)
+    else:
+        FigureCanvasAgg(figure).print_png(file, metadata=metadata)
+    figure.set_dpi(_DPI)  # which printing as vectors sets to that of points
+    return file.getvalue()
 
 
 def style(at: int) -> dict[str, Any]:

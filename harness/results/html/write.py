@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.results.comparing.best import items_of, mark_level
 from harness.results.figures.beside import Beside
 from harness.results.figures.gallery import OVERVIEW, overview
 from harness.results.groups import Group, group_runs
@@ -62,7 +63,7 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
     names = {run.name: g.method for g in groups for run in (*g.runs, *g.incomplete)}
     digest, gaps = scores.digest, []
     trust = Trust(store)
-    sections = [_overview(groups, digest, trust), _matrices(groups, digest, trust)]
+    sections = [_overview(groups, scores, trust), _matrices(groups, digest, trust)]
     sections += _figures(groups, scores)
     made = Browser()
     if store is None:
@@ -89,10 +90,11 @@ def _title(groups: Sequence[Group]) -> str:
     return f"Report: {sequence} on {model}"
 
 
-def _overview(groups: Sequence[Group], digest: str, trust: Trust) -> Html:
+def _overview(groups: Sequence[Group], scores: Scores, trust: Trust) -> Html:
     """The tables of methods, suites and rates."""
+    digest, items = scores.digest, items_of(scores, trust.store)
     rates = rates_table([run for group in groups for run in group.runs], digest)
-    tables = [main_table(groups, digest), suites_table(groups, digest)]
+    tables = [mark_level(main_table(groups, digest), groups, items), suites_table(groups, digest)]
     tables += [rates] if rates else []
     shown = (shown_table(trust.below(table, groups)) for table in tables)
     return section("overview", "Overview", *shown)

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.results.comparing.best import mark_level
+from harness.results.comparing.contributions import Items
 from harness.results.figures.beside import Beside
 from harness.results.figures.gallery import gallery
 from harness.results.groups import Group
@@ -21,12 +23,15 @@ def write_report(
     out: Path,
     trust: Trust | None = None,
     beside: Beside | None = None,
+    items: Items | None = None,
 ) -> Iterator[Path]:
     """Write tables to out/tables and figures to out/plots; yields each path once written. trust:
     what tells, below each table, what is known of its runs; beside: what figures show beside
-    headline scores."""
+    headline scores; items: by which methods are compared that the main table marks."""
     names = matrix_names(groups)
-    tables: list[tuple[str, Table]] = [("main", main_table(groups, digest))]
+    main = main_table(groups, digest)
+    main = mark_level(main, groups, items) if items else main
+    tables: list[tuple[str, Table]] = [("main", main)]
     tables += [(name, matrix_table(group, digest, name)) for name, group in names.items()]
     tables.append(("suites", suites_table(groups, digest)))
     rates = rates_table([run for group in groups for run in group.runs], digest)
