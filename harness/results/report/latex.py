@@ -7,7 +7,7 @@ is wider than a page of text goes on below, with its labels; what is too tall, i
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from harness.results.report.latex_text import escape_latex, number_latex, prose_latex
@@ -18,7 +18,7 @@ _CAPTIONED = (*_PLACES, "seeds")  # columns that can go into the caption
 WIDTH = 395  # points, the narrowest page of text of one column that conferences ask for
 _LETTER, _GAP = 4.7, 6.0  # points: a letter of this size on average, and between two columns
 _WIDE = 1.4  # of these: capitals, and what is set as mathematics
-_TALLEST, _HEAD = 42, 4  # lines of a table, and of its head and rules
+_TALLEST, _HEAD = 46, 4  # lines of a table, and of its head and rules
 _LONG = 34  # letters from which on a text is broken into lines
 _LABELS = 0.6  # of the width, at most, for what says what a row is
 _FEW = 10  # tables that wait for a place; LaTeX has room for some more
@@ -29,19 +29,18 @@ Marks = dict[int, dict[int, str]]  # row -> column -> command around its entry
 def to_latex(table: Table) -> str:
     """The table in one float or several, with what it was made from in a comment."""
     shown, places = _without_places(table.without_empty())
-    floats = list(_floats(list(_parts(shown, _marks(shown)))))
+    floats = list(_floats([*_parts(shown, _marks(shown)), _below(table)]))
     blocks = [f"% {source(table)}"]
     for at, pieces in enumerate(floats):
         going = ", continued" if at else ""
         label = "" if at else rf"\label{{tab:{table.label}}}"
-        notes = [] if at < len(floats) - 1 else _below(table)
+        blocks += [r"\clearpage"] if at and at % _FEW == 0 else []
         blocks += [
             r"\begin{table}[htbp]",
             r"\centering",
             rf"\caption{{{escape_latex(f'{table.title}{going}{places}.')}}}{label}",
             r"\par\smallskip\footnotesize\setlength{\tabcolsep}{3pt}",
             "\n\\par\\medskip\n".join(pieces),
-            *notes,
             r"\end{table}",
         ]
     return "\n".join(blocks) + "\n"
@@ -61,12 +60,13 @@ def all_tables(names: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _below(table: Table) -> list[str]:
-    """Caption and notes, of the width of the page."""
+def _below(table: Table) -> tuple[int, str]:
+    """Caption and notes, of the width of the page; how many lines they take, at most."""
     sentences = (part if part.endswith(".") else f"{part}." for part in table.notes)
-    notes = prose_latex(" ".join([table.caption, *sentences]))
+    notes = " ".join([table.caption, *sentences])
     begin = r"\begin{minipage}{\linewidth}\footnotesize"
-    return [r"\par\smallskip", begin, notes, r"\end{minipage}"]
+    lines = math.ceil(_points(notes) / WIDTH)
+    return lines, "\n".join([begin, prose_latex(notes), r"\end{minipage}"])
 
 
 def _floats(parts: Sequence[tuple[int, str]]) -> Iterator[list[str]]:
@@ -85,10 +85,8 @@ def _parts(table: Table, marks: Marks) -> Iterator[tuple[int, str]]:
     """The table in pieces that fit the width, and of these as many rows as fit a page."""
     widths = _widths(table)
     for columns in _columns(table, widths):
-        kept, kinds = (
-            table.columns(columns),
-            "".join(_kind(table, at, widths[at]) for at in columns),
-        )
+        kept, kinds = table.columns(columns), [_kind(table, at, widths[at]) for at in columns]
+        broken = {at for at, kind in enumerate(kinds) if kind.startswith("p")}
         found: list[str] = []
         lines = _HEAD
         for at, row in enumerate(kept.rows):
@@ -96,7 +94,7 @@ def _parts(table: Table, marks: Marks) -> Iterator[tuple[int, str]]:
             if found and lines + high > _TALLEST:
                 yield lines, _tabular(kept, kinds, found)
                 found, lines = [], _HEAD
-            found.append(_row(row, _shifted(marks.get(at, {}), columns)))
+            found.append(_row(row, _shifted(marks.get(at, {}), columns), broken))
             lines += high
         yield lines, _tabular(kept, kinds, found)
 
@@ -140,9 +138,9 @@ def _points(text: str) -> float:
 
 
 def _lines(row: Sequence[Entry], widths: Sequence[float]) -> int:
-    """How many lines it takes."""
-    needed = zip(row, widths, strict=True)
-    return max(math.ceil(1.1 * _points(str(entry)) / width) for entry, width in needed) or 1
+    """How many lines it takes; half a word is left over in each of several."""
+    pairs = ((_points(str(entry)), width - _GAP) for entry, width in zip(row, widths, strict=True))
+    return max(math.ceil(own / (width - 4 * _LETTER)) if own > width else 1 for own, width in pairs)
 
 
 def _kind(table: Table, at: int, width: float) -> str:
@@ -152,10 +150,10 @@ def _kind(table: Table, at: int, width: float) -> str:
     return f"p{{{width - _GAP:.0f}pt}}" if longest > width - _GAP else "l"
 
 
-def _tabular(table: Table, kinds: str, rows: Sequence[str]) -> str:
+def _tabular(table: Table, kinds: Sequence[str], rows: Sequence[str]) -> str:
     titles = " & ".join(escape_latex(heading.title) for heading in table.headings)
     lines = [
-        rf"\begin{{tabular}}{{{kinds}}}",
+        rf"\begin{{tabular}}{{{''.join(kinds)}}}",
         r"\toprule",
         rf"{titles} \\",
         r"\midrule",
@@ -215,15 +213,21 @@ def _number(entry: Entry) -> float | None:
     return entry.value if isinstance(entry, Points) else None
 
 
-def _row(row: Sequence[Entry], marks: dict[int, str]) -> str:
-    return " & ".join(_cell(entry, marks.get(at, "")) for at, entry in enumerate(row)) + r" \\"
+def _row(row: Sequence[Entry], marks: dict[int, str], broken: Collection[int]) -> str:
+    """broken: places of columns whose texts are broken into lines."""
+    cells = [_cell(entry, marks.get(at, ""), at in broken) for at, entry in enumerate(row)]
+    # What makes text ragged takes the shorter word for the end of a row.
+    return " & ".join(cells) + (r" \tabularnewline" if broken else r" \\")
 
 
-def _cell(entry: Entry, mark: str) -> str:
+def _cell(entry: Entry, mark: str, broken: bool) -> str:
     if not isinstance(entry, Points):
         told = escape_latex(str(entry))
-        # Where it is broken into lines, it may be behind these.
-        return re.sub(r"([a-z)](?:\\_|[,=/.)-]))(?=\w)", r"\1\\allowbreak{}", told)
+        if not broken:
+            return told
+        # Names have few spaces; they may be broken behind these as well.
+        told = re.sub(r"(\\_|[,=/.)-])(?=\w)", r"\1\\allowbreak{}", told)
+        return rf"\raggedright {told}"
     value = number_latex(str(replace(entry, spread=None, level=False)))
     spread = "" if entry.spread is None else escape_latex(f" ± {entry.spread:.1f}")
     level = escape_latex(LEVEL_MARK) if entry.level else ""
