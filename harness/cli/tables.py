@@ -1,4 +1,4 @@
-"""`harness tables`: regenerate every table and heat map from the tidy table of scores."""
+"""`harness tables`: regenerate every table and figure from the tidy table of scores."""
 
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from harness.results.trust import Trust
 
 _DESCRIPTION = """\
 Write the main table, the score matrix of every run-group, the suites by benchmark, where several
-rates were tried the one chosen for every method, as Markdown, CSV and LaTeX, and a heat map of
-every matrix, from the table of scores. Below each table a line says what is known of its runs: for
-their data the store is looked at, where there is one."""
+rates were tried the one chosen for every method, as Markdown, CSV and LaTeX, and figures as PDF,
+SVG and PNG, from the table of scores. Below each table a line says what is known of its runs: for
+their data, and for what is marked as not told from the best, the store is looked at, where there is
+one."""
 
 
 def main(argv: list[str]) -> int:

@@ -6,12 +6,13 @@ import matplotlib.figure
 import pytest
 from support.tables import FIRST, SECOND, groups_of
 
+from harness.cli.tables import main
 from harness.results.figures import curves, heatmap, points, saved
 from harness.results.figures.beside import Beside
-from harness.results.figures.gallery import gallery
+from harness.results.figures.gallery import drawings
 from harness.results.figures.judged import win_tie_lose
 from harness.results.report.write import matrix_names
-from harness.results.schema import Scores
+from harness.results.schema import Scores, write_scores
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def texts(figure: Any) -> list[Any]:
 
 
 def figures(groups: list[Any], digest: str) -> dict[str, dict[str, bytes]]:
-    return gallery(matrix_names(groups), digest)
+    drawn = {name: draw() for name, draw in drawings(matrix_names(groups), digest).items()}
+    return {name: files for name, files in drawn.items() if files is not None}
 
 
 def two_seeds(run_rows) -> list[Any]:
@@ -174,3 +176,24 @@ def test_bars_are_a_judges_rates_over_seeds(run_rows, score_row, drawn) -> None:
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([60, 20, 20])
     assert "not judged" in {text.get_text() for text in axes.texts}
     assert win_tie_lose(groups_of(rows), Beside(), "d") is None
+
+
+def test_what_would_be_the_same_is_not_drawn_again(run_rows, drawn, tmp_path) -> None:
+    rows = [*run_rows("a", FIRST), *run_rows("c", FIRST, method="x")]
+    scores = write_scores(rows, tmp_path / "scores.csv")
+    words = ["--scores", str(scores), "--out", str(tmp_path)]
+    count = 6  # two matrices and their panel, tasks, suites, learned and kept
+    assert main(words) == 0
+    assert len(drawn) == count
+    first = {path: path.stat().st_mtime_ns for path in (tmp_path / "plots").iterdir()}
+    assert main(words) == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "plots").iterdir()} == first
+    assert len(drawn) == count
+    (tmp_path / "plots" / "tasks.svg").unlink()
+    (tmp_path / "plots" / "suites.png").write_bytes(b"another table's")
+    assert main(words) == 0
+    assert len(drawn) == count + 2
+    rows[0]["value"] = 0.7
+    write_scores(rows, scores)
+    assert main(words) == 0
+    assert len(drawn) == 2 * count + 2

@@ -1,6 +1,7 @@
 """All figures that a table of scores gives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from harness.results.figures.beside import Beside
 from harness.results.figures.curves import suite_curves, task_curves
@@ -21,27 +22,33 @@ OVERVIEW = {
 }
 
 
-def gallery(
+Drawing = Callable[[], dict[str, bytes] | None]  # suffix -> file; None where it would be empty
+
+
+def drawings(
     named: dict[str, Group], digest: str, beside: Beside | None = None
-) -> dict[str, dict[str, bytes]]:
-    """Name -> suffix -> file. named: groups with a complete run, by the name of their heat map;
+) -> dict[str, Drawing]:
+    """Name -> what draws it. named: groups with a complete run, by the name of their heat map;
     beside: what figures need of the table that groups do not have."""
-    maps = {name: heatmap(group, digest) for name, group in named.items()}
-    return maps | overview(list(named.values()), digest, beside)
+    maps = {name: partial(heatmap, group, digest) for name, group in named.items()}
+    return {**maps, **_of_all(list(named.values()), digest, beside or Beside())}
 
 
 def overview(
     groups: Sequence[Group], digest: str, beside: Beside | None = None
 ) -> dict[str, dict[str, bytes]]:
-    """Those of all methods together that these groups have numbers for."""
-    beside = beside or Beside()
-    drawn = {
-        "matrices": panel(groups, digest) if len(groups) > 1 else None,
-        "tasks": task_curves(groups, digest),
-        "suites": suite_curves(groups, digest),
-        "learned_and_kept": learned_and_kept(groups, digest),
-        "score_and_cost": score_and_cost(groups, digest),
-        "strict_and_lenient": strict_and_lenient(groups, beside, digest),
-        "win_tie_lose": win_tie_lose(groups, beside, digest),
-    }
+    """Name -> suffix -> file: those of all methods together that these groups have numbers for."""
+    drawn = {name: draw() for name, draw in _of_all(groups, digest, beside or Beside()).items()}
     return {name: files for name, files in drawn.items() if files is not None}
+
+
+def _of_all(groups: Sequence[Group], digest: str, beside: Beside) -> dict[str, Drawing]:
+    return {
+        "matrices": partial(panel, groups, digest),
+        "tasks": partial(task_curves, groups, digest),
+        "suites": partial(suite_curves, groups, digest),
+        "learned_and_kept": partial(learned_and_kept, groups, digest),
+        "score_and_cost": partial(score_and_cost, groups, digest),
+        "strict_and_lenient": partial(strict_and_lenient, groups, beside, digest),
+        "win_tie_lose": partial(win_tie_lose, groups, beside, digest),
+    }

@@ -63,8 +63,11 @@ def heatmap(group: Group, digest: str) -> dict[str, bytes]:
         return saved(figure, f"Score matrix: {_title(group)}", digest)
 
 
-def panel(groups: Sequence[Group], digest: str) -> dict[str, bytes]:
-    """All methods in one picture with one scale; with numbers where a page has room for them."""
+def panel(groups: Sequence[Group], digest: str) -> dict[str, bytes] | None:
+    """All methods in one picture with one scale; with numbers where a page has room for them. None
+    where there are fewer than two."""
+    if len(groups) < 2:
+        return None
     found = [_cells(group) for group in groups]
     tasks = max(len(group.runs[0].matrix.tasks) for group in groups)
     most = max(len(cells.stages) for cells in found)

@@ -4,11 +4,15 @@ Titles and hashes are metadata and not in the picture. Widths are those of a col
 two columns; no text is smaller than 7 points there.
 """
 
+import hashlib
 import io
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 COLUMN, PAGE = 3.35, 6.9  # inches
 SMALL = 7  # points
+SUFFIXES = ("pdf", "svg", "png")
 # Safe for the common colour blindnesses (Okabe and Ito), with marks of their own for print in grey.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<")
@@ -57,7 +62,7 @@ def figure_of(width: float, height: float) -> "Figure":
 
 def saved(figure: "Figure", title: str, digest: str) -> dict[str, bytes]:
     """Suffix -> file. digest: of the table of scores."""
-    source = f"scores table sha256 {digest}"
+    source = source_of(digest)
     metadata: dict[str, dict[str, Any]] = {
         "pdf": {"Title": title, "Subject": source, "Creator": None, "Producer": None},
         "svg": {"Title": title, "Description": source, "Creator": None, "Date": None},
@@ -67,6 +72,27 @@ def saved(figure: "Figure", title: str, digest: str) -> dict[str, bytes]:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # parts stay where they are now, whatever the format
     return {suffix: _printed(figure, suffix, about) for suffix, about in metadata.items()}
+
+
+def source_of(digest: str) -> str:
+    """What a figure's metadata say that it was made from."""
+    return f"scores table sha256 {digest}, drawn by {_drawn_by()}"
+
+
+def is_current(base: Path, digest: str) -> bool:
+    """Whether the files of a figure (without their suffixes) are those that would be drawn now."""
+    told = source_of(digest).encode()
+    files = [base.with_name(f"{base.name}.{suffix}") for suffix in SUFFIXES]
+    return all(file.is_file() and told in file.read_bytes() for file in files)
+
+
+@cache
+def _drawn_by() -> str:
+    """What a picture hangs on beside its numbers: this code and the version of matplotlib."""
+    found = hashlib.sha256(version("matplotlib").encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:8]
 
 
 def _printed(figure: "Figure", suffix: str, metadata: dict[str, Any]) -> bytes:
