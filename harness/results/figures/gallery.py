@@ -8,6 +8,7 @@ from harness.results.figures.curves import suite_curves, task_curves
 from harness.results.figures.heatmap import heatmap, panel
 from harness.results.figures.judged import win_tie_lose
 from harness.results.figures.points import learned_and_kept, score_and_cost, strict_and_lenient
+from harness.results.figures.saved import only
 from harness.results.groups import Group
 
 # Those of all methods together -> what they show.
@@ -36,10 +37,11 @@ def drawings(
 
 def overview(
     groups: Sequence[Group], digest: str, beside: Beside | None = None
-) -> dict[str, dict[str, bytes]]:
-    """Name -> suffix -> file: those of all methods together that these groups have numbers for."""
-    drawn = {name: draw() for name, draw in _of_all(groups, digest, beside or Beside()).items()}
-    return {name: files for name, files in drawn.items() if files is not None}
+) -> dict[str, bytes]:
+    """Name -> SVG: those of all methods together that these groups have numbers for."""
+    with only("svg"):
+        drawn = {name: draw() for name, draw in _of_all(groups, digest, beside or Beside()).items()}
+    return {name: files["svg"] for name, files in drawn.items() if files is not None}
 
 
 def _of_all(groups: Sequence[Group], digest: str, beside: Beside) -> dict[str, Drawing]:

@@ -10,6 +10,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<")
 _DPI = 200
 _OWN = len(COLORS)
+_WANTED: ContextVar[tuple[str, ...]] = ContextVar("suffixes", default=SUFFIXES)
 _LETTER = 0.063  # inches that a letter of this size takes, on average and a little more
 _LOOK = {
     **dict.fromkeys(("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"), SMALL),
@@ -50,6 +52,16 @@ def look(salt: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def only(*suffixes: str) -> Iterator[None]:
+    """In here figures are saved as these alone."""
+    token = _WANTED.set(suffixes)
+    try:
+        yield
+    finally:
+        _WANTED.reset(token)
+
+
 def figure_of(width: float, height: float) -> "Figure":
     """An empty one, in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -71,7 +83,7 @@ def saved(figure: "Figure", title: str, digest: str) -> dict[str, bytes]:
     metadata["pdf"]["CreationDate"] = None
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # parts stay where they are now, whatever the format
-    return {suffix: _printed(figure, suffix, about) for suffix, about in metadata.items()}
+    return {suffix: _printed(figure, suffix, metadata[suffix]) for suffix in _WANTED.get()}
 
 
 def source_of(digest: str) -> str:

@@ -111,8 +111,8 @@ def _figures(groups: Sequence[Group], scores: Scores) -> Iterator[Html]:
     """The figures of all methods, where there are any."""
     shown = []
     complete = [group for group in groups if group.runs]
-    for name, files in overview(complete, scores.digest, Beside.of(scores)).items():
-        source = f"data:image/svg+xml;base64,{base64.b64encode(files['svg']).decode()}"
+    for name, svg in overview(complete, scores.digest, Beside.of(scores)).items():
+        source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
         image = element("img", src=source, alt=OVERVIEW[name])
         shown.append(element("figure", element("figcaption", OVERVIEW[name]), image))
     if shown:
