@@ -19,7 +19,7 @@ from harness.store.store import Store
 _DESCRIPTION = """\
 Print what differs between two runs of a store: their columns, configuration, hashes of data,
 versions and machines, stages (shared ones have one content key) and headline scores, times 100.
-Where a run lies is not compared. Whether scores differ by more than chance is not said here."""
+Where a run lies is not compared. Whether scores differ by more than chance `compare` says."""
 _LONGEST = 60  # characters of a value that are shown
 
 

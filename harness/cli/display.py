@@ -2,25 +2,40 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
+from harness.cli.pace import Pace
 from harness.run.events import Event
 from harness.run.retention import holds_weights
+from harness.run.steps import Step
 from harness.store.listener import Notice
 from harness.store.work import Work
 
+WIDE = 80  # columns of a terminal with room for a bar
+
+
+class _Screen(Progress):
+    """A bar, and below it a line of what is measured at the moment, cut to the terminal."""
+
+    under = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Both."""
+        yield from super().get_renderables()
+        if self.under:
+            yield Text(self.under, style="dim", no_wrap=True, overflow="ellipsis")
+
 
 class Display:
-    """The watcher of a run: a live bar on a terminal, elsewhere a line per finished node.
-
-    Training and scoring run at different speeds, so each kind's rate is measured by itself and
-    the time left is the remaining work of each kind over its rate. Until a kind was measured, it
-    counts with the rate of work that was done before, else with the other's. Where scoring has
-    ranks of its own, training and scoring pass the same time, and the longer of both counts.
+    """The watcher of a run: a live screen on a terminal, elsewhere a line per finished node. How
+    the time left is known: `pace.py`.
 
     paces: kind of work -> seconds for each unit of its effort, of work that was done before; asked
         where there is something to do. beside: scoring has ranks of its own.
@@ -30,7 +45,6 @@ class Display:
         self, paces: Callable[[], Mapping[str, float]] = dict, beside: bool = False
     ) -> None:
         self._paces, self.beside = paces, beside
-        self.paces: Mapping[str, float] = {}
         self.console = Console(stderr=True)
         self.live = self.console.is_terminal
         self.current = ""
@@ -38,23 +52,24 @@ class Display:
 
     def begin(self, works: Sequence[Work]) -> None:
         """Show that these are to do."""
-        self.paces = self._paces()
-        self.nodes = {work.key: work for work in works}
-        self.fractions = dict.fromkeys(self.nodes, 0.0)
-        self.before = dict.fromkeys(self.nodes, 0.0)  # done by a launch that was broken off
-        self.spent = {work.kind: 0.0 for work in works}
-        self.sides = {work.kind: self.beside and holds_weights(work) for work in works}
         self.started = time.monotonic()
-        self.last = dict.fromkeys(self.sides.values(), self.started)
+        sides = {work.key: self.beside and holds_weights(work) for work in works}
+        self.pace = Pace(works, sides, self._paces(), self.started)
         self.doing = dict[bool, str]()
-        self.made = dict[str, float]()
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%  left {task.fields[left]}  elapsed"),
-            TimeElapsedColumn(),
+        self.steps: dict[str, Step] = {}
+        self.figures: dict[str, dict[str, float]] = {}
+        fixed = Column(no_wrap=True)
+        self.bar = _Screen(
+            TextColumn(
+                "{task.description}",
+                table_column=Column(no_wrap=True, ratio=1, overflow="ellipsis"),
+            ),
+            *((BarColumn(bar_width=20),) if self.console.width >= WIDE else ()),
+            TextColumn("{task.percentage:>3.0f}%  left {task.fields[left]}", table_column=fixed),
+            *((TextColumn("elapsed"), TimeElapsedColumn()) if self.console.width >= WIDE else ()),
             console=self.console,
             disable=not self.live,
+            expand=True,
         )
         self.task = self.bar.add_task("starting", total=1.0, left="?")
         self.bar.start()
@@ -67,40 +82,38 @@ class Display:
         """Say who has what is left; off a terminal, whenever it is another."""
         before, self.current = self.current, f"waiting for {holder}"
         if self.live:
-            self.bar.update(self.task, description=self.current)
+            self.bar.update(self.task, description=escape(self.current))
         elif self.current != before:
             print(self.current, file=sys.stderr, flush=True)
 
     def follow(self, event: Event) -> None:
         """Take in one event of a rank."""
-        node = self.nodes.get(event.key)
+        node = self.pace.works.get(event.key)
         if node is None:
             return
-        if event.notice is not None:
+        if event.notice is not None:  # and no sign of getting on
             self._notice(event.notice)
-        if event.before is not None:
-            self.before[node.key] = event.before
-        now, side = time.monotonic(), self.sides[node.kind]
-        # Ranks that only score have waited for what others made for them.
-        began = max(self.last[side], *(self.made.get(key, 0.0) for _, key in node.needs()), 0.0)
-        self.spent[node.kind] += now - began
-        self.last[side] = now
-        finished = event.done >= 1.0 > self.fractions[node.key]
-        if finished:
-            self.made[node.key] = now
-        # Ranks that share a piece of work may be heard in another order than they spoke.
-        self.fractions[node.key] = max(event.done, self.fractions[node.key])
-        self.current = self.doing[side] = f"stage {node.stage} · {node.label}"
+            return
+        if event.step is not None:
+            self.steps[node.key] = event.step
+            if event.step.figures:
+                self.figures[node.key] = event.step.figures
+        finished = self.pace.hear(event, time.monotonic())
+        self.current = f"stage {node.stage} · {node.label}"
+        step = self.steps.get(node.key)
+        told = measured_at(step, self.figures.get(node.key, {})) if step else ""
+        self.doing[self.pace.sides[node.kind]] = self.current
         if self.live:
-            told = " | ".join(self.doing.values())
-            self.bar.update(self.task, completed=self._done(), description=told, left=self._left())
+            at = f"step {step.step}/{step.total} · {told}" if step and not finished else ""
+            self.bar.under = at
+            shown = escape(" | ".join(self.doing.values()))
+            self.bar.update(self.task, completed=self._done(), description=shown, left=self._left())
         elif finished:
-            count = sum(done >= 1.0 for done in self.fractions.values())
-            print(
-                f"[{count}/{len(self.nodes)}] {self.current} · left {self._left()}",
-                file=sys.stderr,
-                flush=True,
-            )
+            shares = self.pace.shares
+            count = sum(done >= 1.0 for done in shares.values())
+            told = f" · {told}" if told else ""
+            line = f"[{count}/{len(shares)}] {self.current}{told} · left {self._left()}"
+            print(line, file=sys.stderr, flush=True)
 
     def _notice(self, notice: Notice) -> None:
         """Print it above the bar, or as a line, unless something of its topic was said before."""
@@ -111,42 +124,23 @@ class Display:
                 f"{kind}: {notice.line}", markup=False, highlight=False, soft_wrap=True
             )
 
-    def _work(self, kind: str) -> tuple[float, float]:
-        """What was done here, and what is left."""
-        efforts = {n.key: max(n.effort, 1.0) for n in self.nodes.values() if n.kind == kind}
-        shares, before = self.fractions, self.before
-        done = sum(effort * (shares[key] - before[key]) for key, effort in efforts.items())
-        return done, sum(effort * (1 - shares[key]) for key, effort in efforts.items())
-
-    def _seconds_left(self) -> float | None:
-        each = [self._seconds_of(side) for side in self.last]
-        return max((left for left in each if left is not None), default=None)
-
-    def _seconds_of(self, side: bool) -> float | None:
-        """Those of the kinds of work that the same ranks do one after the other."""
-        left, unmeasured, measured = 0.0, 0, False
-        for kind, spent in self.spent.items():
-            if self.sides[kind] != side:
-                continue
-            done, rest = self._work(kind)
-            if done > 0 and spent > 0:
-                left += rest * spent / done
-                measured = True
-            elif kind in self.paces:
-                left += rest * self.paces[kind]
-                measured = True
-            elif rest > 0:
-                unmeasured += 1
-        return left * (1 + unmeasured) if measured else None
-
     def _done(self) -> float:
-        left = self._seconds_left()
+        left = self.pace.seconds_left()
         elapsed = time.monotonic() - self.started
         return elapsed / (elapsed + left) if left is not None else 0.0
 
     def _left(self) -> str:
-        left = self._seconds_left()
+        left = self.pace.seconds_left()
         return "?" if left is None else minutes(left)
+
+
+def measured_at(step: Step, figures: Mapping[str, float]) -> str:
+    """A step in words: its loss, the pace, and the strategies' own figures."""
+    parts = [] if step.loss is None else [f"loss {step.loss:.4g}"]
+    if step.tokens_per_second is not None:
+        parts.append(f"{step.tokens_per_second:,.0f} tokens/s")
+    parts += [f"{name} {value:.3g}" for name, value in figures.items()]
+    return " · ".join(parts)
 
 
 class Meter:

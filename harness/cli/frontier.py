@@ -24,6 +24,7 @@ from harness.results.schema import Scores
 from harness.run.job import Job, make_jobs
 from harness.run.parent import finish, require_ready
 from harness.run.tables import Tables, current_tables
+from harness.run.tracking.follow import tracked
 from harness.store.files import write_atomically
 
 _DESCRIPTION = """\
@@ -244,7 +245,7 @@ class _Runner:
             self.begun += 1
             try:
                 display = Display(beside=job.config.eval.beside > 0)
-                outcomes.append(finish(job, self.tables, display))
+                outcomes.append(finish(job, self.tables, tracked(job, display)))
             except Diverged as error:
                 print(f"{name} {label} is left out: seed={seed}: {error}", file=sys.stderr)
                 return []

@@ -1,13 +1,19 @@
 """What a run prints when it is over."""
 
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from harness.config import HarnessConfig
 from harness.config.sequence import task_order
+from harness.errors import DataError
 from harness.plan.data_warnings import data_warnings
 from harness.results.report.terminal import main_table_markdown, matrix_markdown
+from harness.results.schema import Scores, read_scores
 from harness.run.job import Job
+from harness.run.tables import table_path
 from harness.store.contents import present
 
 
@@ -41,6 +47,21 @@ def show_guessed(config: HarnessConfig, told: set[str]) -> None:
         if line not in told:
             told.add(line)
             print(line)
+
+
+def show_sweep(jobs: Sequence[Job]) -> None:
+    """Print one main table of all that these jobs have in a table of scores, where that are
+    several runs."""
+    runs = dict[Path, set[str]]()
+    for job in jobs:
+        runs.setdefault(table_path(job), set()).add(job.plan.run["run"])
+    for path, names in runs.items():
+        with suppress(DataError):  # nothing was scored, which is told elsewhere
+            rows = [row for row in read_scores(path).rows if row["run"] in names]
+            found = {row["run"] for row in rows}
+            if len(found) > 1:
+                print(f"\nall {len(found)} runs of this sweep:\n")
+                print(main_table_markdown(Scores.of(rows)))
 
 
 def show_outcome(outcome: Any, others: bool = True) -> None:

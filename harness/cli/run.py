@@ -32,13 +32,14 @@ from harness.errors import (
 )
 from harness.plan.throughput import measured
 from harness.results.build import wrong_nodes
-from harness.run.job import Job, Refused, make_jobs, make_sweep
+from harness.run.job import Job, Refused, make_jobs, make_sweep, swept
 from harness.run.launch.agent import serve
 from harness.run.launch.crew import joined
 from harness.run.launch.early import note_end
 from harness.run.launch.forked import no_fork_server
 from harness.run.parent import finish, require_ready
 from harness.run.tables import Tables, current_tables
+from harness.run.tracking.follow import tracked
 from harness.store.abandoned import sweep_abandoned
 from harness.store.layout import PARTIAL
 
@@ -94,6 +95,10 @@ def run(words: Words) -> int:
                 task.do(number, job)
     for line in tables.left_out:
         print(line)
+    if several:
+        from harness.cli.outcome import show_sweep
+
+        show_sweep(jobs)
     return report_unfinished(sweep)
 
 
@@ -163,14 +168,14 @@ class _Task:
 
         allow(job.config.code.allow)  # in a process of a launcher's it is not known yet
         if self.display:
-            self.display.begin(number, job.name)
+            self.display.begin(number, printable(swept(job, self.jobs)))
         show_notes(job, self.told)
         try:
             with joined(peers) if peers else nullcontext():
                 _require_ranks(job, peers)
                 beside = job.config.eval.beside > 0
                 watcher = Display(lambda: measured(job.config, job.store).paces(), beside)
-                outcome = finish(job, self.tables, watcher)
+                outcome = finish(job, self.tables, tracked(job, watcher))
         except (HarnessError, OSError) as error:
             if not self.swept and not isinstance(error, StageFailed):
                 raise

@@ -56,6 +56,13 @@ class Device(Choice):
     cuda = "cuda"
 
 
+class Tracker(Choice):
+    tensorboard = "tensorboard"
+    wandb = "wandb", "Weights & Biases"
+    mlflow = "mlflow"
+    trackio = "trackio"
+
+
 class Offload(Choice):
     none = "none"
     optimizer = "optimizer", "masters and moments; needs ZeRO 1-3"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harness.config.choices import Tracker
 from harness.config.evaluation import EvalConfig, JudgeConfig, SuiteConfig
 from harness.config.fields import Section, key
 from harness.config.inputs import DataConfig, ModelConfig, SequenceConfig, StoreConfig, TaskConfig
@@ -57,4 +58,7 @@ class HarnessConfig(Section):
     store: StoreConfig = key("where results lie", factory=StoreConfig)
     code: CodeConfig = key("whose code may run", factory=CodeConfig)
     run: RunConfig = key("what a command does where ranks fail", factory=RunConfig)
+    tracking: list[Tracker] = key(
+        "who else gets losses and scores while a run goes on", factory=list
+    )
     sweep: SweepConfig = key("what several jobs (-m) do together", factory=SweepConfig)

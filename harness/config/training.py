@@ -101,6 +101,9 @@ class TrainConfig(Section):
     checkpoint_minutes: float | None = key(
         "the same after so many minutes, whichever comes first; both null = never", 10.0
     )
+    figure_steps: int = key(
+        "steps between two looks at the strategies' own figures (a penalty, say); 0 = never", 10
+    )
     loss_bound: float | None = key(
         "a loss above it ends the stage as diverged, as one that is no number does; null = none",
         None,

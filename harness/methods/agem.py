@@ -45,8 +45,10 @@ class AGEM(Projecting):
         if not batch:
             return
         reference = view.gradient_of(batch, host=True)
-        (_, along), (_, square) = view.products([reference])
+        (own, along), (_, square) = view.products([reference])
+        self.removed = 0.0
         if along < 0:
+            self.removed = -along / (own * square) ** 0.5
             part = along / square
 
             def projected(shard: Shard) -> "Tensor":

@@ -1,13 +1,17 @@
 """Base of the strategies that pull the weights towards earlier ones, the anchor."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.methods.base import Strategy
 from harness.methods.needs import Needs
 from harness.methods.stage import Stage
 from harness.methods.view import SavedState, Sharded, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Anchor(Enum):
@@ -41,6 +45,20 @@ class Anchored(Strategy):
         if self.anchor is Anchor.initial and self.saved is not None:
             kept = self.saved.sharded("anchor", stage.view)
         self.anchors = stage.view.weights() if kept is None else kept
+
+    def figures(self, stage: Stage) -> dict[str, float]:
+        """distance: the Euclidean one of all trained weights from the anchor."""
+        return {"distance": self._sum(stage, lambda d, name: d @ d) ** 0.5}
+
+    def _sum(self, stage: Stage, of: "Callable[[Tensor, str], Tensor]") -> float:
+        """Collective. The sum over the model of a number of each piece's distance from the anchor,
+        in fp64."""
+        import torch
+
+        parts = [
+            of((s.weight - self.anchors[s.name]).double(), s.name) for s in stage.view.shards()
+        ]
+        return float(stage.view.sum_over_shards(float(torch.stack(parts).sum()) if parts else 0.0))
 
     def state(self) -> State:
         return State(sharded={"anchor": self.anchors} if self.anchor is Anchor.initial else {})

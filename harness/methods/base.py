@@ -90,6 +90,12 @@ class Strategy(Part):
     def weights(self, stage: Stage) -> None:
         """The step's new weights are in place."""
 
+    def figures(self, stage: Stage) -> Mapping[str, float]:
+        """Numbers of its own to watch, by short names: how large a penalty is, how much of a
+        gradient was taken away. Asked after `weights` at some steps (`train.figure_steps`), of all
+        ranks together, which all give the same; it changes nothing."""
+        return {}
+
     # After the last step
 
     def finish(self, stage: Stage) -> None:

@@ -108,6 +108,14 @@ class EWC(Anchored):
         distance = shard.weight - self.anchors[shard.name]
         return shard.grad.addcmul_(self.importance[shard.name], distance, value=self.strength)
 
+    def figures(self, stage: Stage) -> dict[str, float]:
+        """penalty: lambda / 2 sum_i F_i (theta_i - anchor_i)^2; 0 before there is an F."""
+        importance = self.importance
+        if importance is None:
+            return {"penalty": 0.0, **super().figures(stage)}
+        weighed = self._sum(stage, lambda d, name: importance[name].double() @ (d * d))
+        return {"penalty": self.strength / 2 * weighed, **super().figures(stage)}
+
     def measure(self, stage: Stage) -> None:
         if self.strength == 0:
             return

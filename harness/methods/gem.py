@@ -62,10 +62,18 @@ class GEM(Projecting):
         if not batches:
             return
         past = [view.gradient_of(batch, host=True) for batch in batches]
-        (_, *along), *rows = view.products(past)
+        (own, *along), *rows = view.products(past)
+        self.removed = 0.0
         if not any(product < 0 for product in along):
             return
-        weights = [v + self.margin for v in dual([row[1:] for row in rows], along)]
+        gram = [row[1:] for row in rows]
+        weights = [v + self.margin for v in dual(gram, along)]
+        added = sum(
+            v * m * w
+            for v, row in zip(weights, gram, strict=True)
+            for m, w in zip(row, weights, strict=True)
+        )
+        self.removed = (max(added, 0.0) / own) ** 0.5 if own > 0 else 0.0
 
         def projected(shard: Shard) -> "Tensor":
             grad = shard.grad

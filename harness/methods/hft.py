@@ -27,6 +27,9 @@ class HFT(Strategy):
 
     active: bool = True
 
+    def __post_init__(self) -> None:
+        self.density = 1.0
+
     def needs(self) -> Needs:
         return Needs(adapter=Adapter.refused, changes_trained=True, thaws=True)
 
@@ -34,9 +37,17 @@ class HFT(Strategy):
         if self.active:
             shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
             frozen = frozen_names(shapes, stage.run_random("hft", stage.position))
+            sizes = dict[str, int]()
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(name not in frozen)
+                sizes[name] = parameter.numel()
+            trained = sum(size for name, size in sizes.items() if name not in frozen)
+            self.density = trained / sum(sizes.values())
         return model
+
+    def figures(self, stage: Stage) -> dict[str, float]:
+        """mask_density: share of the model's weights that is trained in this task."""
+        return {"mask_density": self.density}
 
 
 def frozen_names(shapes: dict[str, tuple[int, ...]], source: random.Random) -> set[str]:

@@ -30,6 +30,8 @@ OTHER_NAMES = {
     "after_backward": "gradients",
     "after_step": "weights",
     "step_end": "weights",
+    "metrics": "figures",
+    "log": "figures",
     "finish_weights": "finish",
     "after_task": "measure",
     "state_dict": "state",

@@ -66,6 +66,11 @@ class L2(Anchored):
         if self.form is Form.decoupled_after and self.strength > 0:
             self._pull(stage)
 
+    def figures(self, stage: Stage) -> dict[str, float]:
+        """penalty: lambda / 2 |theta - anchor|^2, in every form."""
+        distance = super().figures(stage)["distance"]
+        return {"penalty": self.strength / 2 * distance**2, "distance": distance}
+
     def _pull(self, stage: Stage) -> None:
         part = stage.learning_rate * self.strength
         stage.view.update_weights(lambda s: s.weight.lerp_(self.anchors[s.name], part))

@@ -49,6 +49,8 @@ class LwF(Strategy):
         require_range("top_k", self.top_k, 1)
         # Of each row's answer tokens: token ids [n, k] and log-probabilities [n, k].
         self.teacher: dict[RowId, tuple[Tensor, Tensor]] = {}
+        # Of the current step, on this rank: the step, its distillation loss, its answer tokens.
+        self.distilled: tuple[int, Tensor | float, int] = (-1, 0.0, 0)
 
     def needs(self) -> Needs:
         return Needs(history=self.weight > 0)
@@ -83,7 +85,25 @@ class LwF(Strategy):
             if row.id in self.teacher:
                 ids, log_p = (kept.to(logits.device) for kept in self.teacher[row.id])
                 loss[part] = divergence(ids.long(), log_p, log_q[part])
-        return self.weight * self.temperature**2 * loss
+        loss = self.weight * self.temperature**2 * loss
+        self._note(stage, made, loss)
+        return loss
+
+    def _note(self, stage: Stage, made: "Pass", loss: "Tensor") -> None:
+        """Add a pass to its step; on the device, so that nobody waits for it."""
+        if made.batch.idle:
+            return
+        step, total, count = self.distilled
+        if step != stage.step:
+            total, count = 0.0, 0
+        self.distilled = (stage.step, total + loss.detach().double().sum(), count + len(loss))
+
+    def figures(self, stage: Stage) -> dict[str, float]:
+        """penalty: the mean over the step's answer tokens of what distillation adds to the loss."""
+        step, total, count = self.distilled
+        mine = (float(total), count) if step == stage.step else (0.0, 0)
+        penalty, tokens = (stage.view.sum_over_ranks(one) for one in mine)
+        return {"penalty": penalty / tokens if tokens else 0.0}
 
     def running(self) -> State:
         import torch

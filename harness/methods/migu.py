@@ -94,6 +94,22 @@ class MIGU(Strategy):
 
         view.update_gradients(masked)
 
+    def figures(self, stage: Stage) -> dict[str, float]:
+        """mask_density: share of the trained weights whose gradient is kept."""
+        shapes, kept = stage.view.shapes, 0
+        layers = set(self._layers(stage.view)) if self.active else set()
+        for name, shape in shapes.items():
+            layer, rows = name.rpartition(".")[0], shape[0]
+            if layer in layers:
+                outputs = shape[-1] if layer in self.transposed else rows
+                kept += shape.numel() // outputs * self._kept(outputs)
+            else:
+                kept += shape.numel()
+        return {"mask_density": kept / max(sum(shape.numel() for shape in shapes.values()), 1)}
+
+    def _kept(self, rows: int) -> int:
+        return rows - int(self.threshold * rows)
+
     def _layers(self, view: View) -> list[str]:
         return [name for name in self.watched if f"{name}.weight" in view.shapes]
 
@@ -102,9 +118,8 @@ class MIGU(Strategy):
 
         own = torch.zeros(rows, device=view.device) if mine is None else mine
         magnitude = view.sum_over_ranks(own)
-        keep = rows - int(self.threshold * rows)
         mask = torch.zeros(rows, device=view.device)
-        mask[magnitude.topk(keep).indices] = 1.0
+        mask[magnitude.topk(self._kept(rows)).indices] = 1.0
         return mask
 
     def _watch(self, stage: Stage, name: str) -> Any:

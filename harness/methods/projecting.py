@@ -27,6 +27,7 @@ class Projecting(Strategy):
 
     def __post_init__(self) -> None:
         self.memory = Memory(self.memory_name, ratio=self.ratio)
+        self.removed = 0.0  # of the last step: length of what was taken away / of its gradient
         require_range("batch_size", self.batch_size, 1)
 
     def needs(self) -> Needs:
@@ -38,6 +39,10 @@ class Projecting(Strategy):
 
     def start(self, stage: Stage) -> None:
         self.memory.collect(stage)
+
+    def figures(self, stage: Stage) -> dict[str, float]:
+        """projected_share: |g~ - g| / |g| of the step, 0 where its gradient was left as it was."""
+        return {"projected_share": self.removed}
 
     def running(self) -> State:
         return State()  # the draws hang on the step alone

@@ -13,14 +13,11 @@ from harness.results.measures.continual import MEASURES
 from harness.results.paper.ours import Ours
 from harness.results.paper.published import PACKAGE, read_published
 from harness.results.paper.tables import NOT_RUN, calibration
-from harness.results.records import read_record, record_path
 from harness.results.report.printing import Table
 from harness.results.runs import Run
-from harness.results.tracing.sources import Origin, files_of, leaked, origin, pairs
+from harness.results.tracing.sources import Origin, Read, files_of, leaked, origin, pairs
 from harness.results.whose import plain_method
-from harness.store.scores import TARGET
 from harness.store.store import Store
-from harness.store.work import Cell
 
 EQUIVALENCE = "equivalence.csv"  # in a folder of results
 UNCHECKED = "not checked"
@@ -110,7 +107,7 @@ class Trust:
         return [c for (own, _), cells in self._matrix.items() if own == name for c in cells]
 
     def _data(self, runs: Sequence[Run]) -> Iterator[str]:
-        files = files_of(self.store, runs, self._final_cells(runs)) if self.store else set()
+        files = {file for run in runs for file in self._files(run)}
         if not files:
             yield f"Data: {UNCHECKED}"
             yield f"Leaks between splits: {UNCHECKED}"
@@ -121,12 +118,17 @@ class Trust:
         shared = [(test.path, leaked(train, test)) for train, test in pairs(files)]
         yield f"Leaks between splits: {_leaks(shared)}"
 
-    def _final_cells(self, runs: Sequence[Run]) -> Iterator[Cell]:
-        """The last score of every task of each run: a file is the same at all stages."""
-        for run in runs if self.store else ():
-            with suppress(DataError, TypeError):  # records of another shape
-                cells = read_record(record_path(self.store, run.name)).cells
-                yield from {c.benchmark: c for c in cells if c.suite == TARGET}.values()
+    def _files(self, run: Run) -> set[Read]:
+        if self.store is None:
+            return set()
+        if run.name not in self._read:
+            self._read[run.name] = files_of(self.store, run)
+        return self._read[run.name]
+
+    @cached_property
+    def _read(self) -> dict[str, set[Read]]:
+        """Run -> its files: most runs stand in several tables."""
+        return {}
 
 
 def _leaks(found: Sequence[tuple[str, int | None]]) -> str:

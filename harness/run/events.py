@@ -1,13 +1,14 @@
 """What the ranks say while they work, and who listens to it in the parent; no torch here."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.config.plain import plain, typed
+from harness.run.steps import Step, StepLog, StepReader
 from harness.store.listener import Notice
 from harness.store.pulse import beat
 from harness.store.work import Work
@@ -19,12 +20,14 @@ NEARLY = 0.999  # all is computed, and not all is written
 @dataclass(frozen=True)
 class Event:
     """How far a piece of work is: `done` is a share, 1 when it is in the store. notice: what there
-    is to say of it besides. before: the share that an earlier launch had done, where it is said."""
+    is to say of it besides. before: the share that an earlier launch had done, where it is said.
+    step: the optimizer step that was done, of training."""
 
     key: str
     done: float
     notice: Notice | None = None
     before: float | None = None
+    step: Step | None = None
 
 
 class EventLog:
@@ -47,8 +50,8 @@ class EventLog:
 class Progress:
     """The listener of one piece of work: it says how far it is, now and then."""
 
-    def __init__(self, log: EventLog, key: str) -> None:
-        self.log, self.key = log, key
+    def __init__(self, log: EventLog, key: str, steps: StepLog | None = None) -> None:
+        self.log, self.key, self._steps = log, key, steps
         self.said = 0.0
 
     def update(self, done: int, total: int) -> None:
@@ -63,6 +66,11 @@ class Progress:
         """`done` of `total` units were done before, by a launch that was broken off."""
         self.said = done / total
         self.log.say(Event(self.key, self.said, before=self.said))
+
+    def steps(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Write what was measured of these optimizer steps. Raises OSError."""
+        if self._steps is not None:
+            self._steps.say(self.key, steps)
 
     def tell(self, notice: Notice) -> None:
         """Something is not as a user may expect."""
@@ -79,9 +87,12 @@ class EventReader:
     def __init__(self, folder: Path, world: int) -> None:
         self.paths = [event_path(folder, rank) for rank in range(world)]
         self._seen = dict.fromkeys(self.paths, 0)
+        self._steps = StepReader(folder)
 
     def new(self) -> Iterator[Event]:
-        """What was said since the last call."""
+        """What was said since the last call, of training every step."""
+        for step in self._steps.new():
+            yield Event(step.key, min(step.step / max(step.total, 1), NEARLY), step=step)
         for path in self.paths:
             if not path.exists():
                 continue

@@ -43,7 +43,8 @@ class Training(Handler[TrainWork]):
             if site.rank.first:
                 with site.writing(work) as (folder, listener):
                     keeping = Keeping(kept, listener.goes_on)
-                    train_task(job, folder, site.rank, listener.update, listener.tell, keeping)
+                    heard = listener.update, listener.tell, keeping, listener.steps
+                    train_task(job, folder, site.rank, *heard)
                 kept.remove()
             else:
                 folder, keeping = site.reading(work), Keeping(kept)

@@ -46,6 +46,14 @@ class Job:
         return f"{config.method.name} seed={config.seed} on {config.sequence.name}"
 
 
+def swept(job: Job, jobs: Sequence[Job]) -> str:
+    """What tells a job from the others of a sweep: its words that not all have, as they were
+    given; its name where there are none."""
+    shared = set.intersection(*(set(other.composition.overrides) for other in jobs))
+    own = [word for word in job.composition.overrides if word not in shared]
+    return " ".join(own) or job.name
+
+
 @dataclass(frozen=True)
 class Refused:
     """A job of a sweep that is left out: what tells it from the others, and why. composed: false

@@ -29,6 +29,7 @@ from harness.run.launch.failure import note_failure
 from harness.run.launch.forked import PARENT
 from harness.run.launch.job import RankJob
 from harness.run.lenient import Lenient
+from harness.run.steps import StepLog
 from harness.run.versions import versions
 from harness.store.claims import Claims
 from harness.store.kept import Kept
@@ -89,6 +90,7 @@ class Worker:
         allow(self.config.code.allow)  # as the command line of its parent does
         self.store = Store(job.store)
         self.events = EventLog(event_path(Path(job.folder), index))
+        self.steps = StepLog(Path(job.folder))
         self.index, self.world = index, world
         self.halvings = job.halvings
 
@@ -139,7 +141,7 @@ class Worker:
     @contextmanager
     def writing(self, work: Work) -> Iterator[tuple[Path, Listener]]:
         """The folder of a piece of work, which is in the store afterwards, and its listener."""
-        progress = Progress(self.events, work.key)
+        progress = Progress(self.events, work.key, self.steps)
         about = {
             **work.to_json(),
             "identity": work.content(),

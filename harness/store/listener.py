@@ -1,7 +1,8 @@
 """How work tells how far it is, whatever it is."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class Listener(Protocol):
     def goes_on(self, done: int, total: int) -> None:
         """`done` of `total` units were done before, by a launch that was broken off."""
 
+    def steps(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        """Optimizer steps are done, with what was measured of each. Raises OSError where that
+        cannot be written."""
+
     def tell(self, notice: Notice) -> None:
         """Something is not as a user may expect."""
 
@@ -34,6 +39,9 @@ class Silent:
         """Does nothing."""
 
     def goes_on(self, done: int, total: int) -> None:
+        """Does nothing."""
+
+    def steps(self, steps: Sequence[Mapping[str, Any]]) -> None:
         """Does nothing."""
 
     def tell(self, notice: Notice) -> None:

@@ -13,8 +13,10 @@ from harness.methods.forward import Pass
 from harness.methods.stage import Phase, Stage
 from harness.train.engine.core import Engine
 from harness.train.engine.view import View
+from harness.train.figures import Figures
 from harness.train.job import Progress, TrainJob
 from harness.train.learning_rate import learning_rate
+from harness.train.live import Live
 from harness.train.passes import Passes
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class Loop:
         self.train = job.config.train
         self.log: list[dict[str, Any]] = []
         self.tokens = 0
+        self.live: Live | None = None
+        self.figures = Figures(strategies, self.train.figure_steps)
 
     def run(
         self, lengths: Sequence[int], progress: Progress, first: int = 0, stop: int | None = None
@@ -79,15 +83,18 @@ class Loop:
         """Write the step into the log. Raises Diverged for a loss that is no number, or above the
         bound."""
         number = self.stage.step + 1
-        self.tokens += sum(len(example) for example in examples)
-        self.log.append(
-            {
-                "step": number,
-                "loss": loss,
-                "learning_rate": self.stage.learning_rate,
-                "grad_norm": self.engine.grad_norm(),
-            }
-        )
+        tokens = sum(len(example) for example in examples)
+        self.tokens += tokens
+        entry = {
+            "step": number,
+            "loss": loss,
+            "learning_rate": self.stage.learning_rate,
+            "grad_norm": self.engine.grad_norm(),
+            **self.figures.of(self.stage),
+        }
+        self.log.append(entry)
+        if self.live is not None:
+            self.live.note(entry, tokens)
         bound = self.train.loss_bound
         above = bound is not None and loss > bound
         if above or not math.isfinite(loss):

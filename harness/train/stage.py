@@ -20,6 +20,7 @@ from harness.train.cost import CostMeter
 from harness.train.engine.carried import save_moments
 from harness.train.engine.ranks import Rank
 from harness.train.job import Progress, TrainJob
+from harness.train.live import Hear
 from harness.train.states import write_states
 from harness.train.training import Training
 
@@ -31,18 +32,19 @@ def train_task(
     progress: Progress,
     tell: Callable[[Notice], None] = SILENT.tell,
     keeping: Keeping | None = None,
+    hear: Hear = SILENT.steps,
 ) -> None:
     """Train job.task and write the model, the strategies' state and the log into `folder`.
 
     All ranks call it together; `progress(done, total)` counts optimizer steps, `tell` hears what a
     user has to know of how it is done. keeping: where checkpoints lie, from the latest of which the
-    stage goes on; None = there are none.
+    stage goes on; None = there are none. hear: on the first rank, the steps as they happen.
     """
     config = job.config
     meter = CostMeter(rank.device)
     seed_everything(derive_seed("stage", config.seed, job.stage))
     prompts = load_prompts(config.model, job.parent)
-    log = _trained(job, folder, rank, progress, tell, prompts, meter, keeping)
+    log = _trained(job, folder, rank, progress, tell, prompts, meter, keeping, hear)
     release_memory()
     if rank.first:
         finish_stage(config.model, config.method.adapter, job.parent, job.stage, folder)
@@ -59,15 +61,18 @@ def _trained(
     prompts: PromptFormat,
     meter: CostMeter,
     keeping: Keeping | None,
+    hear: Hear,
 ) -> dict[str, Any]:
     """The log of the stage, whose weights are in `folder` then. Nobody refers to the model any more
     when this is left."""
     training = Training(job, rank, prompts)
+    live = training.live(hear)
     for notice in training.notices():
         tell(notice)
     try:
         checkpoints = Checkpoints(training, keeping, meter, tell)
         first = checkpoints.begin()
+        live.begin(training.loop.log)
         with checkpoints.following(progress) as after:
             training.run(after, first)
         training.finish()
@@ -82,6 +87,7 @@ def _trained(
         )
         return _log(training, cost)
     finally:
+        live.flush()
         training.close()
 
 

@@ -27,6 +27,7 @@ from harness.train.engine.view import View
 from harness.train.fitting import model_fitting
 from harness.train.history import TaskHistory
 from harness.train.job import Progress, TrainJob
+from harness.train.live import Hear, Live
 from harness.train.loop import Loop
 from harness.train.objectives import load_objective
 from harness.train.packing import settle
@@ -120,6 +121,13 @@ class Training:
         self.lengths = phase_steps(stage.phases, stage.own, epochs, config.train, config.seed)
         stage.total = sum(self.lengths)
         self.loop = Loop(self.job, self.engine, passes, self.view, stage, self.strategies)
+
+    def live(self, hear: Hear) -> Live:
+        """Who tells `hear` of the steps; it has to be flushed in the end."""
+        stage = self.stage
+        about = {"stage": stage.position, "task": stage.task, "total": stage.total}
+        self.loop.live = Live(hear, about)
+        return self.loop.live
 
     def start(self) -> None:
         """Ready for the first step, with the moments of the stage before where they are carried."""

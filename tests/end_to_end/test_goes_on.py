@@ -75,3 +75,9 @@ def test_a_stage_goes_on_where_it_was_ended(
     ]
     assert len(reports[0]["steps"]) == STEPS
     assert reports[0]["steps"] == reports[1]["steps"]
+
+    launch = max(store.glob("logs/*/training.jsonl"))  # the last one, by its time
+    lines = [json.loads(line) for line in launch.read_text().splitlines()]
+    assert [line["step"] for line in lines] == [*range(1, STEPS + 1)]
+    assert [line["loss"] for line in lines] == [step["loss"] for step in reports[1]["steps"]]
+    assert [line["step"] for line in lines if "seconds" in line] == [*range(second + 1, STEPS + 1)]

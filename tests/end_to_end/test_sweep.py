@@ -36,14 +36,17 @@ def test_the_same_command_does_the_rest(tiny_run: list[str]) -> None:
     assert code == 0
     begun = [line for line in errors.splitlines() if line.startswith("job ")]
     assert [line.split(" · ")[:2] for line in begun] == [
-        ["job 1/2", "seqft seed=0 on micro8"],
-        ["job 2/2", "seqft seed=1 on micro8"],
+        ["job 1/2", "seed=0"],
+        ["job 2/2", "seed=1"],
     ]
     assert [line.split(",")[0] for line in printed.splitlines() if line.startswith("trained")] == [
         "trained 0 stages",
         "trained 2 stages",
     ]
     assert "2 of 2 jobs complete" in printed
+    together = printed.partition("all 2 runs of this sweep:")[2]
+    assert [line.split()[0] for line in together.splitlines() if "seqft" in line]
+    assert "±" in together
 
 
 def test_jobs_side_by_side(tiny_run: list[str], tmp_path: Path) -> None:

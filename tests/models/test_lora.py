@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
-from harness.config import AdapterConfig
+from harness.config import AdapterConfig, ModelConfig
 from harness.errors import StageFailed
 from harness.models.adapters.lora import (
     adapted_layer,
@@ -21,6 +22,8 @@ from harness.models.adapters.lora import (
     merged,
     new_adapter,
 )
+from harness.models.adapters.stages import finish_stage
+from harness.models.loading import load_model
 
 RANK = 3
 
@@ -141,3 +144,26 @@ def test_a_stage_describes_its_adapter_in_the_same_bytes(tiny_model: Path, tmp_p
         told.append((folder / "adapter_config.json").read_bytes())
     assert told[0] == told[1] == told[2]
     assert json.loads(told[0])["target_modules"] == sorted(json.loads(told[0])["target_modules"])
+
+
+def test_a_stage_names_its_base_from_anywhere_and_fills_its_card(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base is named relative to the folder of the run, and loaded from another one."""
+    import peft
+
+    monkeypatch.chdir(tiny_model.parent)
+    model = ModelConfig(name="tiny", path=tiny_model.name)
+    adapter = AdapterConfig(rank=2, targets=["q_proj"])
+    made = new_adapter(load_model(model, model.path, "fp32"), adapter)
+    made.save_pretrained(tmp_path)
+    assert "Model Card for Model ID" in (tmp_path / "README.md").read_text()
+    finish_stage(model, adapter, model.path, 1, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    loaded = peft.AutoPeftModelForCausalLM.from_pretrained(str(tmp_path))
+    assert loaded.peft_config["default"].base_model_name_or_path == str(tiny_model)
+    head, text = (tmp_path / "README.md").read_text().removeprefix("---\n").split("---\n", 1)
+    assert yaml.safe_load(head)["base_model"] == str(tiny_model)
+    assert "# tiny, stage 1: a LoRA adapter" in text
+    assert f"Of rank 2 (alpha {adapter.alpha:g}), on `q_proj` of `{tiny_model}`" in text
+    assert "[More Information Needed]" not in text

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import AdapterConfig, BetweenTasks, ModelConfig, Quantization
+from harness.models.adapters.described import CARD, describe
 from harness.models.adapters.lora import (
     combine,
     load_adapter,
@@ -115,10 +116,12 @@ def finish_stage(
         _write_merged(model, parent, folder)
         for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             (folder / name).unlink()
+        (folder / CARD).unlink(missing_ok=True)  # of the adapter
         return
     if adapter.between_tasks is not BetweenTasks.keep and stage > 1:
         combine(Path(parent), folder)
     order_names(folder)
+    describe(folder, model, adapter, stage)
 
 
 def _write_merged(model: ModelConfig, parent: Path | str, folder: Path) -> None:

@@ -45,6 +45,7 @@ from harness.plan.checks.likewise import once
 from harness.plan.checks.method import method_mistakes
 from harness.plan.checks.model import model_mistakes
 from harness.plan.checks.selection import check_validation
+from harness.plan.checks.tracking import tracking_mistakes
 from harness.plan.checks.weights import weight_mistakes
 from harness.plan.memory.machine import declared
 from harness.plan.memory.model import shape_mistakes
@@ -93,6 +94,7 @@ def mistakes(config: HarnessConfig, planned: bool = False) -> list[str]:
         ),
         *judging_mistakes(config),
         *keep_mistakes(config),
+        *tracking_mistakes(config),
         *_suites(config),
     ]
     return list(dict.fromkeys(found))
@@ -174,7 +176,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         for task, epochs in getattr(train, table).items()
     }
     at_least_none = {"seed": config.seed, "eval.beside": evaluation.beside}
-    at_least_none["run.retries"] = config.run.retries
+    at_least_none |= {"run.retries": config.run.retries, "train.figure_steps": train.figure_steps}
     for name, value in at_least_none.items():
         if value < 0:
             yield f"{name}={value}: it must be 0 or more"

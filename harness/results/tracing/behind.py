@@ -13,6 +13,7 @@ from harness.results.runs import Run
 from harness.results.schema import Scores
 from harness.results.tracing.quantities import Part
 from harness.store.layout import PREDICTIONS
+from harness.store.scores import JUDGE_POINTS
 from harness.store.store import Store
 
 # What a manifest that is damaged, or another program's, may raise where it is read.
@@ -71,7 +72,7 @@ def nodes_of(store: Store, rows: Sequence[TableRow]) -> dict[str, Node]:
         key = row["eval_key"]
         if key is None or key in found:
             continue
-        kind = "judge" if row["unit"] == "judge_points" else "eval"
+        kind = "judge" if row["unit"] == JUDGE_POINTS else "eval"
         if node := node_of(store, kind, key):
             found[key] = node
     return found

@@ -13,13 +13,14 @@ from harness.data.overlap import shared_prompts
 from harness.data.rows import read_rows
 from harness.data.trace.prepare import REPORT
 from harness.errors import DataError
+from harness.results.records import read_record, record_path
 from harness.results.runs import Run
 from harness.results.tracing.behind import node_of, stages_of
 from harness.store.files import file_sha256
+from harness.store.scores import TARGET
 from harness.store.store import Store
-from harness.store.work import Cell
 
-# The zip that TRACE's authors publish (linked from the code of arXiv 2310.06762).
+# The zip of TRACE's authors (arXiv 2310.06762).
 ARCHIVE_SHA256 = "11152d50f8a093b1fc9c6c924ec207915d173b9e2d715396ec8f8a837e2668a8"
 _EMBEDDED = "data/micro/data"  # inside the package
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
@@ -42,10 +43,13 @@ class Read:
     sha256: str
 
 
-def files_of(store: Store, runs: Iterable[Run], cells: Iterable[Cell]) -> set[Read]:
-    """Every file that these runs were trained on, and those that these cells were scored on."""
-    names = {("train", key) for run in runs for _, key in stages_of(store, run, run.matrix.size)}
-    names |= {(cell.kind, cell.key) for cell in cells}
+def files_of(store: Store, run: Run) -> set[Read]:
+    """Every file that a run was trained on, and those that its tasks were scored on in the end."""
+    names = {("train", key) for _, key in stages_of(store, run, run.matrix.size)}
+    with suppress(DataError, TypeError):  # records of another shape
+        cells = read_record(record_path(store, run.name)).cells
+        last = {cell.benchmark: cell for cell in cells if cell.suite == TARGET}
+        names |= {(cell.kind, cell.key) for cell in last.values()}
     nodes = (node_of(store, kind, key) for kind, key in names)
     return {Read(*pair) for node in nodes if node for pair in node.data.values()}
 

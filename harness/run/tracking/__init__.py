@@ -1,0 +1,1 @@
+"""Trackers of experiments: who else gets what a run measures while it goes on."""
