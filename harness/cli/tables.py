@@ -37,6 +37,8 @@ def main(argv: list[str]) -> int:
     print(main_table_markdown(scores))
     print(trust.line(groups))
     print(*(f"wrote {path}" for path in written), sep="\n")
+    if not any(group.runs for group in groups):
+        print("no run is complete: there is nothing to draw")
     return 0
 
 
