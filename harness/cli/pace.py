@@ -87,7 +87,7 @@ class Pace:
         done = self._effort(kind, self.shares, self._before)
         whole = sum(self._size(key) for key, work in self.works.items() if work.kind == kind)
         here = any(self.works[key].kind == kind for key in self._made)
-        if here and (done >= ENOUGH * whole or self._spent[kind] >= LONG):
+        if here and done > 0 and (done >= ENOUGH * whole or self._spent[kind] >= LONG):
             return self._spent[kind] / done
         if kind in self.paces:
             return self.paces[kind]
