@@ -3,23 +3,18 @@
 import argparse
 import textwrap
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from harness.cli.arguments import Arguments, scores_file
+from harness.cli.arguments import Arguments
 from harness.cli.columns import aligned
+from harness.cli.one_run import add_run, one_run, run_name
 from harness.cli.store import with_store
 from harness.config import StoreConfig
-from harness.errors import ConfigError, DataError, printable, require
-from harness.results.items.anatomy import anatomy_table, rows_of
-from harness.results.items.history import History, benchmarks_of, history
+from harness.errors import printable, require
+from harness.results.items.anatomy import items_table, rows_of
+from harness.results.items.history import History, history
 from harness.results.items.prompts import prompts_of
-from harness.results.records import RunRecord, read_record, record_paths
-from harness.results.report.latex import to_latex
-from harness.results.report.printing import grid, to_csv, to_markdown
-from harness.results.schema import read_scores
-from harness.store.files import write_atomically
-from harness.store.scores import RunColumns
+from harness.results.report.printing import grid
 from harness.store.store import Store
 
 _DESCRIPTION = """\
@@ -41,9 +36,10 @@ def main(argv: list[str]) -> int:
 
 
 def _show(store: Store, options: argparse.Namespace) -> int:
-    record = _run(store, options)
+    record = one_run(store, options, having=options.benchmark)
     if options.benchmark is None:
-        _anatomy(store, record, options)
+        table = items_table(store, record, "")
+        print(f"{table.title}\n\n{grid(table)}\n\n{table.caption}")
         return 0
     found = history(store, record, options.benchmark)
     place = None if options.item is None else found.place_of(options.item)
@@ -55,48 +51,6 @@ def _show(store: Store, options: argparse.Namespace) -> int:
     return 0
 
 
-def _run(store: Store, options: argparse.Namespace) -> RunRecord:
-    """The one run that is meant. Raises ConfigError that lists those that there are."""
-    found = list[RunRecord]()
-    for path in record_paths(store):
-        with suppress(DataError):
-            found.append(read_record(path))
-    named = [record for record in found if _is_named(record.run, options)]
-    chosen = [record for record in named if options.benchmark in (None, *benchmarks_of(record))]
-    if len(chosen or named) == 1:
-        return (chosen or named)[0]
-    which = chosen or named or found
-    told = ", ".join(sorted(_name(record) for record in which)[:8])
-    more = f" and {len(which) - 8} more" if len(which) > 8 else ""
-    what = "several runs are meant" if named else "there is no such run"
-    raise ConfigError(
-        f"{what}; choose one by --method, --seed or --run: {told or 'the store has none'}{more}"
-    )
-
-
-def _is_named(run: RunColumns, options: argparse.Namespace) -> bool:
-    return (
-        run["run"].startswith(options.run or "")
-        and options.method in (None, run["method"])
-        and options.seed in (None, run["seed"])
-    )
-
-
-def _name(record: RunRecord) -> str:
-    run = record.run
-    return f"{run['run'][:8]} ({run['method']} seed {run['seed']} on {run['sequence']})"
-
-
-def _anatomy(store: Store, record: RunRecord, options: argparse.Namespace) -> None:
-    digest = "" if options.out is None else read_scores(options.scores).digest
-    table = anatomy_table(store, record, digest)
-    print(f"{table.title}\n\n{grid(table)}\n\n{table.caption}")
-    for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
-        if options.out is not None:
-            name = f"anatomy_{record.run['run'][:8]}.{suffix}"
-            print(f"wrote {write_atomically(options.out / name, text(table))}")
-
-
 def _heading(found: History) -> str:
     learned = found.stages[found.learned]
     where = f"learned at stage {learned.stage}" if learned.trained else "there from stage 0 on"
@@ -104,7 +58,7 @@ def _heading(found: History) -> str:
         f"; no predictions of stage {', '.join(map(str, found.lacking))}" if found.lacking else ""
     )
     return (
-        f"{found.benchmark} ({found.suite}, {found.metric}), {_name(found.record)}: "
+        f"{found.benchmark} ({found.suite}, {found.metric}), {run_name(found.record)}: "
         f"{found.items} items, {where}{lacking}"
     )
 
@@ -170,19 +124,13 @@ def _block(text: str) -> str:
 
 def _parser() -> Arguments:
     parser = Arguments(prog="harness show", description=_DESCRIPTION)
-    root, scores = Path(StoreConfig().root), scores_file()
+    root = Path(StoreConfig().root)
     parser.add_argument("benchmark", nargs="?", help="a task, or a benchmark of a suite")
     parser.add_argument("item", nargs="?", help="the number of an item")
-    parser.add_argument("--method", help="of a run, where the store has several")
-    parser.add_argument("--seed", type=int, help="the same")
-    parser.add_argument("--run", help="its key, or how that begins")
+    add_run(parser)
     for name in _FILTERS:
         told = f"all items that were {name.replace('_', ' ')}"
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=told)
     parser.add_argument("--limit", type=int, default=50, help="items of a list (50)")
     parser.add_argument("--store", type=Path, default=root, help=f"the store ({root})")
-    told = f"whose hash the tables of --out name ({scores})"
-    parser.add_argument("--scores", type=Path, default=scores, help=told)
-    told = "without a benchmark: write the table there, as Markdown, CSV and LaTeX"
-    parser.add_argument("--out", type=Path, help=told)
     return parser

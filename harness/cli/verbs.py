@@ -30,6 +30,9 @@ VERBS = {
     "status": Verb("status", "how far all runs of a store are, what runs where, why one failed"),
     "compare": Verb("compare", "methods with a baseline: paired differences, intervals, verdicts"),
     "show": Verb("show", "prompt and answers of an item at every stage; items lost and gained"),
+    "anatomy": Verb(
+        "anatomy", "forgetting by item, layer, relearning, and on lines between stages"
+    ),
     "report": Verb("report", "scores, runs, predictions and findings as one HTML file"),
     "trace": Verb("trace", "what stands behind a cell of a table: runs, data, versions, answers"),
     "diff": Verb("diff", "what differs between two runs: configuration, data, versions, scores"),

@@ -79,6 +79,10 @@ class TrainConfig(Section):
     max_steps: int | None = key(
         "stop a task after so many steps; null = never", None, identity=TRAIN
     )
+    # No identity: it becomes max_steps of the one stage that it is for.
+    last_steps: int | None = key(
+        "stop the last task of the sequence after so many steps; null = train.max_steps", None
+    )
     schedule: LearningRateSchedule = key(
         "how the learning rate falls behind the warm-up",
         LearningRateSchedule.constant,

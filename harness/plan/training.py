@@ -134,7 +134,7 @@ class TrainingNodes:
             effort=self._effort(names),
             model=parent,
             parts=tuple(self._part(name) for name in names),
-            settings=self._settings(names),
+            settings=self._settings(names, last=stage == len(self.order)),
             strategies={n: plain_identity(strategy) for n, strategy in self._strategies.items()},
             objective=plain_identity(load_objective(config.train)),
             micro_batch_size=config.train.micro_batch_size if by_micro_batch else None,
@@ -154,9 +154,11 @@ class TrainingNodes:
     def _content(self, path: Path) -> Content:
         return Content(str(path), self.hashes.file(path))
 
-    def _settings(self, names: Sequence[str]) -> TrainSettings:
+    def _settings(self, names: Sequence[str], last: bool) -> TrainSettings:
         config = self.config
         train = replace(config.train, learning_rate=self._rate(names))
+        if last and train.last_steps is not None:
+            train = replace(train, max_steps=train.last_steps)
         return TrainSettings(train, config.method, config.engine, config.model)
 
     def _epochs(self, name: str) -> int:

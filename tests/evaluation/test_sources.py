@@ -13,6 +13,7 @@ from support.raw_files import (
     write_lines,
     write_mmlu,
     write_piqa,
+    write_rows,
     write_text,
     write_tydiqa,
     write_xstest,
@@ -20,7 +21,17 @@ from support.raw_files import (
 
 from harness.errors import ConfigError, DataError
 from harness.evaluation.material import WHOLE
-from harness.evaluation.sources import advbench, bbh, boolq, gsm8k, mmlu, piqa, tydiqa, xstest
+from harness.evaluation.sources import (
+    advbench,
+    answer_loss,
+    bbh,
+    boolq,
+    gsm8k,
+    mmlu,
+    piqa,
+    tydiqa,
+    xstest,
+)
 from harness.evaluation.sources import open_ended as prompts
 
 
@@ -221,3 +232,15 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     write_text(tmp_path / "bbh" / "cot-prompts" / "snarks.txt", "no dashes")
     with pytest.raises(DataError, match=r"snarks.txt: it must hold a line of dashes"):
         bbh.read(tmp_path / "bbh", 3)
+
+
+def test_the_loss_of_known_answers(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_rows(tmp_path / "task" / f"{split}.json", [{"prompt": split, "answer": "yes"}])
+    found = answer_loss.read(tmp_path / "task", 0)
+    assert found.parts == {WHOLE: [{"prompt": "test", "answer": "yes"}]}
+    assert answer_loss.score({"answer": "yes"}, [(-2.5, False)]) == {"loss": 2.5}
+    with pytest.raises(ConfigError, match="shots=1"):
+        answer_loss.read(tmp_path / "task", 1)
+    with pytest.raises(DataError, match=r"test\.json"):
+        answer_loss.read(tmp_path, 0)

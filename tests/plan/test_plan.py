@@ -166,3 +166,24 @@ def test_neutral_fields_stay_out_of_the_key() -> None:
 def test_digests_are_stable() -> None:
     """sha256 of the sorted JSON: another value would make every store out there useless."""
     assert digest({"b": 1, "a": [1, "ü", None]}) == "0ed995cca72f666e10f6"
+
+
+def test_last_steps_are_those_of_the_last_stage_alone(plan_of) -> None:
+    whole, short, other = plan_of(), plan_of("train.last_steps=3"), plan_of("train.last_steps=4")
+    assert keys(whole, "train")[0] == keys(short, "train")[0] == keys(other, "train")[0]
+    assert len({keys(plan, "train")[1] for plan in (whole, short, other)}) == 3
+    alone = "sequence.tasks=[count]"
+    stopped = keys(plan_of(alone, "train.last_steps=3"), "train")
+    assert stopped == keys(plan_of(alone, "train.max_steps=3"), "train")
+    first, last = [node.settings.train.max_steps for node in short.nodes if node.kind == "train"]
+    assert (first, last) == (None, 3)
+
+
+def test_a_point_between_stages_is_an_edit_of_the_trained_ones(plan_of) -> None:
+    trained, edited = plan_of(), plan_of("method=between", "method.between.alpha=0.25")
+    assert keys(edited, "train") == keys(trained, "train")
+    [node] = [node for node in edited.nodes if node.kind == "edit"]
+    assert [model.key for model in node.tuned] == keys(trained, "train")
+    assert {cell.key for cell in trained.cells if cell.stage < 2} == {
+        cell.key for cell in edited.cells if cell.stage < 2
+    }

@@ -161,6 +161,7 @@ def _numbers(config: HarnessConfig) -> Iterator[str]:
         "train.pack_tokens": train.pack_tokens,
         "train.epochs": train.epochs,
         "train.max_steps": train.max_steps,
+        "train.last_steps": train.last_steps,
         "train.checkpoint_steps": train.checkpoint_steps,
         "eval.batch_size": evaluation.batch_size,
         "eval.batch_tokens": evaluation.batch_tokens,

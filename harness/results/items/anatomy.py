@@ -18,7 +18,7 @@ _CAPTION = (
 _COLUMNS = ("right", "kept", "lost", "gained", "format")
 
 
-def anatomy_table(store: Store, record: RunRecord, digest: str) -> Table:
+def items_table(store: Store, record: RunRecord, digest: str) -> Table:
     """All benchmarks of a run whose predictions are there. Raises DataError where none are."""
     histories = list(_readable(store, record))
     if not histories:
@@ -34,7 +34,7 @@ def anatomy_table(store: Store, record: RunRecord, digest: str) -> Table:
     )
     rows = tuple(row for one in histories for row in rows_of(one))
     title = f"What became of items: {record.run['method']}, run {record.run['run']}"
-    return Table(title, headings, rows, _CAPTION, "anatomy", digest)
+    return Table(title, headings, rows, _CAPTION, "items", digest)
 
 
 def rows_of(one: History) -> Iterator[tuple[Entry, ...]]:

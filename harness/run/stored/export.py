@@ -65,7 +65,7 @@ def export(
             f"STAGE {stage}: its weights were dropped (store.keep); a command that needs them "
             "trains it again"
         )
-    folder, model = store.path(*name), _model(store, name)
+    folder, model = store.path(*name), model_config(store, name)
     base, adapter = base_folder(store, model), is_adapter(folder)
     if adapter and merged:
         _require_mergeable(model, base, stage)
@@ -92,7 +92,7 @@ def base_folder(store: Store, model: dict[str, Any]) -> Path | None:
     return found.parent if found else None
 
 
-def _model(store: Store, name: Name) -> dict[str, Any]:
+def model_config(store: Store, name: Name) -> dict[str, Any]:
     """The section `model` of the configuration that made a node."""
     try:
         return store.manifest(*name)["config"]["model"]

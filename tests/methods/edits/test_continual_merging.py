@@ -1,9 +1,14 @@
 """Edits that merge the models of a sequence, against values by hand and the published recursion."""
 
+from pathlib import Path
+
+import pytest
 import torch
 from support.toy_models import Toy, merged
 
+from harness.errors import ConfigError
 from harness.methods.edits.base import Edit
+from harness.methods.edits.between import Between
 from harness.methods.edits.dare import DARE
 from harness.methods.edits.magmax import MagMax
 from harness.methods.edits.opcm import OPCM
@@ -101,3 +106,19 @@ def test_opcm_adds_what_is_no_matrix_as_it_is() -> None:
     models = Toy(model__norm__weight=[[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
     # Norms 3 and 4: their mean 3.5 is the norm of what was [3, 4] before.
     assert models.edited(OPCM())["model.norm.weight"] == [2.0999999046325684, 2.799999952316284]
+
+
+def test_between_two_stages_by_hand() -> None:
+    models = Toy(a=[[9.0, 9.0], [1.0, -2.0], [3.0, 2.0]])
+    assert models.edited(Between(alpha=0.25))["a"] == [1.5, -1.0]
+    assert models.edited(Between(alpha=0.0))["a"] == [1.0, -2.0]
+    assert models.edited(Between(alpha=1.0))["a"] == [3.0, 2.0]
+    stages = [Path("one"), Path("two"), Path("three")]
+    for count, start, ends in ((3, 1, "one three"), (3, 2, "two three"), (1, 2, "one one")):
+        chosen, _ = Between(start=start).select(stages[:count], lambda models: None)
+        assert " ".join(map(str, chosen)) == ends
+    for wrong in ({"alpha": 1.5}, {"start": 0}):
+        with pytest.raises(ConfigError, match=r"it must be"):
+            Between(**wrong)
+    with pytest.raises(ConfigError, match="start=4: there are 3 models; use 1 to 3"):
+        Between(start=4).check_count(3)

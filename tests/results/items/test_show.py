@@ -71,7 +71,7 @@ def test_what_cannot_be_read_is_named_and_other_items_are_refused(made: Fabricat
 
 
 def show(made: Fabricated, *words: str) -> str:
-    done = harness("show", "--store", str(made.store), "--scores", str(made.scores), *words)
+    done = harness("show", "--store", str(made.store), *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -92,10 +92,14 @@ def test_the_verb_shows_items_without_letting_them_command(made: Fabricated) -> 
 
 
 def test_the_table_of_a_run(made: Fabricated, tmp_path: Path) -> None:
+    row = "| letters   |     3 | numbers   |     4 |     2 |    0 |    1 |      2 |"
+    assert row in show(made, "--method", "method_0")
     out = tmp_path / "out"
-    printed = show(made, "--method", "method_0", "--out", str(out))
-    assert "| letters   |     3 | numbers   |     4 |     2 |    0 |    1 |      2 |" in printed
+    places = ("--store", made.store, "--scores", made.scores, "--out", out)
+    done = harness("anatomy", "items", "--method", "method_0", *map(str, places))
+    assert row in done.stdout
     [table] = out.glob("*.csv")
+    assert table.name == "items_run00000.csv"
     assert len(table.read_text().splitlines()) == 1 + 4 + 3 + 2
 
 

@@ -1,0 +1,1 @@
+"""Anatomy of forgetting beyond single items: weights between stages, relearning, lines."""
