@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.rows import read_rows
+from harness.errors import DataError
 from harness.evaluation.material import WHOLE, Function, Material, require_no_shots
 
 TASK: dict[str, Any] = {
@@ -22,7 +23,10 @@ TASK: dict[str, Any] = {
 def read(folder: Path, shots: int) -> Material:
     """All rows. Raises ConfigError for shots, DataError where the file is not there."""
     require_no_shots(shots, "known answers")
-    rows = read_rows(folder / "test.json")
+    file = folder / "test.json"
+    if not file.is_file():
+        raise DataError(f"{folder} holds no test.json of prompts and answers")
+    rows = read_rows(file)
     return Material(
         {WHOLE: [{"prompt": row["prompt"], "answer": row["answer"]} for row in rows]}, TASK
     )
