@@ -51,7 +51,9 @@ def compare(methods: Sequence[Group], baseline: Group, items: Items) -> list[Com
     scored on different items."""
     found = []
     for measured in measures([*baseline.runs, *(run for group in methods for run in group.runs)]):
-        rows = [row for group in methods if (row := _one(group, baseline, measured, items))]
+        rows = [
+            row for group in methods if (row := difference_of(group, baseline, measured, items))
+        ]
         adjusted = holm([row.found.p() for row in rows])
         found += [replace(row, adjusted=p) for row, p in zip(rows, adjusted, strict=True)]
     return found
@@ -91,7 +93,9 @@ def _notes(rows: Sequence[Comparison]) -> Iterator[str]:
         yield f"no predictions are there for {', '.join(loose)}: {told}."
 
 
-def _one(method: Group, baseline: Group, measured: Measured, items: Items) -> Comparison | None:
+def difference_of(
+    method: Group, baseline: Group, measured: Measured, items: Items
+) -> Comparison | None:
     """None where the measure is not defined for one of them."""
     pairs = _pairs(method, baseline)
     weights = [tuple(map(measured.weights, pair)) for pair in pairs]
