@@ -43,3 +43,5 @@ class Behind:
             work()
         except (DataError, StageFailed) as error:
             self._error = error
+        except Exception as error:  # whatever it is, what was begun is not there
+            self._error = DataError(f"it failed behind the steps: {error!r}")
