@@ -6,6 +6,7 @@ from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.cli.store import store_if_there
 from harness.config import StoreConfig
 from harness.errors import DataError
+from harness.results.comparing.pairing import paired_runs
 from harness.results.groups import group_runs
 from harness.results.report.terminal import main_table_markdown
 from harness.results.report.write import write_report
@@ -24,12 +25,13 @@ def main(argv: list[str]) -> int:
     """Write all tables and plots, print the main table and the paths; return 0 or raise."""
     options = _parser().parse_args(argv)
     scores = read_scores(options.scores)
-    groups = group_runs(load_runs(scores))
+    store = store_if_there(options.store)
+    groups = group_runs(paired_runs(load_runs(scores), store))
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
-    trust = Trust(store_if_there(options.store), options.scores.parent)
+    trust = Trust(store, options.scores.parent)
     written = list(write_report(groups, scores.digest, options.out, trust))
-    print(main_table_markdown(scores))
+    print(main_table_markdown(scores, store))
     print(trust.line(groups))
     print(*(f"wrote {path}" for path in written), sep="\n")
     return 0

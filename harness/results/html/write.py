@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.results.comparing.pairing import paired_runs
 from harness.results.figures.gallery import OVERVIEW, overview
 from harness.results.groups import Group, group_runs
 from harness.results.html.browser_page import browser_data, browser_section
@@ -55,7 +56,7 @@ class Written:
 def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -> Written:
     """Write the report. store: None where there is none. Raises DataError where there are no
     scores of a task to report on."""
-    groups = group_runs(load_runs(scores))
+    groups = group_runs(paired_runs(load_runs(scores), store))
     if not groups:
         raise DataError("the table of scores holds no headline score of a target task")
     names = {run.name: g.method for g in groups for run in (*g.runs, *g.incomplete)}
