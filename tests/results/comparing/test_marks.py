@@ -1,0 +1,109 @@
+"""The comparison's column of the main table, and errors of tables that are paired by item."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bench.fabricated import Fabricated, Kind
+
+from harness.results.comparing.compare import compare, comparison_table
+from harness.results.comparing.marks import marks
+from harness.results.comparing.pairing import paired_runs
+from harness.results.groups import group_runs
+from harness.results.report.tables import main_table
+from harness.results.runs import load_runs
+from harness.results.schema import Scores, read_scores
+from harness.store.store import Store
+
+KEPT = {(1, "a_1"): 0.9, (2, "a_1"): 0.9, (2, "b"): 0.9}
+LOST = {(1, "a_1"): 0.9, (2, "a_1"): 0.1, (2, "b"): 0.9}
+
+
+def groups_of(rows):
+    return group_runs(load_runs(Scores.of(rows)))
+
+
+def column(groups, name):
+    table = main_table(groups, "digest")
+    at = [heading.name for heading in table.headings].index(name)
+    return [str(row[at]) for row in table.rows]
+
+
+def test_a_word_for_every_method(run_rows):
+    rows = [
+        *run_rows("base", LOST, method="seqft", stderr=0.02),
+        *run_rows("same", LOST, method="other", stderr=0.02),
+        *run_rows("best", KEPT, method="replay", stderr=0.02),
+        *run_rows("seed", KEPT, method="elsewhere", stderr=0.02, seed=9),
+        *run_rows("model", KEPT, method="replay", stderr=0.02, model="z"),
+    ]
+    groups = groups_of(rows)
+    told = dict(zip([(g.model, g.method) for g in groups], marks(groups), strict=True))
+    assert told == {
+        ("micro_1", "seqft"): "baseline",
+        ("micro_1", "other"): "n. d.",
+        ("micro_1", "replay"): "better",
+        ("micro_1", "elsewhere"): "–",  # noqa: RUF001
+        ("z", "replay"): "–",  # noqa: RUF001
+    }
+    assert column(groups, "against_baseline") == [told[g.model, g.method] for g in groups]
+
+
+def test_no_column_without_a_baseline(run_rows):
+    groups = groups_of([*run_rows("a", KEPT, method="x"), *run_rows("b", LOST, method="y")])
+    assert marks(groups) is None
+    assert "OP vs" not in main_table(groups, "digest").caption
+
+
+def test_scores_without_any_error_tell_nothing(run_rows):
+    """One seed, no predictions and no standard errors: a difference of 40 points is no evidence."""
+    groups = groups_of(
+        [*run_rows("a", KEPT, method="replay"), *run_rows("b", LOST, method="seqft")]
+    )
+    assert marks(groups) == ["n. d.", "baseline"]
+    table = comparison_table(compare([groups[0]], groups[1]), "digest")
+    assert [str(row[4]) for row in table.rows if row[0] == "OP"] == ["–"]  # noqa: RUF001
+    assert any(note.startswith("no predictions and no standard errors") for note in table.notes)
+
+
+def test_what_trains_nothing_is_paired_with_what_does(run_rows):
+    """Its change is 0 by definition, so that it has an error of 0 and no note of independence."""
+    rows = [
+        *run_rows("a", LOST, method="seqft", stderr=0.02),
+        *run_rows("b", {(0, "a_1"): 0.5, (0, "b"): 0.5}, method="icl", schedule="none", stderr=0.1),
+    ]
+    groups = {group.method: group for group in groups_of(rows)}
+    found = {row.measure: row for row in compare([groups["icl"]], groups["seqft"])}
+    assert found["Δ general"].found.difference == pytest.approx(0.1)
+    assert found["Δ general"].found.error == pytest.approx(0.02 * 2**0.5)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Fabricated:
+    tasks = (Kind("letters", 40, 1), Kind("words", 90, 60))
+    return Fabricated(tmp_path, runs=1, items=40, tasks=tasks)
+
+
+def strict(made: Fabricated, stage: int, task: int) -> np.ndarray:
+    key = f"eval000{stage:02d}{task:02d}".ljust(20, "0")
+    lines = (made.store / "eval" / key / "predictions.jsonl").read_text().splitlines()
+    return np.array([json.loads(line)["values"]["accuracy"] for line in lines], dtype=float)
+
+
+def test_the_main_table_pairs_what_the_store_has(made):
+    change = strict(made, 2, 0) - strict(made, 1, 0)
+    paired = group_runs(paired_runs(load_runs(read_scores(made.scores)), Store(made.store)))
+    error = 100 * change.std(ddof=1) / 40**0.5
+    assert column(paired, "bwt") == [f"{100 * change.mean():.1f} ± {error:.1f}"]
+    plain = group_runs(load_runs(read_scores(made.scores)))
+    assert column(plain, "bwt") == [f"{100 * change.mean():.1f} ± {100 * 0.02 * 2**0.5:.1f}"]
+
+
+def test_predictions_whose_mean_is_another_score_are_left_alone(made):
+    place = made.store / "eval" / "eval0000200".ljust(20, "0") / "predictions.jsonl"
+    rows = [json.loads(line) for line in place.read_text().splitlines()]
+    values = {"values": {"accuracy": 1.0}}
+    place.write_text("".join(json.dumps(row | values) + "\n" for row in rows))
+    paired = group_runs(paired_runs(load_runs(read_scores(made.scores)), Store(made.store)))
+    assert column(paired, "bwt")[0].endswith("± 2.8")
