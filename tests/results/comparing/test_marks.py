@@ -1,6 +1,7 @@
 """The comparison's column of the main table, and errors of tables that are paired by item."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from harness.results.comparing.compare import compare, comparison_table
 from harness.results.comparing.marks import marks
 from harness.results.comparing.pairing import paired_runs
 from harness.results.groups import group_runs
+from harness.results.measures.item_errors import ItemScores
 from harness.results.report.tables import main_table
 from harness.results.runs import load_runs
 from harness.results.schema import Scores, read_scores
@@ -68,15 +70,23 @@ def test_scores_without_any_error_tell_nothing(run_rows):
 
 
 def test_what_trains_nothing_is_paired_with_what_does(run_rows):
-    """Its change is 0 by definition, so that it has an error of 0 and no note of independence."""
+    """Its change is 0 for every item, by definition: the difference is the other's change."""
+    start, end = np.array([1.0, 1, 1, 0, 1]), np.array([1.0, 0, 1, 0, 1])
+    stages = {0: ItemScores(tuple(("", str(n)) for n in range(5)), start)}
+    stages[2] = replace(stages[0], values=end)
     rows = [
         *run_rows("a", LOST, method="seqft", stderr=0.02),
         *run_rows("b", {(0, "a_1"): 0.5, (0, "b"): 0.5}, method="icl", schedule="none", stderr=0.1),
     ]
-    groups = {group.method: group for group in groups_of(rows)}
-    found = {row.measure: row for row in compare([groups["icl"]], groups["seqft"])}
-    assert found["Δ general"].found.difference == pytest.approx(0.1)
-    assert found["Δ general"].found.error == pytest.approx(0.02 * 2**0.5)
+    runs = [
+        replace(run, benchmarks=tuple(replace(b, items=stages.get) for b in run.benchmarks))
+        for run in load_runs(Scores.of(rows))
+    ]
+    groups = {group.method: group for group in group_runs(runs)}
+    row = {row.measure: row for row in compare([groups["icl"]], groups["seqft"])}["Δ general"]
+    assert row.items == 5
+    assert row.found.difference == pytest.approx((start - end).mean())
+    assert row.found.error == pytest.approx((start - end).std(ddof=1) / 5**0.5)
 
 
 @pytest.fixture
