@@ -222,7 +222,7 @@ def _run(
     matrix = ScoreMatrix.from_cells(
         tasks,
         {(row["stage"], row["benchmark"]): row["value"] for row in cells if is_done(row)},
-        {(row["stage"], row["benchmark"]): _error(row) for row in cells},
+        {(row["stage"], row["benchmark"]): error_of(row) for row in cells},
         schedule=first["schedule"],
         past=first["past"] or "all",
     )
@@ -277,11 +277,11 @@ def _mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def _estimate(row: TableRow) -> Estimate:
-    return Estimate(row["value"], _error(row)) if is_done(row) else Estimate()
+    return Estimate(row["value"], error_of(row)) if is_done(row) else Estimate()
 
 
-def _error(row: TableRow) -> float | None:
-    """Of 8 right items of 8 as well, whose own variance is 0."""
+def error_of(row: TableRow) -> float | None:
+    """The item error of a score; of 8 right items of 8 as well, whose own variance is 0."""
     return score_error(row["stderr"], row["n"]) if is_score(row["unit"]) else row["stderr"]
 
 

@@ -1,22 +1,17 @@
-"""The comparison's column of the main table, and errors of tables that are paired by item."""
+"""The comparison's column of the main table, and what it says where little is known."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.fabricated import Fabricated, Kind
 
 from harness.results.comparing.compare import compare, comparison_table
 from harness.results.comparing.marks import marks
-from harness.results.comparing.pairing import paired_runs
 from harness.results.groups import group_runs
 from harness.results.measures.item_errors import ItemScores
 from harness.results.report.tables import main_table
 from harness.results.runs import load_runs
-from harness.results.schema import Scores, read_scores
-from harness.store.store import Store
+from harness.results.schema import Scores
 
 KEPT = {(1, "a_1"): 0.9, (2, "a_1"): 0.9, (2, "b"): 0.9}
 LOST = {(1, "a_1"): 0.9, (2, "a_1"): 0.1, (2, "b"): 0.9}
@@ -87,33 +82,3 @@ def test_what_trains_nothing_is_paired_with_what_does(run_rows):
     assert row.items == 5
     assert row.found.difference == pytest.approx((start - end).mean())
     assert row.found.error == pytest.approx((start - end).std(ddof=1) / 5**0.5)
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Fabricated:
-    tasks = (Kind("letters", 40, 1), Kind("words", 90, 60))
-    return Fabricated(tmp_path, runs=1, items=40, tasks=tasks)
-
-
-def strict(made: Fabricated, stage: int, task: int) -> np.ndarray:
-    key = f"eval000{stage:02d}{task:02d}".ljust(20, "0")
-    lines = (made.store / "eval" / key / "predictions.jsonl").read_text().splitlines()
-    return np.array([json.loads(line)["values"]["accuracy"] for line in lines], dtype=float)
-
-
-def test_the_main_table_pairs_what_the_store_has(made):
-    change = strict(made, 2, 0) - strict(made, 1, 0)
-    paired = group_runs(paired_runs(load_runs(read_scores(made.scores)), Store(made.store)))
-    error = 100 * change.std(ddof=1) / 40**0.5
-    assert column(paired, "bwt") == [f"{100 * change.mean():.1f} ± {error:.1f}"]
-    plain = group_runs(load_runs(read_scores(made.scores)))
-    assert column(plain, "bwt") == [f"{100 * change.mean():.1f} ± {100 * 0.02 * 2**0.5:.1f}"]
-
-
-def test_predictions_whose_mean_is_another_score_are_left_alone(made):
-    place = made.store / "eval" / "eval0000200".ljust(20, "0") / "predictions.jsonl"
-    rows = [json.loads(line) for line in place.read_text().splitlines()]
-    values = {"values": {"accuracy": 1.0}}
-    place.write_text("".join(json.dumps(row | values) + "\n" for row in rows))
-    paired = group_runs(paired_runs(load_runs(read_scores(made.scores)), Store(made.store)))
-    assert column(paired, "bwt")[0].endswith("± 2.8")
