@@ -7,7 +7,7 @@ from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.config import StoreConfig
 from harness.errors import ConfigError, require, suggest
 from harness.results.comparing.compare import compare, comparison_table
-from harness.results.comparing.pairing import paired_runs
+from harness.results.comparing.contributions import Items
 from harness.results.groups import Group, group_runs
 from harness.results.report.latex import to_latex
 from harness.results.report.printing import grid, to_csv, to_markdown
@@ -29,11 +29,11 @@ def main(argv: list[str]) -> int:
     names = [options.method, *options.more]
     require(options.baseline not in names, f"{options.baseline}: it is its own baseline")
     scores = read_scores(options.scores)
-    store = Store(options.store) if options.store.is_dir() else None
-    groups = group_runs(paired_runs(load_runs(scores), store))
+    groups = group_runs(load_runs(scores))
     baseline = _group(groups, options.baseline, options)
     methods = [_group(groups, name, options) for name in dict.fromkeys(names)]
-    table = comparison_table(compare(methods, baseline), scores.digest)
+    store = Store(options.store) if options.store.is_dir() else None
+    table = comparison_table(compare(methods, baseline, Items(store)), scores.digest)
     print(grid(table), table.caption, *table.notes, sep="\n")
     for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
         place = options.out / "tables" / f"comparison.{suffix}"

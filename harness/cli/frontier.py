@@ -35,7 +35,7 @@ beside sequential fine-tuning over its learning rate, with error bars, and say w
 beyond the learning rate. A method on an adapter is set beside the same adapter without it, an
 adapter alone beside the training of all weights. Without values or rates: steps around what is
 configured; without seeds: 0,1,2 (with fewer than three there are differences but no test). What the
-store holds is not run again. Writes <store.results>/frontier/METHOD_PARAMETER.{csv,png}."""
+store holds is not run again. Writes <store.results>/frontier/METHOD_PARAMETER.{csv,pdf,svg,png}."""
 _EXAMPLES = (
     "frontier method=sfa knob=beta sequence=micro2 values=0.25,0.5 rates=1e-4,4e-4",
     "frontier method=[seqft,wise_ft] knob=alpha sequence=micro2",
@@ -62,7 +62,7 @@ class Request:
 
 
 def main(argv: list[str]) -> int:
-    """Run what is missing, write results/frontier/<method>_<knob>.{csv,png}, print the verdict."""
+    """Run what is missing, write the table and the figure, print the verdict."""
     asked = _request(read(parser("frontier", _DESCRIPTION, *_EXAMPLES, sweeps=False), argv))
     where = _knob(asked)
     values = asked.values or _around(_current(asked, where), asked, where)

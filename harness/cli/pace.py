@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from harness.run.events import Event
 from harness.store.work import Work
 
-ENOUGH, LONG = 0.05, 20.0  # of a piece of work that runs, or seconds of it, before it tells a pace
+# Of a kind of work, or of a piece of it that runs, or seconds of either, before it tells a pace:
+# scores that are computed together end together, and the first one of them tells little.
+ENOUGH, LONG = 0.05, 20.0
 
 
 class Pace:
@@ -83,11 +85,14 @@ class Pace:
     def _rate(self, kind: str) -> float | None:
         """Seconds for a unit of effort."""
         done = self._effort(kind, self.shares, self._before)
+        whole = sum(self._size(key) for key, work in self.works.items() if work.kind == kind)
         here = any(self.works[key].kind == kind for key in self._made)
-        if here and done > 0:
+        if here and done > 0 and (done >= ENOUGH * whole or self._spent[kind] >= LONG):
             return self._spent[kind] / done
         if kind in self.paces:
             return self.paces[kind]
+        if here:
+            return None
         heard = {key: self._heard.get(key, share) for key, share in self.shares.items()}
         done, spent = self._effort(kind, self.shares, heard), self._running[kind]
         running = [self._size(key) for key in self._heard if self.works[key].kind == kind]

@@ -1,4 +1,4 @@
-"""`harness tables`: regenerate every table and heat map from the tidy table of scores."""
+"""`harness tables`: regenerate every table and figure from the tidy table of scores."""
 
 from pathlib import Path
 
@@ -6,7 +6,9 @@ from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.cli.store import store_if_there
 from harness.config import StoreConfig
 from harness.errors import DataError
+from harness.results.comparing.best import items_of
 from harness.results.comparing.pairing import paired_runs
+from harness.results.figures.beside import Beside
 from harness.results.groups import group_runs
 from harness.results.report.terminal import main_table_markdown
 from harness.results.report.write import write_report
@@ -16,9 +18,10 @@ from harness.results.trust import Trust
 
 _DESCRIPTION = """\
 Write the main table, the score matrix of every run-group, the suites by benchmark, where several
-rates were tried the one chosen for every method, as Markdown, CSV and LaTeX, and a heat map of
-every matrix, from the table of scores. Below each table a line says what is known of its runs: for
-their data the store is looked at, where there is one."""
+rates were tried the one chosen for every method, as Markdown, CSV and LaTeX, and figures as PDF,
+SVG and PNG, from the table of scores. Below each table a line says what is known of its runs: for
+their data, and for what is marked as not told from the best, the store is looked at, where there is
+one."""
 
 
 def main(argv: list[str]) -> int:
@@ -26,14 +29,18 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     scores = read_scores(options.scores)
     store = store_if_there(options.store)
-    groups = group_runs(paired_runs(load_runs(scores), store))
+    items = items_of(scores, store)
+    groups = group_runs(paired_runs(load_runs(scores), items))
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
     trust = Trust(store, options.scores.parent)
-    written = list(write_report(groups, scores.digest, options.out, trust))
+    beside = Beside.of(scores)
+    written = list(write_report(groups, scores.digest, options.out, trust, beside, items))
     print(main_table_markdown(scores, store))
     print(trust.line(groups))
     print(*(f"wrote {path}" for path in written), sep="\n")
+    if not any(group.runs for group in groups):
+        print("no run is complete: there is nothing to draw")
     return 0
 
 

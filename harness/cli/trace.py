@@ -7,6 +7,7 @@ from harness.cli.columns import aligned
 from harness.cli.store import store_if_there
 from harness.config import StoreConfig
 from harness.errors import DataError, printable
+from harness.results.comparing.contributions import Items
 from harness.results.comparing.pairing import paired_runs
 from harness.results.groups import group_runs
 from harness.results.runs import load_runs
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     scores = read_scores(options.scores)
     store = store_if_there(options.store)
-    groups = group_runs(paired_runs(load_runs(scores), store))
+    groups = group_runs(paired_runs(load_runs(scores), Items(store)))
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
     label, runs = runs_of(options.whose, groups)

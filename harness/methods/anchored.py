@@ -48,17 +48,22 @@ class Anchored(Strategy):
 
     def figures(self, stage: Stage) -> dict[str, float]:
         """distance: the Euclidean one of all trained weights from the anchor."""
-        return {"distance": self._sum(stage, lambda d, name: d @ d) ** 0.5}
+        return {"distance": self._sum(stage, lambda away, name, part: away @ away) ** 0.5}
 
-    def _sum(self, stage: Stage, of: "Callable[[Tensor, str], Tensor]") -> float:
+    def _sum(self, stage: Stage, of: "Callable[[Tensor, str, slice], Tensor]") -> float:
         """Collective. The sum over the model of a number of each piece's distance from the anchor,
-        in fp64."""
+        in fp64; a piece of a shard at a time, since nobody has reckoned with more memory."""
         import torch
 
-        parts = [
-            of((s.weight - self.anchors[s.name]).double(), s.name) for s in stage.view.shards()
-        ]
-        return float(stage.view.sum_over_shards(float(torch.stack(parts).sum()) if parts else 0.0))
+        from harness.models.weights.tensor_file import spans
+
+        total = torch.zeros((), dtype=torch.float64, device=stage.view.device)
+        for shard in stage.view.shards():
+            weight, anchor = shard.weight, self.anchors[shard.name]
+            for first, last in spans(0, len(weight)):
+                part = slice(first, last)
+                total += of((weight[part] - anchor[part]).double(), shard.name, part)
+        return float(stage.view.sum_over_shards(float(total)))
 
     def state(self) -> State:
         return State(sharded={"anchor": self.anchors} if self.anchor is Anchor.initial else {})

@@ -113,7 +113,9 @@ class EWC(Anchored):
         importance = self.importance
         if importance is None:
             return {"penalty": 0.0, **super().figures(stage)}
-        weighed = self._sum(stage, lambda d, name: importance[name].double() @ (d * d))
+        weighed = self._sum(
+            stage, lambda away, name, part: importance[name][part].double() @ (away * away)
+        )
         return {"penalty": self.strength / 2 * weighed, **super().figures(stage)}
 
     def measure(self, stage: Stage) -> None:

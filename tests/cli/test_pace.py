@@ -54,6 +54,17 @@ def test_what_was_done_before_counts_for_no_speed() -> None:
     assert found.seconds_left() == pytest.approx(40.0)
 
 
+def test_the_first_of_many_that_end_together_tells_no_pace() -> None:
+    """Of 30 the first is done after 0.1 s, and the second; each of the others takes 2 s."""
+    made = works(30)
+    found = pace(made)
+    found.hear(Event(made[0].key, 0.5), 109.9)
+    found.hear(Event(made[0].key, 1.0), 110.0)
+    assert found.seconds_left() is None
+    found.hear(Event(made[1].key, 1.0), 112.0)
+    assert found.seconds_left() == pytest.approx(28 * 2.1 / 2)
+
+
 def test_the_store_knows_a_pace_until_something_is_finished() -> None:
     """Of effort 1 each: at 7 s by the store. The first takes 5 s, of which 2 for its ranks to
     start; the second is at a half after 2 s more."""

@@ -111,6 +111,10 @@ def test_why_nothing_was_compared_is_told() -> None:
     one = [CURVE[0]]
     (other,) = compare([method(0.9, 0.0)], one)
     assert "one rate was tried, whose learning accuracy is" in verdict([other], one)
+    # Numbers that differ are told with as many digits as show it.
+    (near,) = compare([method(one[0].learned.value + 2e-4, 0.0)], one)
+    learned = 100 * one[0].learned.value
+    assert f"is {learned:.2f}, not {learned + 0.02:.2f}" in verdict([near], one)
     (same,) = compare([method(one[0].learned.value, one[0].kept.value - 0.1)], one)
     assert same.difference == pytest.approx(-0.1)
 

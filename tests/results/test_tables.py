@@ -261,9 +261,10 @@ def test_a_table_without_target_scores_is_an_error(tmp_path, score_row):
 def test_only_incomplete_runs_still_give_a_report(tmp_path, capsys, score_row):
     scores = write_scores([score_row()], tmp_path / "scores.csv")
     assert main(["--scores", str(scores), "--out", str(tmp_path)]) == 0
-    assert (
-        "incomplete: run seqft-1 lacks (stage, task) (2, a_1), (2, b)." in capsys.readouterr().out
-    )
+    printed = capsys.readouterr().out
+    assert "incomplete: run seqft-1 lacks (stage, task) (2, a_1), (2, b)." in printed
+    assert printed.endswith("no run is complete: there is nothing to draw\n")
+    assert not (tmp_path / "plots").exists()
     assert "\\begin{tabular}" in (tmp_path / "tables" / "main.tex").read_text(encoding="utf-8")
 
 

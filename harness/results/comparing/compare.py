@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from harness.errors import DataError
 from harness.results.comparing.contributions import (
     Contributions,
+    Items,
     Measured,
     Weights,
     contributions,
@@ -48,33 +49,17 @@ class Comparison:
         return "better" if self.found.difference > 0 else "worse"
 
 
-def compare(methods: Sequence[Group], baseline: Group) -> list[Comparison]:
+def compare(methods: Sequence[Group], baseline: Group, items: Items) -> list[Comparison]:
     """By every measure that both have. Raises DataError where runs have no seed in common, or were
     scored on different items."""
-    found = list[Comparison]()
+    found = []
     for measured in measures([*baseline.runs, *(run for group in methods for run in group.runs)]):
-        found += _adjusted([_one(group, baseline, measured) for group in methods])
+        rows = [
+            row for group in methods if (row := difference_of(group, baseline, measured, items))
+        ]
+        adjusted = holm([row.found.p() for row in rows])
+        found += [replace(row, adjusted=p) for row, p in zip(rows, adjusted, strict=True)]
     return found
-
-
-def by_performance(methods: Sequence[Group], baseline: Group) -> list[Comparison | None]:
-    """By OP alone, one for each method; None where it cannot be compared with the baseline."""
-    measured = next(one for one in measures(baseline.runs) if one.title == "OP")
-    rows: list[Comparison | None] = []
-    for group in methods:
-        try:
-            rows.append(_one(group, baseline, measured))
-        except DataError:
-            rows.append(None)
-    told = iter(_adjusted(rows))
-    return [row and next(told) for row in rows]
-
-
-def _adjusted(rows: Sequence[Comparison | None]) -> list[Comparison]:
-    """Those that are there, p adjusted over them."""
-    there = [row for row in rows if row]
-    adjusted = holm([row.found.p() for row in there])
-    return [replace(row, adjusted=p) for row, p in zip(there, adjusted, strict=True)]
 
 
 def comparison_table(rows: Sequence[Comparison], digest: str) -> Table:
@@ -128,14 +113,16 @@ def _notes(rows: Sequence[Comparison]) -> Iterator[str]:
         yield f"no predictions are there for {', '.join(loose)}: {told}."
 
 
-def _one(method: Group, baseline: Group, measured: Measured) -> Comparison | None:
+def difference_of(
+    method: Group, baseline: Group, measured: Measured, items: Items
+) -> Comparison | None:
     """None where the measure is not defined for one of them."""
     pairs = _pairs(method, baseline)
     weights = [tuple(map(measured.weights, pair)) for pair in pairs]
     defined = [(a, b) for a, b in weights if a is not None and b is not None]
     if len(defined) < len(pairs):
         return None
-    sides = _sides(pairs, defined)
+    sides = _sides(pairs, defined, items)
     names = list(sides[0][0].items)
     counts = [len(sides[0][0].items[name].ids) for name in names]
     found, known = _interval(names, sides)
@@ -157,18 +144,21 @@ def _pairs(method: Group, baseline: Group) -> list[tuple[Run, Run]]:
 def _sides(
     pairs: Sequence[tuple[Run, Run]],
     weights: Sequence[tuple[Weights, Weights]],
+    items: Items,
 ) -> list[tuple[Contributions, Contributions]]:
     """What both runs of every pair add, with the items of those benchmarks that all of them
     have."""
     first = [
-        [contributions(run, own) for run, own in zip(pair, both, strict=True)]
+        [contributions(items, run, own) for run, own in zip(pair, both, strict=True)]
         for pair, both in zip(pairs, weights, strict=True)
     ]
     having = [set(side.items) for sides in first for side in sides]
     shared = set.intersection(*having)
     found = []
     for pair, both in zip(pairs, weights, strict=True):
-        left, right = (contributions(run, own, shared) for run, own in zip(pair, both, strict=True))
+        left, right = (
+            contributions(items, run, own, shared) for run, own in zip(pair, both, strict=True)
+        )
         found.append((left, right))
         for name in shared:
             sets = {side.items[name].ids for side in (found[0][0], left, right)}

@@ -1,14 +1,20 @@
-"""What every item of a run adds to a measure."""
+"""What every item of a run adds to a measure, from the predictions in a store."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from harness.results.items.sheets import DAMAGED, read_sheet
 from harness.results.measures.continual import MEASURES, dataset_of
 from harness.results.measures.item_errors import ItemScores, unpaired_error
+from harness.results.records import RunRecord, read_record, record_path
 from harness.results.runs import Run, suites_in_order
 from harness.store.scores import TARGET, combined_error
+from harness.store.store import Store
+from harness.store.work import Cell
 
+_SAME = 1e-4  # between a score and the mean of its items; scores of files may be rounded
 Place = tuple[int, str, str]  # stage, suite, benchmark
 Weights = dict[Place, float]
 
@@ -22,6 +28,52 @@ class Measured:
     weights: Callable[[Run], Weights | None]
 
 
+class Items:
+    """The item scores of runs, read once. store: None where there is none."""
+
+    def __init__(self, store: Store | None) -> None:
+        self.store = store
+        self._records: dict[str, RunRecord | None] = {}
+        self._read: dict[str, ItemScores | None] = {}
+
+    def of(self, run: Run, place: Place) -> ItemScores | None:
+        """Scores in 0..1 of the items of a benchmark at a stage; None where they are not known, or
+        where their mean is not the run's score (of pooled metrics, say)."""
+        record = self._record(run.name)
+        cells = [] if record is None else record.cells
+        for cell in cells:
+            if (cell.stage, cell.suite, cell.benchmark) == place and cell.kind == "eval":
+                if cell.key not in self._read:
+                    self._read[cell.key] = self._sheet(cell)
+                found = self._read[cell.key]
+                mean = None if found is None else float(found.values.mean())
+                return (
+                    found
+                    if mean is not None and abs(mean - score(run, place)[0]) <= _SAME
+                    else None
+                )
+        return None
+
+    def _sheet(self, cell: Cell) -> ItemScores | None:
+        import numpy as np
+
+        assert self.store is not None
+        try:
+            sheet = read_sheet(self.store, cell)
+        except DAMAGED:
+            return None
+        values = np.asarray(sheet.strict, dtype=float)
+        return None if np.isnan(values).any() or len(values) < 2 else ItemScores(sheet.ids, values)
+
+    def _record(self, run: str) -> RunRecord | None:
+        if run not in self._records:
+            self._records[run] = None
+            if self.store is not None:
+                with suppress(*DAMAGED):
+                    self._records[run] = read_record(record_path(self.store, run))
+        return self._records[run]
+
+
 def score(run: Run, place: Place) -> tuple[float, float | None]:
     """A score of a run and its item error."""
     stage, suite, name = place
@@ -30,13 +82,6 @@ def score(run: Run, place: Place) -> tuple[float, float | None]:
         return run.matrix.value((stage, at)), run.matrix.error((stage, at))
     found = next(b for b in run.benchmarks if (b.suite, b.name) == (suite, name)).at(stage)
     return found.value or 0.0, found.item_error
-
-
-def _items(run: Run, place: Place) -> ItemScores | None:
-    stage, suite, name = place
-    if suite == TARGET:
-        return run.matrix.items((stage, run.matrix.tasks.index(name)))
-    return next(b for b in run.benchmarks if (b.suite, b.name) == (suite, name)).items(stage)
 
 
 @dataclass(frozen=True)
@@ -51,13 +96,15 @@ class Contributions:
     variance: float | None
 
 
-def contributions(run: Run, weights: Weights, only: Collection[str] | None = None) -> Contributions:
+def contributions(
+    items: Items, run: Run, weights: Weights, only: Collection[str] | None = None
+) -> Contributions:
     """only: the test sets whose items are wanted; null for all that are known."""
     found, reach, rest = dict[str, ItemScores](), defaultdict[str, float](float), 0.0
     loose = defaultdict[str, list[tuple[float, float | None]]](list)
     for place, weight in weights.items():
         name = f"{place[1]}:{dataset_of(place[2])}"
-        own = _items(run, place) if only is None or name in only else None
+        own = items.of(run, place) if only is None or name in only else None
         if own is None or (name in found and found[name].ids != own.ids):
             value, error = score(run, place)
             rest += weight * value

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.results.comparing.best import items_of, mark_level
 from harness.results.comparing.pairing import paired_runs
+from harness.results.figures.beside import Beside
 from harness.results.figures.gallery import OVERVIEW, overview
 from harness.results.groups import Group, group_runs
 from harness.results.html.browser_page import browser_data, browser_section
@@ -56,14 +58,14 @@ class Written:
 def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -> Written:
     """Write the report. store: None where there is none. Raises DataError where there are no
     scores of a task to report on."""
-    groups = group_runs(paired_runs(load_runs(scores), store))
+    groups = group_runs(paired_runs(load_runs(scores), items_of(scores, store)))
     if not groups:
         raise DataError("the table of scores holds no headline score of a target task")
     names = {run.name: g.method for g in groups for run in (*g.runs, *g.incomplete)}
     digest, gaps = scores.digest, []
     trust = Trust(store)
-    sections = [_overview(groups, digest, trust), _matrices(groups, digest, trust)]
-    sections += _figures(groups, digest)
+    sections = [_overview(groups, scores, trust), _matrices(groups, digest, trust)]
+    sections += _figures(groups, scores)
     made = Browser()
     if store is None:
         gaps.append("no store: no pages of runs, no predictions")
@@ -89,10 +91,11 @@ def _title(groups: Sequence[Group]) -> str:
     return f"Report: {sequence} on {model}"
 
 
-def _overview(groups: Sequence[Group], digest: str, trust: Trust) -> Html:
+def _overview(groups: Sequence[Group], scores: Scores, trust: Trust) -> Html:
     """The tables of methods, suites and rates."""
+    digest, items = scores.digest, items_of(scores, trust.store)
     rates = rates_table([run for group in groups for run in group.runs], digest)
-    tables = [main_table(groups, digest), suites_table(groups, digest)]
+    tables = [mark_level(main_table(groups, digest), groups, items), suites_table(groups, digest)]
     tables += [rates] if rates else []
     shown = (shown_table(trust.below(table, groups)) for table in tables)
     return section("overview", "Overview", *shown)
@@ -105,11 +108,12 @@ def _matrices(groups: Sequence[Group], digest: str, trust: Trust) -> Html:
     return section("matrices", "Scores by stage", *map(heat_table, tables))
 
 
-def _figures(groups: Sequence[Group], digest: str) -> Iterator[Html]:
+def _figures(groups: Sequence[Group], scores: Scores) -> Iterator[Html]:
     """The figures of all methods, where there are any."""
     shown = []
-    for name, files in overview([group for group in groups if group.runs], digest).items():
-        source = f"data:image/svg+xml;base64,{base64.b64encode(files['svg']).decode()}"
+    complete = [group for group in groups if group.runs]
+    for name, svg in overview(complete, scores.digest, Beside.of(scores)).items():
+        source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
         image = element("img", src=source, alt=OVERVIEW[name])
         shown.append(element("figure", element("figcaption", OVERVIEW[name]), image))
     if shown:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.results.paper.claims import Answer, check
 from harness.results.paper.ours import Ours
-from harness.results.paper.plots import op_bwt_png, stages_png
+from harness.results.paper.plots import op_bwt, stages
 from harness.results.paper.published import Published
 from harness.results.paper.records import records_table
 from harness.results.paper.tables import RUNS, paper_tables, run_names
@@ -17,16 +17,19 @@ NO_RUNS = Ours((), ())
 
 
 def write_paper(published: Published, ours: Ours, digest: str, out: Path) -> Iterator[Path]:
-    """Write tables as Markdown, CSV and LaTeX and pictures as PNG; yields each path."""
+    """Write tables and pictures, each in three formats; yields each path."""
     tables = [*paper_tables(published, ours, digest), claims_table(published, ours, digest)]
     tables.append(records_table(ours, digest))
     for table in tables:
         for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
             yield write_atomically(out / f"{table.label}.{suffix}", text(table))
-    yield write_atomically(out / "figure_op_bwt.png", op_bwt_png(published, ours))
-    curve = stages_png(ours, "bbh")
-    if curve is not None:
-        yield write_atomically(out / "figure4_bbh.png", curve)
+    drawn = {
+        "figure_op_bwt": op_bwt(published, ours, digest),
+        "figure4_bbh": stages(ours, "bbh", digest),
+    }
+    for name, files in drawn.items():
+        for suffix, content in (files or {}).items():
+            yield write_atomically(out / f"{name}.{suffix}", content)
 
 
 def claims_table(published: Published, ours: Ours, digest: str) -> Table:

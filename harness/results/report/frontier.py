@@ -89,16 +89,19 @@ def verdict(comparisons: Sequence[Comparison], curve: Sequence[Point] = ()) -> s
 
 def _why_none(comparisons: Sequence[Comparison], curve: Sequence[Point]) -> str:
     """Why no setting stands beside the curve."""
-    settings = _range([item.point for item in comparisons])
+    # With as many digits as tell them from the curve's.
+    points = [item.point for item in comparisons]
+    told = [(_range(points, digits), _range(curve, digits)) for digits in (1, 2, 4)]
+    settings, rates = next((pair for pair in told if pair[0] != pair[1]), told[-1])
     if len(curve) == 1:
-        return f"one rate was tried, whose learning accuracy is {_range(curve)}, not {settings}"
-    told = f", {_range(curve)}," if curve else ""
-    return f"no learning accuracy ({settings}) lies within that of the rates{told} that were tried"
+        return f"one rate was tried, whose learning accuracy is {rates}, not {settings}"
+    among = f", {rates}," if curve else ""
+    return f"no learning accuracy ({settings}) lies within that of the rates{among} that were tried"
 
 
-def _range(points: Sequence[Point]) -> str:
-    numbers = sorted({f"{100 * item.learned.value:.1f}" for item in points}, key=float)
-    return numbers[0] if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+def _range(points: Sequence[Point], digits: int) -> str:
+    numbers = sorted({f"{100 * item.learned.value:.{digits}f}" for item in points}, key=float)
+    return " to ".join(dict.fromkeys([*numbers[:1], *numbers[-1:]]))
 
 
 def _told(inside: Sequence[Comparison]) -> str:

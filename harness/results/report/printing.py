@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 DASH = "–"  # noqa: RUF001
+LEVEL_MARK = "†"
 
 
 @dataclass(frozen=True)
 class Points:
-    """A number in points (0..100 for scores) with its spread in points; None prints as a dash."""
+    """A number in points (0..100 for scores) with its spread in points; None prints as a dash.
+    level: whether it is not distinguishable from the best of its column."""
 
     value: float | None
     spread: float | None = None
+    level: bool = False
 
     def __str__(self) -> str:
         if self.value is None:
             return DASH
         # Adding zero turns -0.0 into 0.0.
         text = f"{round(self.value, 1) + 0.0:.1f}"
-        return text if self.spread is None else f"{text} ± {self.spread:.1f}"
+        text += "" if self.spread is None else f" ± {self.spread:.1f}"
+        return f"{text} {LEVEL_MARK}" if self.level else text
 
 
 Entry = str | int | Points

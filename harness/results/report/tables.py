@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from harness.results.comparing.marks import COLUMN, LEGEND, TITLE, marks
 from harness.results.groups import Group
 from harness.results.measures.continual import MEASURES, Estimate
 from harness.results.measures.leagues import LEAGUE_BWT, LEAGUE_TITLES, league_bwt
@@ -95,12 +94,7 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
         Heading("Seeds", "seeds", numeric=True),
         *(Heading(cost.title, name, numeric=True) for name, cost in BUDGET.items()),
     )
-    there = [group for group in groups if group.runs]
-    rows = [_main_row(group, columns) for group in there]
-    told = marks(there)
-    if told:
-        headings = (*headings, Heading(TITLE, COLUMN, numeric=True))
-        rows = [(*row, mark) for row, mark in zip(rows, told, strict=True)]
+    rows = [_main_row(group, columns) for group in groups if group.runs]
     shown = _MAIN | {column.heading.name: column.heading.title for column in leagues}
     formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in shown.items())
     titles = {column.heading.title for column in columns}
@@ -109,7 +103,7 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
     caption = (
         f"{formulas}; {_DELTA}{sided}{judged}. R[t,i] is the score on task i after t of T tasks. "
         "For joint training OP is row T, for separate models the diagonal, without training row 0. "
-        f"{_SPREAD} {f'{LEGEND}. ' if told else ''}{BUDGET_CAPTION}"
+        f"{_SPREAD} {BUDGET_CAPTION}"
     )
     table = Table(
         "Main results", headings, tuple(rows), caption, "main", digest, _main_notes(groups)

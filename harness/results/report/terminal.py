@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from harness.errors import DataError
-from harness.results.comparing.marks import COLUMN
+from harness.results.comparing.best import items_of
 from harness.results.comparing.pairing import paired_runs
 from harness.results.groups import Group, group_runs
 from harness.results.report.printing import DASH, Table, grid
@@ -18,15 +18,14 @@ _LEGEND = "Scores x 100; ± = sd over seeds, or item error of a single seed; Δ 
 
 def main_table_markdown(scores: Scores, store: Store | None = None) -> str:
     """Return the main table for a terminal: model and sequence above it if they are the same, the
-    budget columns below, with the comparison. store: that of the runs, for errors that are paired
-    by item."""
-    groups = group_runs(paired_runs(load_runs(scores), store))
+    budget columns below. store: that of the runs, for errors that are paired by item."""
+    groups = group_runs(paired_runs(load_runs(scores), items_of(scores, store)))
     table = main_table(groups, scores.digest).without_empty()
     kept, common, budget = [], [], []
     for position, heading in enumerate(table.headings):
-        if heading.name in (*BUDGET, COLUMN, "method"):
+        if heading.name in BUDGET or heading.name == "method":
             budget.append(position)
-        if heading.name in (*BUDGET, COLUMN):
+        if heading.name in BUDGET:
             continue
         entries = {row[position] for row in table.rows}
         if heading.name in ("model", "sequence") and len(entries) == 1:

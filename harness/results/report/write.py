@@ -4,7 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.results.figures.gallery import gallery
+from harness.results.comparing.best import mark_level
+from harness.results.comparing.contributions import Items
+from harness.results.figures.beside import Beside
+from harness.results.figures.gallery import Drawing, drawings
+from harness.results.figures.saved import SUFFIXES, is_current
 from harness.results.groups import Group
 from harness.results.report.latex import all_tables, to_latex
 from harness.results.report.printing import Table, to_csv, to_markdown
@@ -15,12 +19,20 @@ from harness.store.files import write_atomically
 
 
 def write_report(
-    groups: Sequence[Group], digest: str, out: Path, trust: Trust | None = None
+    groups: Sequence[Group],
+    digest: str,
+    out: Path,
+    trust: Trust | None = None,
+    beside: Beside | None = None,
+    items: Items | None = None,
 ) -> Iterator[Path]:
     """Write tables to out/tables and figures to out/plots; yields each path once written. trust:
-    what tells, below each table, what is known of its runs."""
+    what tells, below each table, what is known of its runs; beside: what figures show beside
+    headline scores; items: by which methods are compared that the main table marks."""
     names = matrix_names(groups)
-    tables: list[tuple[str, Table]] = [("main", main_table(groups, digest))]
+    main = main_table(groups, digest)
+    main = mark_level(main, groups, items) if items else main
+    tables: list[tuple[str, Table]] = [("main", main)]
     tables += [(name, matrix_table(group, digest, name)) for name, group in names.items()]
     tables.append(("suites", suites_table(groups, digest)))
     rates = rates_table([run for group in groups for run in group.runs], digest)
@@ -36,9 +48,17 @@ def write_report(
     for name, table in printed.items():
         yield write_atomically(out / "tables" / f"{name}.tex", to_latex(table))
     yield write_atomically(out / "tables" / "all.tex", all_tables([*printed]))
-    for name, files in gallery(names, digest).items():
-        for suffix, content in files.items():
-            yield write_atomically(out / "plots" / f"{name}.{suffix}", content)
+    for name, draw in drawings(names, digest, beside).items():
+        yield from _drawn(out / "plots" / name, draw, digest)
+
+
+def _drawn(base: Path, draw: Drawing, digest: str) -> Iterator[Path]:
+    """The files of a figure, which are left as they are where the same would be drawn again."""
+    if is_current(base, digest):
+        yield from (base.with_name(f"{base.name}.{suffix}") for suffix in SUFFIXES)
+        return
+    for suffix, content in (draw() or {}).items():
+        yield write_atomically(base.with_name(f"{base.name}.{suffix}"), content)
 
 
 def matrix_names(groups: Sequence[Group]) -> dict[str, Group]:

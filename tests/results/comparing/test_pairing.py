@@ -8,6 +8,7 @@ import pytest
 from bench.fabricated import Fabricated, Kind
 from support.command import harness
 
+from harness.results.comparing.contributions import Items
 from harness.results.comparing.pairing import paired_runs
 from harness.results.groups import group_runs
 from harness.results.report.tables import main_table
@@ -36,7 +37,7 @@ def strict(made: Fabricated, stage: int, task: int) -> np.ndarray:
 
 def test_the_main_table_pairs_what_the_store_has(made):
     change = strict(made, 2, 0) - strict(made, 1, 0)
-    paired = group_runs(paired_runs(load_runs(read_scores(made.scores)), Store(made.store)))
+    paired = group_runs(paired_runs(load_runs(read_scores(made.scores)), Items(Store(made.store))))
     error = 100 * change.std(ddof=1) / 40**0.5
     assert bwt(paired) == [f"{100 * change.mean():.1f} ± {error:.1f}"]
     plain = group_runs(load_runs(read_scores(made.scores)))
@@ -48,7 +49,7 @@ def test_predictions_whose_mean_is_another_score_are_left_alone(made):
     rows = [json.loads(line) for line in place.read_text().splitlines()]
     values = {"values": {"accuracy": 1.0}}
     place.write_text("".join(json.dumps(row | values) + "\n" for row in rows))
-    paired = group_runs(paired_runs(load_runs(read_scores(made.scores)), Store(made.store)))
+    paired = group_runs(paired_runs(load_runs(read_scores(made.scores)), Items(Store(made.store))))
     assert bwt(paired)[0].endswith("± 2.8")
 
 
