@@ -60,7 +60,8 @@ def simulated(
         baseline, hard = answers(source, items, seeds, luck, 0.3, None)
         for rival in range(RIVALS if effect == 0 else 1):
             other, _ = answers(source, items, seeds, luck, 0.3 + effect, hard)
-            found = interval([(o - b) / TASKS for o, b in zip(other, baseline, strict=True)])
+            tables_of = [(o - b) / TASKS for o, b in zip(other, baseline, strict=True)]
+            found = interval(tables_of, reach=[2 / TASKS] * TASKS)
             ps.append(found.p())
             if rival == 0:
                 low, high = found.ends()

@@ -15,6 +15,7 @@ from harness.results.schema import Scores, read_scores
 from harness.run.job import Job
 from harness.run.tables import table_path
 from harness.store.contents import present
+from harness.store.store import Store
 
 
 def show_notes(job: Job, told: set[str]) -> None:
@@ -52,21 +53,22 @@ def show_guessed(config: HarnessConfig, told: set[str]) -> None:
 def show_sweep(jobs: Sequence[Job]) -> None:
     """Print one main table of all that these jobs have in a table of scores, where that are
     several runs."""
-    runs = dict[Path, set[str]]()
+    runs, stores = dict[Path, set[str]](), dict[Path, Store]()
     for job in jobs:
         runs.setdefault(table_path(job), set()).add(job.plan.run["run"])
+        stores[table_path(job)] = job.store
     for path, names in runs.items():
         with suppress(DataError):  # nothing was scored, which is told elsewhere
             rows = [row for row in read_scores(path).rows if row["run"] in names]
             found = {row["run"] for row in rows}
             if len(found) > 1:
                 print(f"\nall {len(found)} runs of this sweep:\n")
-                print(main_table_markdown(Scores.of(rows)))
+                print(main_table_markdown(Scores.of(rows), stores[path]))
 
 
-def show_outcome(outcome: Any, others: bool = True) -> None:
-    """Print what was done, the run's main table, its score matrix and where everything is; others:
-    and which other runs have weights stay."""
+def show_outcome(outcome: Any, store: Store, others: bool = True) -> None:
+    """Print what was done, the run's main table, its score matrix and where everything is; store:
+    the run's; others: and which other runs have weights stay."""
     run = outcome.plan.run["run"]
     minutes, seconds = divmod(round(outcome.seconds), 60)
     found = f" ({outcome.found} more were in the store)" if outcome.found else ""
@@ -79,7 +81,7 @@ def show_outcome(outcome: Any, others: bool = True) -> None:
             told = f"{shares['prompt']:.1%} of its prompts, {shares['answer']:.1%} of its answers"
             print(f"cut to fit while training {task}: {told}")
     mine = outcome.scores
-    print(main_table_markdown(mine))
+    print(main_table_markdown(mine, store))
     print(matrix_markdown(mine, run))
     stays = outcome.stays if others else []
     print(*outcome.left_out, *stays, f"scores: {outcome.table}", sep="\n")

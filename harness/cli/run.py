@@ -184,7 +184,7 @@ class _Task:
             print(f"error: {printable('; '.join(told))}", file=sys.stderr)
             return
         # Before the last job of a sweep others of it are unfinished by nature.
-        show_outcome(outcome, others=number + 1 >= len(self.jobs))
+        show_outcome(outcome, job.store, others=number + 1 >= len(self.jobs))
 
 
 def _be_served(peers: Launched) -> None:

@@ -7,6 +7,7 @@ from harness.cli.store import store_if_there
 from harness.config import StoreConfig
 from harness.errors import DataError
 from harness.results.comparing.best import items_of
+from harness.results.comparing.pairing import paired_runs
 from harness.results.figures.beside import Beside
 from harness.results.groups import group_runs
 from harness.results.report.terminal import main_table_markdown
@@ -27,14 +28,15 @@ def main(argv: list[str]) -> int:
     """Write all tables and plots, print the main table and the paths; return 0 or raise."""
     options = _parser().parse_args(argv)
     scores = read_scores(options.scores)
-    groups = group_runs(load_runs(scores))
+    store = store_if_there(options.store)
+    items = items_of(scores, store)
+    groups = group_runs(paired_runs(load_runs(scores), items))
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
-    store = store_if_there(options.store)
     trust = Trust(store, options.scores.parent)
-    beside, items = Beside.of(scores), items_of(scores, store)
+    beside = Beside.of(scores)
     written = list(write_report(groups, scores.digest, options.out, trust, beside, items))
-    print(main_table_markdown(scores))
+    print(main_table_markdown(scores, store))
     print(trust.line(groups))
     print(*(f"wrote {path}" for path in written), sep="\n")
     if not any(group.runs for group in groups):

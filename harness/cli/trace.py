@@ -7,6 +7,8 @@ from harness.cli.columns import aligned
 from harness.cli.store import store_if_there
 from harness.config import StoreConfig
 from harness.errors import DataError, printable
+from harness.results.comparing.contributions import Items
+from harness.results.comparing.pairing import paired_runs
 from harness.results.groups import group_runs
 from harness.results.runs import load_runs
 from harness.results.schema import read_scores
@@ -26,11 +28,12 @@ def main(argv: list[str]) -> int:
     """Print the cell; returns 0 or raises a HarnessError."""
     options = _parser().parse_args(argv)
     scores = read_scores(options.scores)
-    groups = group_runs(load_runs(scores))
+    store = store_if_there(options.store)
+    groups = group_runs(paired_runs(load_runs(scores), Items(store)))
     if not groups:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
     label, runs = runs_of(options.whose, groups)
-    cell, store = quantity(options.what, runs, options.stage), store_if_there(options.store)
+    cell = quantity(options.what, runs, options.stage)
     print(printable(headline(cell, label, runs)))
     for run in runs:
         found = traced(cell, run, scores, store)

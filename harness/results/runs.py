@@ -2,12 +2,13 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from harness.errors import DataError
 from harness.results.columns import TableRow, is_done, is_target, is_whole_score
 from harness.results.measures.continual import Estimate
+from harness.results.measures.item_errors import ItemScores, paired_error, score_error
 from harness.results.measures.matrix import ScoreMatrix
 from harness.results.schema import Scores
 from harness.store.scores import (
@@ -17,16 +18,21 @@ from harness.store.scores import (
     TARGET,
     Settings,
     combined_error,
+    is_score,
 )
 
 SUITES = ("general", "instruction", "safety")  # those that every table has, and has first
+
+
+def _no_items(stage: int) -> None:
+    """Of benchmarks whose items nobody looks for."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
     """One headline benchmark of a suite; `sign` is -1 where lower scores are better. `side` is null
     where the suite has one kind of score; `floor` is what a model without skill scores, null if the
-    table does not tell."""
+    table does not tell. `items` are their scores at a stage, null where they are not known."""
 
     suite: str
     name: str
@@ -35,6 +41,7 @@ class Benchmark:
     sign: int
     floor: float | None
     stages: dict[int, Estimate]
+    items: Callable[[int], ItemScores | None] = field(default=_no_items, compare=False, repr=False)
 
     def at(self, stage: int) -> Estimate:
         """Return the score after `stage` tasks, an empty estimate if there is none."""
@@ -73,7 +80,8 @@ class Run:
     def delta(self, benchmark: Benchmark) -> Estimate:
         """Return R[T,b] - R[0,b] in 0..1, signed so that more is better; null if undefined.
 
-        Its error treats the two scores as independent, an upper bound for a positive correlation.
+        Its error is paired by item. Where the items are not known it treats the two scores as
+        independent, an upper bound for a positive correlation.
         """
         if self.last_stage is None:
             return Estimate()
@@ -82,7 +90,9 @@ class Run:
             return Estimate()
         if self.last_stage == 0:
             return Estimate(0.0, None)
-        error = combined_error([first.item_error, last.item_error])
+        error = paired_error({self.last_stage: 1.0, 0: -1.0}, benchmark.items)
+        if error is None:
+            error = combined_error([first.item_error, last.item_error])
         return Estimate(benchmark.sign * (last.value - first.value), error)
 
     def corrected_delta(self, benchmark: Benchmark) -> Estimate:
@@ -212,7 +222,7 @@ def _run(
     matrix = ScoreMatrix.from_cells(
         tasks,
         {(row["stage"], row["benchmark"]): row["value"] for row in cells if is_done(row)},
-        {(row["stage"], row["benchmark"]): row["stderr"] for row in cells},
+        {(row["stage"], row["benchmark"]): error_of(row) for row in cells},
         schedule=first["schedule"],
         past=first["past"] or "all",
     )
@@ -267,7 +277,12 @@ def _mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def _estimate(row: TableRow) -> Estimate:
-    return Estimate(row["value"], row["stderr"]) if is_done(row) else Estimate()
+    return Estimate(row["value"], error_of(row)) if is_done(row) else Estimate()
+
+
+def error_of(row: TableRow) -> float | None:
+    """The item error of a score; of 8 right items of 8 as well, whose own variance is 0."""
+    return score_error(row["stderr"], row["n"]) if is_score(row["unit"]) else row["stderr"]
 
 
 def _preferred(rows: list[TableRow], column: str, wanted: str | None) -> list[TableRow]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.errors import DataError
 from harness.results.columns import TableRow, is_done, is_target
+from harness.results.measures.item_errors import score_error
 from harness.results.measures.matrix import binomial_stderr
 from harness.results.schema import read_scores
 from harness.store.scores import Settings
@@ -93,7 +94,7 @@ def _of_row(row: TableRow) -> Score:
         stage=row["stage"],
         task=row["benchmark"],
         value=float(row["value"] or 0.0),
-        stderr=row["stderr"],
+        stderr=score_error(row["stderr"], row["n"]),
         order=row["tasks"],
         schedule=row["schedule"],
         past=row["past"] or "",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from threading import Thread
 
 from harness.errors import DataError, StageFailed
+from harness.store.pulse import beat
 
 
 class Behind:
@@ -32,7 +33,9 @@ class Behind:
     def settle(self) -> DataError | None:
         """Wait for what was begun; why it failed. Raises StageFailed where its lease was lost."""
         if self._thread is not None:
+            beat(patient=True)  # a large file on a slow disk is no hang
             self._thread.join()
+            beat()
         error, self._thread, self._error = self._error, None, None
         if isinstance(error, StageFailed):
             raise error
@@ -43,3 +46,5 @@ class Behind:
             work()
         except (DataError, StageFailed) as error:
             self._error = error
+        except Exception as error:  # whatever it is, what was begun is not there
+            self._error = DataError(f"it failed behind the steps: {error!r}")

@@ -50,6 +50,7 @@ def test_twelve_kills_and_every_disturbance(words: tuple[str, ...], tmp_path: Pa
     assert again.run() == campaign.record.result
 
 
+@pytest.mark.trial
 @pytest.mark.parametrize("zero", [2, 3])
 def test_a_few_kills_at_other_stages_of_zero(
     words: tuple[str, ...], tmp_path: Path, zero: int

@@ -13,6 +13,7 @@ from harness.errors import DataError, StageFailed
 from harness.store.kept import Kept
 from harness.store.leases import Leases
 from harness.store.listener import SILENT, Notice
+from harness.train.behind import Behind
 from harness.train.checkpoint import FORMAT, GIVE_UP, GO_ON, KEEP, LEAVE, Checkpoints, Keeping
 from harness.train.cost import CostMeter
 from harness.train.engine.ranks import Rank
@@ -154,3 +155,10 @@ def test_who_leaves_waits_for_what_was_handed_over(alone: Callable[..., Checkpoi
         with pytest.raises(StageFailed, match="it was asked to end; step 3 of 9 is kept"):
             after(3, 9)
         assert some.keeping.kept.numbers() == [3]
+
+
+def test_whatever_fails_behind_is_no_success() -> None:
+    behind = Behind()
+    behind.begin(lambda: 1 / 0)
+    assert "ZeroDivisionError" in str(behind.settle())
+    assert behind.settle() is None

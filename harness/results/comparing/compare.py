@@ -1,5 +1,6 @@
 """Methods against a baseline: paired differences of OP, LA, BWT and suites, with a verdict."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from harness.results.comparing.contributions import (
 )
 from harness.results.comparing.crossed import LEVEL, Interval, holm, interval
 from harness.results.groups import Group
-from harness.results.report.printing import Heading, Table
+from harness.results.report.printing import DASH, Heading, Table
 from harness.results.runs import Run
 
 _CAPTION = (
@@ -28,7 +29,8 @@ _CAPTION = (
 @dataclass(frozen=True)
 class Comparison:
     """A method beside a baseline by one measure. items: how many are paired, 0 where no predictions
-    are there. adjusted: p over all methods that are compared."""
+    are there. adjusted: p over all methods that are compared. known: whether every score has items
+    or an error."""
 
     measure: str
     method: str
@@ -37,6 +39,7 @@ class Comparison:
     seeds: int
     items: int
     adjusted: float
+    known: bool = True
 
     @property
     def verdict(self) -> str:
@@ -72,9 +75,9 @@ def comparison_table(rows: Sequence[Comparison], digest: str) -> Table:
     entries = tuple(
         (
             *(row.measure, row.method, row.baseline, f"{100 * row.found.difference:.1f}"),
-            "{:.1f} to {:.1f}".format(*(100 * end for end in row.found.ends())),
+            _range(row.found),
             "< 0.001" if row.adjusted < 0.001 else f"{row.adjusted:.3f}",
-            *(row.verdict, f"{100 * row.found.detectable():.1f}", row.seeds, row.items),
+            *(row.verdict, _points(row.found.detectable()), row.seeds, row.items),
         )
         for row in rows
     )
@@ -83,11 +86,28 @@ def comparison_table(rows: Sequence[Comparison], digest: str) -> Table:
     )
 
 
+def _range(found: Interval) -> str:
+    return " to ".join(map(_points, found.ends())) if math.isfinite(found.error) else DASH
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:.1f}" if math.isfinite(value) else DASH
+
+
 def _notes(rows: Sequence[Comparison]) -> Iterator[str]:
     alone = dict.fromkeys(row.method for row in rows if row.seeds == 1)
     if alone:
         yield f"one seed ({', '.join(alone)}): intervals speak of other items, not of other seeds."
-    loose = dict.fromkeys(f"{row.measure} of {row.method}" for row in rows if not row.items)
+    unknown = dict.fromkeys(f"{row.measure} of {row.method}" for row in rows if not row.known)
+    if unknown:
+        told = "speak of other seeds, not of other items; of one seed nothing can be said"
+        yield (
+            f"no predictions and no standard errors are there for scores of {', '.join(unknown)}: "
+            f"intervals {told}."
+        )
+    loose = dict.fromkeys(
+        f"{row.measure} of {row.method}" for row in rows if row.known and not row.items
+    )
     if loose:
         told = "errors of scores are taken as independent, which is too large"
         yield f"no predictions are there for {', '.join(loose)}: {told}."
@@ -99,16 +119,15 @@ def difference_of(
     """None where the measure is not defined for one of them."""
     pairs = _pairs(method, baseline)
     weights = [tuple(map(measured.weights, pair)) for pair in pairs]
-    known = [(a, b) for a, b in weights if a is not None and b is not None]
-    if len(known) < len(pairs):
+    defined = [(a, b) for a, b in weights if a is not None and b is not None]
+    if len(defined) < len(pairs):
         return None
-    sides = _sides(pairs, known, items)
+    sides = _sides(pairs, defined, items)
     names = list(sides[0][0].items)
     counts = [len(sides[0][0].items[name].ids) for name in names]
-    found = _interval(names, sides)
-    return Comparison(
-        measured.title, method.method, baseline.method, found, len(pairs), sum(counts), 1.0
-    )
+    found, known = _interval(names, sides)
+    about = measured.title, method.method, baseline.method
+    return Comparison(*about, found, len(pairs), sum(counts), 1.0, known)
 
 
 def _pairs(method: Group, baseline: Group) -> list[tuple[Run, Run]]:
@@ -153,7 +172,9 @@ def _sides(
 
 def _interval(
     names: Sequence[str], sides: Sequence[tuple[Contributions, Contributions]]
-) -> Interval:
+) -> tuple[Interval, bool]:
+    """The interval, and whether every score has items or an error. One seed whose errors are not
+    all known tells nothing."""
     import numpy as np
 
     tables = [
@@ -164,5 +185,10 @@ def _interval(
     if not tables:
         tables = [np.zeros((len(sides), 2))]
     tables[0] = tables[0] + rest[:, None]
-    fixed = sum(left.variance + right.variance for left, right in sides) / len(sides)
-    return interval(tables, fixed)
+    variances = [side.variance for both in sides for side in both]
+    known = [variance for variance in variances if variance is not None]
+    reach = [sum(side.reach[name] for side in sides[0]) for name in names] or [0.0]
+    found = interval(tables, sum(known) / len(sides), reach)
+    if len(known) < len(variances) and len(sides) == 1:
+        found = replace(found, error=math.inf)
+    return found, len(known) == len(variances)

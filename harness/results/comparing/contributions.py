@@ -1,20 +1,18 @@
 """What every item of a run adds to a measure, from the predictions in a store."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from harness.results.items.sheets import DAMAGED, read_sheet
-from harness.results.measures.continual import MEASURES
+from harness.results.measures.continual import MEASURES, dataset_of
+from harness.results.measures.item_errors import ItemScores, unpaired_error
 from harness.results.records import RunRecord, read_record, record_path
 from harness.results.runs import Run, suites_in_order
-from harness.store.scores import TARGET
+from harness.store.scores import TARGET, combined_error
 from harness.store.store import Store
 from harness.store.work import Cell
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _SAME = 1e-4  # between a score and the mean of its items; scores of files may be rounded
 Place = tuple[int, str, str]  # stage, suite, benchmark
@@ -30,23 +28,15 @@ class Measured:
     weights: Callable[[Run], Weights | None]
 
 
-@dataclass(frozen=True)
-class Known:
-    """Items of a benchmark, by their names, and a number for each."""
-
-    ids: tuple[tuple[str, str], ...]
-    values: "NDArray"
-
-
 class Items:
     """The item scores of runs, read once. store: None where there is none."""
 
     def __init__(self, store: Store | None) -> None:
         self.store = store
         self._records: dict[str, RunRecord | None] = {}
-        self._read: dict[str, Known | None] = {}
+        self._read: dict[str, ItemScores | None] = {}
 
-    def of(self, run: Run, place: Place) -> Known | None:
+    def of(self, run: Run, place: Place) -> ItemScores | None:
         """Scores in 0..1 of the items of a benchmark at a stage; None where they are not known, or
         where their mean is not the run's score (of pooled metrics, say)."""
         record = self._record(run.name)
@@ -64,7 +54,7 @@ class Items:
                 )
         return None
 
-    def _sheet(self, cell: Cell) -> Known | None:
+    def _sheet(self, cell: Cell) -> ItemScores | None:
         import numpy as np
 
         assert self.store is not None
@@ -73,7 +63,7 @@ class Items:
         except DAMAGED:
             return None
         values = np.asarray(sheet.strict, dtype=float)
-        return None if np.isnan(values).any() or len(values) < 2 else Known(sheet.ids, values)
+        return None if np.isnan(values).any() or len(values) < 2 else ItemScores(sheet.ids, values)
 
     def _record(self, run: str) -> RunRecord | None:
         if run not in self._records:
@@ -96,29 +86,36 @@ def score(run: Run, place: Place) -> tuple[float, float | None]:
 
 @dataclass(frozen=True)
 class Contributions:
-    """What a run adds to a measure. items: by benchmark, of each item; rest: the sum of what has no
-    known items, and its variance with independent errors."""
+    """What a run adds to a measure. items: by test set, of each item; reach: the sum of |w| over
+    the scores in it; rest: the sum of what has no known items, and its variance with independent
+    errors, null where one of them is not known."""
 
-    items: dict[str, Known]
+    items: dict[str, ItemScores]
+    reach: dict[str, float]
     rest: float
-    variance: float
+    variance: float | None
 
 
 def contributions(
     items: Items, run: Run, weights: Weights, only: Collection[str] | None = None
 ) -> Contributions:
-    """only: the benchmarks whose items are wanted; null for all that are known."""
-    found, rest, variance = dict[str, Known](), 0.0, 0.0
+    """only: the test sets whose items are wanted; null for all that are known."""
+    found, reach, rest = dict[str, ItemScores](), defaultdict[str, float](float), 0.0
+    loose = defaultdict[str, list[tuple[float, float | None]]](list)
     for place, weight in weights.items():
-        name = f"{place[1]}:{place[2]}"
+        name = f"{place[1]}:{dataset_of(place[2])}"
         own = items.of(run, place) if only is None or name in only else None
         if own is None or (name in found and found[name].ids != own.ids):
             value, error = score(run, place)
-            rest, variance = rest + weight * value, variance + (weight * (error or 0.0)) ** 2
+            rest += weight * value
+            loose[name].append((weight, error))
             continue
         before = found[name].values if name in found else 0.0
-        found[name] = Known(own.ids, before + weight * own.values)
-    return Contributions(found, rest, variance)
+        found[name] = ItemScores(own.ids, before + weight * own.values)
+        reach[name] += abs(weight)
+    errors = [unpaired_error(cells) for cells in loose.values()]
+    combined = combined_error(errors)
+    return Contributions(found, reach, rest, None if combined is None else combined**2)
 
 
 def measures(runs: Sequence[Run]) -> Iterator[Measured]:
@@ -146,11 +143,12 @@ def _of_suite(suite: str) -> Callable[[Run], Weights | None]:
         last, found = run.last_stage, dict[Place, float]()
         if not own or last is None:
             return None
-        for item in own if last else ():
+        for item in own:
             if item.at(0).value is None or item.at(last).value is None:
                 return None
-            share = item.sign / len(own)
-            found |= {(last, suite, item.name): share, (0, suite, item.name): -share}
+            # What trains nothing changes nothing, on the same items as others.
+            share = item.sign / len(own) if last else 0.0
+            found |= {(0, suite, item.name): -share, (last, suite, item.name): share}
         return found
 
     return weights

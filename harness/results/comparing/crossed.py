@@ -12,13 +12,15 @@ be. The interval has degrees of freedom after Satterthwaite; the test's critical
 Cochran and Cox, the mean of both samples' own, weighted by their shares of Var: few seeds that
 happen to lie together would call a difference too often otherwise, at the small levels of several
 tests above all. With one seed the second term is all: the interval speaks of other items, and not
-of other seeds.
+of other seeds. Items without spread have the error that `measures/item_errors.py` gives them.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from harness.results.measures.item_errors import variance_of_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,8 +32,8 @@ _LEAST = 1e-9  # no smaller p is told
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference with its standard error, which may be 0, and degrees of freedom. of_seeds: the
-    share of its variance that seeds have; seeds: how many."""
+    """A difference with its standard error, which may be 0 or infinite, and degrees of freedom.
+    of_seeds: the share of its variance that seeds have; seeds: how many."""
 
     difference: float
     error: float
@@ -72,13 +74,19 @@ class Interval:
         return float(t.ppf(share, self.freedom))
 
 
-def interval(tables: "Sequence[NDArray]", fixed: float = 0.0) -> Interval:
+def interval(
+    tables: "Sequence[NDArray]", fixed: float = 0.0, reach: Sequence[float] = ()
+) -> Interval:
     """Of contributions [S, n_i] per task; S the same for all, n_i at least 2. fixed: variance of
-    what has no items, taken as independent of everything else."""
+    what has no items, taken as independent of everything else. reach: of each task, the sum of |w|
+    over the scores in it, for items without spread (0 for all if empty)."""
     seeds = tables[0].shape[0]
     sums = sum(table.mean(axis=1) for table in tables)
     difference = float(sums.mean())
-    of_items = [float(t.mean(axis=0).var(ddof=1)) / t.shape[1] for t in tables]
+    reaches = reach or [0.0] * len(tables)
+    of_items = [
+        variance_of_mean(t.mean(axis=0), own) for t, own in zip(tables, reaches, strict=True)
+    ]
     items = math.fsum(of_items) + fixed
     parts = [(one, table.shape[1] - 1) for one, table in zip(of_items, tables, strict=True)]
     if seeds == 1:

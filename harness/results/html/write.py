@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.errors import DataError
 from harness.results.comparing.best import items_of, mark_level
+from harness.results.comparing.pairing import paired_runs
 from harness.results.figures.beside import Beside
 from harness.results.figures.gallery import OVERVIEW, overview
 from harness.results.groups import Group, group_runs
@@ -57,7 +58,7 @@ class Written:
 def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -> Written:
     """Write the report. store: None where there is none. Raises DataError where there are no
     scores of a task to report on."""
-    groups = group_runs(load_runs(scores))
+    groups = group_runs(paired_runs(load_runs(scores), items_of(scores, store)))
     if not groups:
         raise DataError("the table of scores holds no headline score of a target task")
     names = {run.name: g.method for g in groups for run in (*g.runs, *g.incomplete)}

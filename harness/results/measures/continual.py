@@ -8,15 +8,17 @@ schedule promises and that is missing raises DataError naming stage and task.
 Every measure is a weighted sum of cells, so one table of weights gives value and item error.
 
 **Item error.** The standard error that comes from scoring finite test sets, for a fixed model. Test
-sets of different tasks are independent. Scores of one task at several stages share their items, and
-an item that is easy at one stage tends to be easy at another: correlation rho >= 0. For weights w
-and standard errors s, Var = sum w^2 s^2 + 2 sum w w' rho s s'. Each task therefore contributes at
-most (sum of |w| s over positive w)^2 + (the same over negative w)^2: rho = 1 where the signs agree,
-rho = 0 where they differ. This is exact for OP and learning accuracy (one cell per task), the sum
-under independence for BWT, forgetting and the gains (too large by 2 rho s s' per task; only
-per-item differences could tell), and an upper bound for averages over stages. Which cell is a
-maximum, and which differences are clipped, is taken as given. The spread over seeds is a different
-error and is not contained in this one.
+sets of different tasks are independent. Scores of one task at several stages share their items.
+Where the matrix knows the item scores of all the cells that a measure weighs of a task, the error
+of that task's part is the paired one (`item_errors.py`): it is exact for every measure. Elsewhere
+only the cells' own errors are known. An item that is easy at one stage tends to be easy at another,
+correlation rho >= 0: for weights w and standard errors s, Var = sum w^2 s^2 + 2 sum w w' rho s s',
+and each task contributes at most (sum of |w| s over positive w)^2 + (the same over negative w)^2:
+rho = 1 where the signs agree, rho = 0 where they differ. This is exact for OP and learning accuracy
+(one cell per task), the sum under independence for BWT, forgetting and the gains (too large by
+2 rho s s' per task), and an upper bound for averages over stages. Which cell is a maximum, and
+which differences are clipped, is taken as given. The spread over seeds is a different error and is
+not contained in this one.
 
 Sources: OP and BWT as TRACE reports them, arXiv 2310.06762; BWT and FWT after Lopez-Paz and
 Ranzato, "Gradient Episodic Memory for Continual Learning", arXiv 1706.08840, eqs. 3 and 4 (FWT: row
@@ -33,6 +35,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DataError
+from harness.results.measures.item_errors import paired_error, unpaired_error
 from harness.results.measures.matrix import Place, ScoreMatrix, diagonal
 
 Weights = dict[Place, float]
@@ -218,15 +221,24 @@ def _value(scores: ScoreMatrix, weights: Weights) -> float:
 
 
 def _item_error(scores: ScoreMatrix, weights: Weights) -> float | None:
-    spreads: dict[tuple[str, bool], float] = defaultdict(float)
+    sets: dict[str, Weights] = defaultdict(dict)
     for cell, weight in weights.items():
-        error = scores.error(cell)
+        sets[dataset_of(scores.tasks[cell[1]])][cell] = weight
+    squares = []
+    for own in sets.values():
+        error = paired_error(own, scores.items)
+        if error is None:
+            error = unpaired_error((weight, scores.error(cell)) for cell, weight in own.items())
         if error is None:
             return None
-        # A task that is visited again (name#2) has one test set for all its columns.
-        items = re.sub(r"#\d+$", "", scores.tasks[cell[1]])
-        spreads[items, weight > 0] += abs(weight) * error
-    return math.sqrt(math.fsum(spread**2 for spread in spreads.values()))
+        squares.append(error**2)
+    return math.sqrt(math.fsum(squares))
+
+
+def dataset_of(task: str) -> str:
+    """What a task was scored on: a task that is visited again (name#2) has one test set for all its
+    columns."""
+    return re.sub(r"#\d+$", "", task)
 
 
 def _check_length(what: str, given: Sequence[float], scores: ScoreMatrix) -> None:

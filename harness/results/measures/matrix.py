@@ -1,17 +1,22 @@
 """The score matrix R[stage, task] of one run, with missing cells and the run's schedule."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from harness.config import PastCells, Schedule
 from harness.errors import ConfigError, DataError
+from harness.results.measures.item_errors import ItemScores, without_spread
 
 SCHEDULES = tuple(str(word) for word in Schedule)
 PAST = tuple(str(word) for word in PastCells)
 
 Rows = tuple[tuple[float | None, ...], ...]
 Place = tuple[int, int]  # stage and 0-based column
+
+
+def _no_items(place: Place) -> None:
+    """Of matrices whose items nobody looks for."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class ScoreMatrix:
         `none` row 0 (no training, prompting only).
     past: `all`, or `ends` if a sequential run scored row T and the diagonal only; the measures
         that need the whole triangle are then null.
+    items: the item scores of a cell, whose mean is its value; null where they are not known.
     """
 
     tasks: tuple[str, ...]
@@ -35,6 +41,9 @@ class ScoreMatrix:
     stderr: Rows | None = None
     schedule: str = "sequential"
     past: str = "all"
+    items: Callable[[Place], ItemScores | None] = field(
+        default=_no_items, compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         _check_choice("schedule", self.schedule, SCHEDULES)
@@ -114,9 +123,9 @@ def binomial_stderr(value: float, n: int) -> float:
     """Return sqrt(p (1 - p) / n), the standard error of a mean p of n scores in 0..1.
 
     Exact for right/wrong items and an upper bound for graded ones: no distribution on 0..1 with
-    mean p has a larger variance than p (1 - p).
+    mean p has a larger variance than p (1 - p). At 0 and 1 it is that of items without spread.
     """
-    return math.sqrt(value * (1.0 - value) / n)
+    return max(math.sqrt(value * (1.0 - value) / n), without_spread(n))
 
 
 def _check_choice(what: str, given: str, known: tuple[str, ...]) -> None:

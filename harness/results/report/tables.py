@@ -23,8 +23,8 @@ BUDGET_CAPTION = (
 )
 _SPREAD = (
     "Scores are times 100. ± is the standard deviation over seeds where there are several (a note "
-    "gives their item error), else the item error (finite test sets, propagated from per-score "
-    "standard errors). "
+    "gives their item error), else the item error (finite test sets; paired by item where the "
+    "predictions are there, else propagated from per-score standard errors). "
     f"{DASH} is undefined."
 )
 # Sides of a suite -> title of their delta. Refusing everything raises one and lowers the other.

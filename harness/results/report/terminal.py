@@ -3,20 +3,24 @@
 from dataclasses import replace
 
 from harness.errors import DataError
+from harness.results.comparing.best import items_of
+from harness.results.comparing.pairing import paired_runs
 from harness.results.groups import Group, group_runs
 from harness.results.report.printing import DASH, Table, grid
 from harness.results.report.tables import BUDGET, main_table, matrix_table
 from harness.results.runs import load_runs
 from harness.results.schema import Scores
+from harness.store.store import Store
 
 WIDTH = 120
 _LEGEND = "Scores x 100; ± = sd over seeds, or item error of a single seed; Δ = stage T - stage 0."
 
 
-def main_table_markdown(scores: Scores) -> str:
+def main_table_markdown(scores: Scores, store: Store | None = None) -> str:
     """Return the main table for a terminal: model and sequence above it if they are the same, the
-    budget columns below."""
-    table = main_table(group_runs(load_runs(scores)), scores.digest).without_empty()
+    budget columns below. store: that of the runs, for errors that are paired by item."""
+    groups = group_runs(paired_runs(load_runs(scores), items_of(scores, store)))
+    table = main_table(groups, scores.digest).without_empty()
     kept, common, budget = [], [], []
     for position, heading in enumerate(table.headings):
         if heading.name in BUDGET or heading.name == "method":

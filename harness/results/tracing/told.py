@@ -8,7 +8,7 @@ from statistics import fmean
 from harness.results.columns import TableRow
 from harness.results.measures.continual import Estimate
 from harness.results.report.printing import Points
-from harness.results.runs import Run
+from harness.results.runs import Run, error_of
 from harness.results.schema import Scores
 from harness.results.settings import in_words
 from harness.results.tracing.behind import Node, node_of, nodes_of, record_of_run, row_of, stages_of
@@ -75,8 +75,7 @@ def _line(part: Part, row: TableRow | None, nodes: dict[str, Node]) -> tuple[str
 
 
 def _points(row: TableRow) -> Points:
-    value, error = row["value"], row["stderr"]
-    return Points(*(None if x is None else 100 * x for x in (value, error)))
+    return Points(*(None if x is None else 100 * x for x in (row["value"], error_of(row))))
 
 
 def _of_run(quantity: Quantity, run: Run) -> str:

@@ -168,7 +168,9 @@ def test_clipped_gains_add_no_error():
 
 def test_binomial_stderr():
     assert binomial_stderr(0.5, 100) == pytest.approx(0.05)
-    assert binomial_stderr(1.0, 10) == 0.0
+    assert binomial_stderr(0.9, 10) == pytest.approx(0.3 / 10**0.5)
+    # Wilson's interval at one standard error for 10 of 10 is 10/11 to 1.
+    assert binomial_stderr(1.0, 10) == pytest.approx((1 - 10 / 11) / 2)
 
 
 def test_malformed_matrices_are_refused():
