@@ -4,6 +4,7 @@ A new kind of work is a dataclass in `store.work` and one class here. Importing 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.plan.tokens import TokenCounts, training_tokens
@@ -28,8 +29,10 @@ class Training(Handler[TrainWork]):
         from harness.train.stage import train_task
 
         for work in works:
+            # The plan may stop one stage of a run earlier than the others (train.last_steps).
+            train = replace(site.config.train, max_steps=work.settings.train.max_steps)
             job = TrainJob(
-                config=site.config,
+                config=replace(site.config, train=train),
                 stage=work.position,
                 task=work.task,
                 parts=[Part(p.name, Path(p.data.path), p.epochs) for p in work.parts],
