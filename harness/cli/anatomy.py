@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,17 @@ from harness.errors import DataError
 from harness.results.anatomy.line import lines, lines_table, points_table
 from harness.results.anatomy.relearning import curve_table, relearned, relearning_table
 from harness.results.anatomy.weights import weights_table
-from harness.results.items.anatomy import items_table
+from harness.results.figures.anatomy import (
+    items_figure,
+    line_figure,
+    relearning_figure,
+    weights_figure,
+)
+from harness.results.items.anatomy import histories, items_table
 from harness.results.records import RunRecord
 from harness.results.report.latex import to_latex
 from harness.results.report.printing import Table, grid, to_csv, to_markdown
-from harness.results.schema import read_scores
+from harness.results.schema import Scores, read_scores
 from harness.run.stored.export import base_folder, model_config
 from harness.run.stored.runs import StoredRun, stored_runs
 from harness.store.contents import Name
@@ -28,11 +35,20 @@ if TYPE_CHECKING:
     from harness.models.weights.updates import Layer
 
 _DESCRIPTION = """\
-Tables of what forgetting is made of, printed and written as Markdown, CSV and LaTeX. items: of a
+Tables of what forgetting is made of, printed and written as Markdown, CSV and LaTeX, with a figure
+as PDF, SVG and PNG. items: of a
 run, how many items every stage kept, lost and gained, and how many are wrong in their form alone.
 weights: of a run, how far each layer went at each stage and in how many directions. relearning:
 steps until a lost task is back, of experiment=relearning. line: loss and barriers between two
 stages, of experiment=line."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Tables, the first of which is printed, and its figure: suffix -> file."""
+
+    tables: Sequence[Table]
+    figure: dict[str, bytes] | None
 
 
 def main(argv: list[str]) -> int:
@@ -42,28 +58,30 @@ def main(argv: list[str]) -> int:
 
 
 def _write(store: Store, options: argparse.Namespace) -> int:
-    suffix = ""
-    if options.what in _TABLES_OF_A_RUN:
+    suffix, scores = "", read_scores(options.scores)
+    if options.what in _OF_A_RUN:
         record = one_run(store, options)
         suffix = f"_{record.run['run'][:8]}"
-        tables = _TABLES_OF_A_RUN[options.what](store, record, options)
+        made = _OF_A_RUN[options.what](store, record, scores.digest)
     else:
-        tables = _TABLES[options.what](store, options)
-    for number, table in enumerate(tables):
-        if number == 0:
-            print(f"{table.title}\n\n{grid(table)}\n\n{table.caption}", *table.notes, sep="\n")
+        made = _OF_ALL[options.what](store, scores)
+    shown = made.tables[0]
+    print(f"{shown.title}\n\n{grid(shown)}\n\n{shown.caption}", *shown.notes, sep="\n")
+    for table in made.tables:
         for kind, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
             place = options.out / f"{table.label}{suffix}.{kind}"
             print(f"wrote {write_atomically(place, text(table))}")
+    for kind, content in (made.figure or {}).items():
+        print(f"wrote {write_atomically(options.out / f'{shown.label}{suffix}.{kind}', content)}")
     return 0
 
 
-def _items(store: Store, record: RunRecord, options: argparse.Namespace) -> list[Table]:
-    return [items_table(store, record, read_scores(options.scores).digest)]
+def _items(store: Store, record: RunRecord, digest: str) -> Made:
+    found = histories(store, record)
+    return Made([items_table(record, found, digest)], items_figure(found, digest))
 
 
-def _weights(store: Store, record: RunRecord, options: argparse.Namespace) -> list[Table]:
-    digest = read_scores(options.scores).digest
+def _weights(store: Store, record: RunRecord, digest: str) -> Made:
     run = stored_runs(store).runs[record.run["run"]]
     lacking: list[int] = []
     stages = dict(_stages(store, run, record, lacking))
@@ -73,7 +91,8 @@ def _weights(store: Store, record: RunRecord, options: argparse.Namespace) -> li
             "nothing was trained)"
         )
     told = f"Weights that are not there: stage {', '.join(map(str, lacking))}."
-    return [weights_table(record, stages, digest, [told] if lacking else [])]
+    table = weights_table(record, stages, digest, [told] if lacking else [])
+    return Made([table], weights_figure(stages, digest))
 
 
 def _stages(
@@ -102,26 +121,30 @@ def _base(store: Store, name: Name) -> Path | None:
     return base_folder(store, model_config(store, name))
 
 
-def _relearning(store: Store, options: argparse.Namespace) -> list[Table]:
-    scores = read_scores(options.scores)
-    found = relearned(scores.rows)
-    return [relearning_table(found, scores.digest), curve_table(found, scores.digest)]
+def _relearning(store: Store, scores: Scores) -> Made:
+    found, digest = relearned(scores.rows), scores.digest
+    tables = [relearning_table(found, digest), curve_table(found, digest)]
+    return Made(tables, relearning_figure(found, digest))
 
 
-def _line(store: Store, options: argparse.Namespace) -> list[Table]:
-    scores = read_scores(options.scores)
-    found = lines(scores.rows, store)
-    return [lines_table(found, scores.digest), points_table(found, scores.digest)]
+def _line(store: Store, scores: Scores) -> Made:
+    found, digest = lines(scores.rows, store), scores.digest
+    return Made(
+        [lines_table(found, digest), points_table(found, digest)], line_figure(found, digest)
+    )
 
 
-_TABLES_OF_A_RUN: dict[str, Callable[..., Sequence[Table]]] = {"items": _items, "weights": _weights}
-_TABLES: dict[str, Callable[..., Sequence[Table]]] = {"relearning": _relearning, "line": _line}
+_OF_A_RUN: dict[str, Callable[[Store, RunRecord, str], Made]] = {
+    "items": _items,
+    "weights": _weights,
+}
+_OF_ALL: dict[str, Callable[[Store, Scores], Made]] = {"relearning": _relearning, "line": _line}
 
 
 def _parser() -> Arguments:
     parser = Arguments(prog="harness anatomy", description=_DESCRIPTION)
     root, scores, out = Path(StoreConfig().root), scores_file(), results_folder() / "anatomy"
-    parser.add_argument("what", choices=[*_TABLES_OF_A_RUN, *_TABLES], help="which tables")
+    parser.add_argument("what", choices=[*_OF_A_RUN, *_OF_ALL], help="of what")
     add_run(parser)
     parser.add_argument("--store", type=Path, default=root, help=f"the store ({root})")
     parser.add_argument("--scores", type=Path, default=scores, help=f"table of scores ({scores})")

@@ -2,18 +2,18 @@
 
 import argparse
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
-from harness.cli.columns import aligned
+from harness.cli.columns import aligned, cut
 from harness.cli.one_run import add_run, one_run, run_name
 from harness.cli.store import with_store
 from harness.config import StoreConfig
 from harness.errors import printable, require
-from harness.results.items.anatomy import items_table, rows_of
+from harness.results.items.anatomy import histories, items_table, rows_of
 from harness.results.items.history import History, history
-from harness.results.items.prompts import prompts_of
+from harness.results.items.prompts import Prompts, prompt_of, prompts_of
 from harness.results.report.printing import grid
 from harness.store.store import Store
 
@@ -23,7 +23,7 @@ lost and gained, and how many are wrong in their form alone. With one: that of t
 its items that were lost, gained or lost in form, a line each. With an item: its prompt, its
 reference and the answers of all stages. An item is right where its headline score is 0.5 or more;
 lost and gained compare the stage that trained the task (the first one for suites) with the last."""
-_WIDTH = 60  # characters of an answer in a list
+_WIDTH = 60  # columns of an answer in a list
 _FILTERS = {"lost": History.lost, "gained": History.gained, "format_only": History.format_only}
 _HEAD = ("stage", "trained", "right", "kept", "lost", "gained", "format", "strict", "lenient")
 
@@ -32,13 +32,14 @@ def main(argv: list[str]) -> int:
     """Print what is asked for; returns 0 or raises a HarnessError."""
     options = _parser().parse_args(argv)
     require(options.item is None or options.benchmark is not None, "an item needs its benchmark")
+    require(options.limit > 0, f"--limit {options.limit}: it must be 1 or more")
     return with_store(options.store, lambda store: _show(store, options))
 
 
 def _show(store: Store, options: argparse.Namespace) -> int:
     record = one_run(store, options, having=options.benchmark)
     if options.benchmark is None:
-        table = items_table(store, record, "")
+        table = items_table(record, histories(store, record), "")
         print(f"{table.title}\n\n{grid(table)}\n\n{table.caption}")
         return 0
     found = history(store, record, options.benchmark)
@@ -88,11 +89,11 @@ def _items(found: History, name: str, wanted: Callable[[History, int], bool], li
         print(f"... and {len(items) - limit} more (--limit)")
 
 
-def _item(found: History, item: int, prompts: Sequence[str] | None) -> None:
-    number, last = _number(found, item), found.stages[-1]
-    known = prompts is not None and number.isdecimal() and int(number) < len(prompts)
-    asked = prompts[int(number)] if prompts and known else "(its data are not as they were scored)"
-    print(f"\nprompt\n{_block(asked)}\n\nreference\n{_block(last.sheet.targets[item])}")
+def _item(found: History, item: int, prompts: Prompts | None) -> None:
+    last = found.stages[-1]
+    asked = prompt_of(prompts, *last.sheet.ids[item])
+    told = _block("(its data are not as they were scored)" if asked is None else asked)
+    print(f"\nprompt\n{told}\n\nreference\n{_block(last.sheet.targets[item])}")
     for scored in found.stages:
         sheet = scored.sheet
         lenient = "" if sheet.lenient is None else f", lenient {sheet.lenient[item]:.2f}"
@@ -114,8 +115,7 @@ def _number(found: History, item: int) -> str:
 
 def _short(text: str) -> str:
     """In a line of a list, whoever wrote it."""
-    shown = printable(text).replace("\n", "⏎").replace("\t", " ")
-    return shown if len(shown) <= _WIDTH else f"{shown[: _WIDTH - 1]}…"
+    return cut(printable(text).replace("\n", "⏎").replace("\t", " "), _WIDTH)
 
 
 def _block(text: str) -> str:

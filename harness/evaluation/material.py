@@ -5,6 +5,7 @@ benchmark names it by its module, or by dotted path. Demonstrations are part of 
 builds. Importing a reader loads neither torch nor lm-eval; the functions that score its rows may.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,17 @@ def read_material(source: str, folder: Path, shots: int) -> Material:
     """Run a reader. Raises DataError, or ConfigError led by the benchmark's key that is wrong."""
     read = load_part(source, "source", Kind.source)
     return read(folder, shots)  # type: ignore[operator]
+
+
+def store_copy(data: Path, sha256: str, cache_folder: Path) -> None:
+    """Copy a task's file of rows to its name by content, so that what was asked can be shown where
+    the data went away; models and stages share it. A file that changed since is left out."""
+    place = cache_folder / f"{sha256}.json"
+    if place.is_file():
+        return
+    content = data.read_bytes()
+    if hashlib.sha256(content).hexdigest() == sha256:
+        write_atomically(place, content)
 
 
 def store_parts(material: Material, cache_folder: Path) -> dict[str, Path]:

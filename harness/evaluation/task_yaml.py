@@ -12,6 +12,7 @@ from harness.data.rows import read_rows
 from harness.errors import DataError
 from harness.evaluation.material import WHOLE, Function, Material
 from harness.store.files import write_atomically
+from harness.store.layout import TASK
 from harness.store.records import Benchmark
 
 
@@ -22,7 +23,7 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_representer(Function, lambda d, path: d.represent_scalar("!function", str(path)))
 
-TASK_FILE, SCORING_FILE = "task.yaml", "scoring.py"
+SCORING_FILE = "scoring.py"
 
 
 def write_task(folder: Path, benchmark: Benchmark, data: Path, cut: str | None = None) -> None:
@@ -40,7 +41,7 @@ def write_task(folder: Path, benchmark: Benchmark, data: Path, cut: str | None =
     )
     write_atomically(folder / SCORING_FILE, scoring)
     cap, version = benchmark.max_answer_tokens, benchmark.version
-    write_atomically(folder / TASK_FILE, task_yaml(benchmark.name, data, scorer, cap, version))
+    write_atomically(folder / TASK, task_yaml(benchmark.name, data, scorer, cap, version))
 
 
 def task_yaml(name: str, data: Path, scorer: str, max_answer_tokens: int, version: int) -> str:
@@ -102,7 +103,7 @@ def write_material(
             for metric in shared["metric_list"]
         ]
         content = {"group": name, "task": subtasks, "aggregate_metric_list": means, **shared}
-    write_atomically(folder / TASK_FILE, _dump(content))
+    write_atomically(folder / TASK, _dump(content))
 
 
 def subtask_name(task: str, benchmark: str) -> str:

@@ -19,7 +19,7 @@ from harness.plan.generating import generation_passes, most_generated
 from harness.plan.tokens import TokenCounts
 from harness.run.handler import Handler, Site, Size, source
 from harness.run.versions import versions
-from harness.store.layout import DATASETS, cache_place
+from harness.store.layout import DATASETS, SUITES, cache_place
 from harness.store.listener import Listener
 from harness.store.work import EvalWork
 
@@ -125,12 +125,21 @@ class _Desk:
         datasets = cache_place(self.site.store.root, DATASETS)
         with nullcontext() if work.data is None else local_cache(datasets):
             prepared = self.evaluator.prepare(work, folder)
+        self._keep_asked(work)
         about = {"versions": versions(), "device": self.site.rank.device.partition(":")[0]}
         about["deterministic"] = self.site.config.engine.deterministic
         self._partial(key).begin(prepared.requests, about)
         self.own[key] = _Own(prepared, folder, listener, closing)
         self.claims.take(f"{key}.ready")
         return True
+
+    def _keep_asked(self, work: EvalWork) -> None:
+        """Of readers' material the prompts lie in the store anyhow."""
+        from harness.evaluation.material import store_copy
+
+        if work.data is not None and work.benchmark.source is None:
+            shared = cache_place(self.site.store.root, SUITES)
+            store_copy(Path(work.data.path), work.data.sha256, shared)
 
     def _answer(self, left: list[str], taken: set[str]) -> bool:
         """Answer the most costly chunk that nobody has taken."""

@@ -1,5 +1,6 @@
 """Readers' material as lm-eval tasks: scores, errors, predictions, and the stock command line."""
 
+import hashlib
 import json
 import math
 import os
@@ -19,7 +20,7 @@ from harness.config.compose.compose import load
 from harness.errors import ConfigError, DataError
 from harness.evaluation.amounts import measure
 from harness.evaluation.evaluator import Evaluator
-from harness.evaluation.material import source_folder, store_parts
+from harness.evaluation.material import source_folder, store_copy, store_parts
 from harness.evaluation.scores import collect
 from harness.evaluation.sources import boolq, mmlu
 from harness.plan.planner import make_plan
@@ -208,6 +209,19 @@ def test_rows_lie_once_under_their_content(tmp_path: Path) -> None:
     path.write_text("damaged")
     store_parts(material, tmp_path / "cache")
     assert [json.loads(line) for line in path.read_text().splitlines()] == material.parts[""]
+
+
+def test_a_copy_has_the_content_that_its_name_tells(tmp_path: Path) -> None:
+    data, cache = tmp_path / "test.json", tmp_path / "cache"
+    data.write_text("[]")
+    sha256 = hashlib.sha256(b"[]").hexdigest()
+    store_copy(data, "0" * 64, cache)
+    assert not cache.exists()
+    store_copy(data, sha256, cache)
+    data.write_text("[1]")
+    store_copy(data, sha256, cache)
+    [copy] = cache.iterdir()
+    assert (copy.name, copy.read_text()) == (f"{sha256}.json", "[]")
 
 
 @pytest.fixture

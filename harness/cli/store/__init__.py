@@ -67,6 +67,8 @@ def with_store(root: Path, work: Callable[[Store], int], flag: str = "--store") 
     require(root.is_dir(), f"{flag}: there is no folder {root}")
     try:
         return work(Store(root))
+    except BrokenPipeError:  # of what is printed
+        raise
     except OSError as error:  # somebody else's store, or one that can only be read
         raise DataError(f"{error.filename or root}: {error.strerror or error}") from error
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.results.items.prompts import Prompts, prompt_of
 from harness.results.items.sheets import DAMAGED, Sheet, read_sheet
 from harness.results.records import RunRecord
 from harness.store.scores import TARGET
@@ -23,7 +24,7 @@ TEXT_LIMIT = 20_000  # characters of a text that are kept
 LIMIT = 100_000
 
 # The prompts of an eval node's data, by item; None where they are not known.
-Prompts = Callable[[Store, str], Sequence[str] | None]
+Asking = Callable[[Store, str], Prompts | None]
 
 
 @dataclass
@@ -41,7 +42,7 @@ def browser(
     store: Store,
     records: Sequence[RunRecord],
     names: dict[str, str],
-    prompts: Prompts,
+    prompts: Asking,
     texts: bool = True,
     limit: int = LIMIT,
 ) -> Browser:
@@ -94,7 +95,7 @@ def _in_order(records: Sequence[RunRecord]) -> Iterator[tuple[str, Cell]]:
 class _Builder:
     """Makes sheets, each once however many runs have it."""
 
-    def __init__(self, made: Browser, store: Store, prompts: Prompts, texts: bool) -> None:
+    def __init__(self, made: Browser, store: Store, prompts: Asking, texts: bool) -> None:
         self.made, self.store, self.prompts, self.texts = made, store, prompts, texts
         self.known: dict[str, int | None] = {}
         self.sets: dict[tuple[object, ...], int] = {}
@@ -148,11 +149,8 @@ class _Builder:
     def _asked(self, cell: Cell, ids: Sequence[tuple[str, str]]) -> list[str] | None:
         """The prompts of items, cut; None where one of them is not known."""
         known = self.prompts(self.store, cell.key)
-        if known is None or not all(
-            subtask == "" and item.isdecimal() and int(item) < len(known) for subtask, item in ids
-        ):
-            return None
-        return [_cut(known[int(item)]) for _, item in ids]
+        asked = [prompt_of(known, *one) for one in ids]
+        return None if None in asked else [_cut(text) for text in asked if text is not None]
 
     def _piece(self, value: object) -> int | None:
         if not self.texts:

@@ -17,7 +17,7 @@ from harness.results.html.browser_page import browser_data, browser_section
 from harness.results.html.logs import StageLog, configurations, differing, stage_logs
 from harness.results.html.markup import Html, element, section
 from harness.results.html.page import page
-from harness.results.html.predictions import LIMIT, Browser, Prompts, browser
+from harness.results.html.predictions import LIMIT, Asking, Browser, browser
 from harness.results.html.run_pages import pages_of, run_section, runs_section
 from harness.results.html.tables import heat_table, shown_table
 from harness.results.paper.ours import Ours
@@ -41,7 +41,7 @@ class Wanted:
     from."""
 
     states: Mapping[str, tuple[str, str]]
-    prompts: Prompts
+    prompts: Asking
     texts: bool = True
     limit: int = LIMIT
 

@@ -18,11 +18,16 @@ _CAPTION = (
 _COLUMNS = ("right", "kept", "lost", "gained", "format")
 
 
-def items_table(store: Store, record: RunRecord, digest: str) -> Table:
+def histories(store: Store, record: RunRecord) -> list[History]:
     """All benchmarks of a run whose predictions are there. Raises DataError where none are."""
-    histories = list(_readable(store, record))
-    if not histories:
+    found = list(_readable(store, record))
+    if not found:
         raise DataError(f"run {record.run['run']} has no predictions in {store.root}")
+    return found
+
+
+def items_table(record: RunRecord, found: Sequence[History], digest: str) -> Table:
+    """What became of the items of these benchmarks of a run, stage by stage."""
     headings = (
         Heading("Benchmark", "benchmark"),
         Heading("Stage", "stage", numeric=True),
@@ -32,7 +37,7 @@ def items_table(store: Store, record: RunRecord, digest: str) -> Table:
         Heading("Strict", "strict", numeric=True),
         Heading("Lenient", "lenient", numeric=True),
     )
-    rows = tuple(row for one in histories for row in rows_of(one))
+    rows = tuple(row for one in found for row in rows_of(one))
     title = f"What became of items: {record.run['method']}, run {record.run['run']}"
     return Table(title, headings, rows, _CAPTION, "items", digest)
 
