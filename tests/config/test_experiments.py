@@ -105,3 +105,18 @@ def test_reasoning_tasks_refuse_plain_data(
     line = refused("plan", "sequence=trace_rcl", *places)
     assert "task.C-STANCE.instruction: prompts of" in line
     assert "(reasoning)" in line
+
+
+def test_anatomies_train_what_their_jobs_share_once(tmp_path: Path) -> None:
+    def nodes(experiment: str) -> list[set[str]]:
+        jobs = expand([f"experiment={experiment}"], multirun=True)
+        configs = [load([*job, f"store.root={tmp_path}"]) for job in jobs]
+        made = [node for c in configs for node in make_plan(c, FileHashes()).nodes]
+        return [{node.key for node in made if node.kind == kind} for kind in ("train", "edit")]
+
+    trained, edited = nodes("relearning")
+    # Eight stages of the sequence, then eight lengths of the ninth and of the task alone.
+    assert (len(trained), len(edited)) == (8 + 8 + 8, 0)
+    sequence, points = nodes("line")
+    assert (len(sequence), len(points)) == (8, 9)
+    assert sequence < trained

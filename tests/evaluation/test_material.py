@@ -285,3 +285,31 @@ def test_an_empty_part_is_refused(tmp_path: Path) -> None:
         measure(benchmark, folder, "suite.general.benchmarks.mmlu")
     with pytest.raises(ConfigError, match=r"set data.suite_root"):
         source_folder(None, "general/mmlu")
+
+
+def test_the_loss_of_answers_is_that_of_plain_pytorch(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    rows = [{"prompt": "Is it red?\nAnswer:", "answer": " yes"}, {"prompt": "2+2=", "answer": "44"}]
+    write_text(tmp_path / "task" / "test.json", json.dumps(rows))
+    config = load([f"store.root={tmp_path / 'store'}"])
+    evaluator = Evaluator(config, MICRO_MODEL, "cpu")
+    benchmark = BenchmarkConfig(
+        folder="task", source="answer_loss", headline="loss", unit="nats", max_prompt_tokens=64
+    )
+    evaluator.score(asked(config, "t", benchmark, tmp_path / "task", None), tmp_path / "node")
+
+    model = AutoModelForCausalLM.from_pretrained(MICRO_MODEL, weights_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(MICRO_MODEL)
+    expected = []
+    for text in rows:
+        start = len(tokenizer(text["prompt"])["input_ids"])
+        ids = torch.tensor(tokenizer(text["prompt"] + text["answer"])["input_ids"])
+        with torch.no_grad():
+            logits = model(ids[None]).logits[0]
+        losses = torch.nn.functional.cross_entropy(logits[:-1], ids[1:], reduction="none")
+        expected.append(float(losses[start - 1 :].sum()))
+    assert items(tmp_path / "node", None, "loss") == pytest.approx(expected, rel=1e-5)
+    assert row(tmp_path / "node", None, "loss")["value"] == pytest.approx(sum(expected) / 2, 1e-5)
+    assert row(tmp_path / "node", None, "loss")["higher_is_better"] is False
