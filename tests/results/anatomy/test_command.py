@@ -54,7 +54,8 @@ def test_what_training_changed(weighed: Fabricated) -> None:
     )
     assert "|     2 | words   | 0     |       6 |    1 |     33.3 |" in done.stdout
     names = {path.name for path in (weighed.store.parent / "out").iterdir()}
-    assert names == {f"weights_run00000.{suffix}" for suffix in ("md", "csv", "tex")}
+    suffixes = ("md", "csv", "tex", "pdf", "svg", "png")
+    assert names == {f"weights_run00000.{suffix}" for suffix in suffixes}
 
 
 def test_weights_that_are_not_there(weighed: Fabricated) -> None:
