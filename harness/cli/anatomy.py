@@ -66,13 +66,17 @@ def _write(store: Store, options: argparse.Namespace) -> int:
     else:
         made = _OF_ALL[options.what](store, scores)
     shown = made.tables[0]
+    files = {
+        f"{table.label}{suffix}.{kind}": text(table)
+        for table in made.tables
+        for kind, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex))
+    }
+    figure = made.figure or {}
+    pictures = {f"{shown.label}{suffix}.{kind}": file for kind, file in figure.items()}
+    written = [write_atomically(options.out / n, f) for n, f in (files | pictures).items()]
     print(f"{shown.title}\n\n{grid(shown)}\n\n{shown.caption}", *shown.notes, sep="\n")
-    for table in made.tables:
-        for kind, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
-            place = options.out / f"{table.label}{suffix}.{kind}"
-            print(f"wrote {write_atomically(place, text(table))}")
-    for kind, content in (made.figure or {}).items():
-        print(f"wrote {write_atomically(options.out / f'{shown.label}{suffix}.{kind}', content)}")
+    for place in written:
+        print(f"wrote {place}")
     return 0
 
 

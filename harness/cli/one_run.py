@@ -4,7 +4,7 @@ import argparse
 from contextlib import suppress
 
 from harness.cli.arguments import Arguments
-from harness.errors import ConfigError, DataError
+from harness.errors import ConfigError, DataError, suggest
 from harness.results.items.history import benchmarks_of
 from harness.results.records import RunRecord, read_record, record_paths
 from harness.store.scores import RunColumns
@@ -27,6 +27,10 @@ def one_run(store: Store, options: argparse.Namespace, *, having: str | None = N
     for path in record_paths(store):
         with suppress(DataError):
             found.append(read_record(path))
+    methods = sorted({record.run["method"] for record in found})
+    if options.method is not None and options.method not in methods:
+        near = suggest(options.method, methods) if methods else ""
+        raise ConfigError(f"--method {options.method}: the store has no run of it{near}")
     named = [record for record in found if _is_named(record.run, options)]
     chosen = [record for record in named if having in (None, *benchmarks_of(record))]
     if len(chosen or named) == 1:

@@ -35,7 +35,7 @@ def items_figure(histories: Sequence[History], digest: str) -> Files | None:
     """Items of every benchmark over its stages: kept and gained upwards, lost downwards, and on top
     those that are wrong in their form alone. None where no benchmark has two stages."""
     shown = [one for one in histories if len(one.stages) > 1]
-    names = ["kept", "gained, or right at first", "wrong in form alone", "lost"]
+    names = ["kept", "newly right", "wrong in form alone", "lost"]
 
     def draw(axes: "Axes", one: History) -> list[Any]:
         stages = [scored.stage for scored in one.stages]
@@ -93,6 +93,8 @@ def relearning_figure(found: Sequence[Relearned], digest: str) -> Files | None:
             handles += axes.plot(*_points(curve, 100), **style(at))
         handles.append(axes.axhline(100 * one.target, color="black", linewidth=0.6, linestyle="--"))
         axes.set_xscale("symlog", base=2, linthresh=1)
+        axes.set_xlim(left=-0.4)
+        axes.minorticks_off()
         ticks = sorted({*one.first, *one.again})
         axes.set_xticks(ticks[:1] + ticks[1::2], [str(tick) for tick in ticks[:1] + ticks[1::2]])
         axes.set_ylim(-3, 103)

@@ -72,7 +72,7 @@ def test_weights_that_are_not_there(weighed: Fabricated) -> None:
     ("words", "told"),
     [
         (("items",), "several runs are meant; choose one by --method, --seed or --run"),
-        (("weights", "--method", "nobody"), "there is no such run"),
+        (("weights", "--method", "nobody"), "--method nobody: the store has no run of it"),
         (("relearning",), "no run whose last task was trained before"),
         (("line",), "no line between two stages was scored"),
         (("wieghts",), "invalid choice: 'wieghts'"),

@@ -107,7 +107,12 @@ def test_the_table_of_a_run(made: Fabricated, tmp_path: Path) -> None:
     ("words", "told"),
     [
         ((), "several runs are meant; choose one by --method, --seed or --run: run00000 (method_0"),
-        (("--method", "other"), "there is no such run; choose one by"),
+        (
+            ("--method", "other"),
+            "--method other: the store has no run of it; known: method_0, method_1",
+        ),
+        (("--run", "nothing"), "there is no such run; choose one by"),
+        (("letters", "--limit", "0", "--method", "method_0"), "--limit 0: it must be 1 or more"),
         (("lettres", "--method", "method_0"), "no benchmark 'lettres'; did you mean 'letters'?"),
         (("letters", "9", "--method", "method_0"), "has no item 9; its items are 0 to 3"),
     ],
