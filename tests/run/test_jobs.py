@@ -133,7 +133,7 @@ def test_a_refused_job_of_a_sweep_is_left_out_where_that_is_asked_for(
 ) -> None:
     done = []
     monkeypatch.setattr(run, "finish", lambda job, *others: done.append(job.config))
-    monkeypatch.setattr("harness.cli.outcome.show_outcome", lambda outcome, others=True: None)
+    monkeypatch.setattr("harness.cli.outcome.show_outcome", lambda *what, **how: None)
     rates = "train.batch_size=4,0,two", "method=seqft,hft"
     assert main(["-m", *tiny_run, SKIP, *rates]) == 1
     assert [config.train.batch_size for config in done] == [4, 4]

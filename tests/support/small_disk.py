@@ -1,5 +1,6 @@
 """A disk of a few megabytes, a file system of its own. Needs root."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -24,8 +25,19 @@ def small_disk(place: Path, megabytes: int) -> Iterator[Path]:
 
 
 def fill(disk: Path, left: int = 0) -> Path:
-    """A file that leaves so many bytes of it free."""
-    file, found = disk / "filler", os.statvfs(disk)
+    """A file that leaves so many bytes of it free. What others write meanwhile counts as taken:
+    the file grows by what is still free until that is so little."""
+    file = disk / "filler"
     with file.open("wb") as stream:
-        os.posix_fallocate(stream.fileno(), 0, max(1, found.f_bavail * found.f_frsize - left))
+        while (free := _free(disk) - left) > 0:
+            try:
+                os.posix_fallocate(stream.fileno(), stream.seek(0, os.SEEK_END), free)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
     return file
+
+
+def _free(disk: Path) -> int:
+    found = os.statvfs(disk)
+    return found.f_bavail * found.f_frsize
