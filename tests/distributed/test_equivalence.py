@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from launch import cell, launch, note, why_failed
-from matrix import ADAPTERS, MATRIX, Row
+from matrix import ADAPTERS, MATRIX
 from plain import Run, Tensors, read
+from rows.row import Row
 from safetensors.torch import load_file
 
 from harness.config.compose.compose import load

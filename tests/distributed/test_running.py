@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from launch import cell, run_ranks
-from matrix import ADAPTERS, MATRIX, STACK
+from matrix import ADAPTERS, MATRIX
+from rows.adapters import STACK
 
 from harness.config.parts import Kind, names
 
