@@ -74,9 +74,8 @@ paper-tables: $(READY) ## TRACE's tables and findings, ours beside the published
 report: $(READY) ## results/report.html: scores, runs and predictions as one page
 	$(BIN)/python -m harness report
 
-methods-demo: $(READY) ## every method on the micro sequence (most of an hour; goes on where it stopped)
-	$(BIN)/python -m harness -m experiment=methods_demo engine.ranks=$(RANKS)
-	$(BIN)/python -m harness tables --scores results/methods/scores.csv --out results/methods
+methods-demo: $(READY) ## every method on the micro sequence, three seeds (hours; goes on where it stopped)
+	$(BIN)/python scripts/methods_demo.py engine.ranks=$(RANKS)
 
 # The package's dependencies belong to a program that the model is not run with, and are compiled.
 # Where it is installed already, pip asks no index.

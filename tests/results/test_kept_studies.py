@@ -1,34 +1,32 @@
-"""The driver of the real model: what has rows is done, and rows of a lost store stay."""
+"""Studies whose rows are kept: what has rows is done, and rows of a lost store stay."""
 
-import importlib.util
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from types import ModuleType
+from dataclasses import replace
 
+import methods_demo
 import pytest
+import real_model
+from keeping import study
+from keeping.jobs import Job
+from keeping.study import Study
 from support.places import REPOSITORY
 
 from harness.config.compose.compose import compose_job
 from harness.errors import ConfigError, DataError, StageFailed
 from harness.results.schema import read_scores, write_scores
+from harness.store.layout import TABLE
 
 
 @pytest.fixture
-def driver(tmp_path, monkeypatch) -> ModuleType:
-    """The script, in a folder of its own, with two jobs."""
-    spec = importlib.util.spec_from_file_location(
-        "real_model", REPOSITORY / "scripts" / "real_model.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "real_model", module)
-    spec.loader.exec_module(module)
+def driver(tmp_path, monkeypatch) -> Study:
+    """The study of the real model, in a folder of its own, with two jobs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "JOBS", (module.Job("seqft"), module.Job("replay", 1)))
-    return module
+    return replace(real_model.STUDY, jobs=(Job("seqft"), Job("replay", 1)))
 
 
 CELLS = {(1, "a_1"): 0.8, (2, "a_1"): 0.4, (2, "b"): 0.6}
@@ -40,7 +38,7 @@ def made(driver, run_rows):
 
     def rows(method, seed, name="", cells=CELLS):
         run = name or f"{method}-{seed}"
-        return run_rows(run, cells, method=method, seed=seed, experiment=driver.EXPERIMENT)
+        return run_rows(run, cells, method=method, seed=seed, experiment=driver.experiment)
 
     return rows
 
@@ -53,27 +51,27 @@ def calls(driver, monkeypatch, made) -> list[list[str]]:
     def harness(*words):
         called.append(list(words))
         if words[0] == "tables":
-            main = driver.FOLDER / "tables" / "main.md"
+            main = driver.folder / "tables" / "main.md"
             main.parent.mkdir(exist_ok=True)
             main.touch()
             return
         told = dict(word.split("=", 1) for word in words)
         seed = int(told["seed"])
         rows = [*made(told["method"], seed), *made(told["method"], 7)]
-        write_scores(rows, driver.OF_STORE / driver.TABLE)
+        write_scores(rows, driver.of_store / TABLE)
 
-    monkeypatch.setattr(driver, "_harness", harness)
+    monkeypatch.setattr(study, "run_harness", harness)
     return called
 
 
 def runs(driver):
-    return sorted({row["run"] for row in read_scores(driver.FOLDER / driver.TABLE).rows})
+    return sorted({row["run"] for row in read_scores(driver.table).rows})
 
 
 def test_each_job_adds_its_rows_once(driver, calls):
     driver.main(["engine.ranks=2"])
     assert runs(driver) == ["replay-1", "seqft-0"]
-    assert [words[0] for words in calls] == [f"experiment={driver.EXPERIMENT}", "tables"] * 2
+    assert [words[0] for words in calls] == [f"experiment={driver.experiment}", "tables"] * 2
     assert calls[2][1:] == ["method=replay", "seed=1", "engine.ranks=2"]
     calls.clear()
     driver.main([])
@@ -81,21 +79,21 @@ def test_each_job_adds_its_rows_once(driver, calls):
 
 
 def test_rows_of_a_lost_store_stay_and_count_as_done(driver, calls, score_row):
-    old = score_row(run="old", method="seqft", seed=0, experiment=driver.EXPERIMENT)
-    write_scores([old], driver.FOLDER / driver.TABLE)
+    old = score_row(run="old", method="seqft", seed=0, experiment=driver.experiment)
+    write_scores([old], driver.table)
     driver.main([])
     assert runs(driver) == ["old", "replay-1"]
 
 
 def test_nothing_is_added_of_a_job_that_fails(driver, monkeypatch):
-    monkeypatch.setattr(driver.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(StageFailed, match=r"method=seqft .*: exit code 1"):
         driver.main([])
-    assert not (driver.FOLDER / driver.TABLE).exists()
+    assert not (driver.table).exists()
 
 
 def test_a_run_that_lacks_a_cell_or_has_one_undone_is_not_kept(driver, made):
-    job, table = driver.Job("seqft"), driver.OF_STORE / driver.TABLE
+    job, table = Job("seqft"), driver.of_store / TABLE
     lacking = made("seqft", 0, cells={(1, "a_1"): 0.8, (2, "a_1"): 0.4})
     whole = made("seqft", 0)
     undone = whole[0] | {"metric": "other", "headline": False, "value": None, "status": "failed"}
@@ -104,29 +102,29 @@ def test_a_run_that_lacks_a_cell_or_has_one_undone_is_not_kept(driver, made):
         with pytest.raises(
             DataError, match=r"store_only/scores.csv: method seqft, seed 0: no comp"
         ):
-            driver._add(job)
+            driver.add(job)
     write_scores([*made("seqft", 0), *made("seqft", 0, "old", cells={(1, "a_1"): 0.1})], table)
-    driver._add(job)
+    driver.add(job)
     assert runs(driver) == ["seqft-0"]
 
 
 def test_of_two_complete_runs_none_is_chosen(driver, made):
-    write_scores([*made("seqft", 0), *made("seqft", 0, "other")], driver.OF_STORE / driver.TABLE)
+    write_scores([*made("seqft", 0), *made("seqft", 0, "other")], driver.of_store / TABLE)
     with pytest.raises(
         DataError, match=r"method seqft, seed 0: 2 complete runs \(other, seqft-0\)"
     ):
-        driver._add(driver.Job("seqft"))
-    assert not (driver.FOLDER / driver.TABLE).exists()
+        driver.add(Job("seqft"))
+    assert not (driver.table).exists()
 
 
 def test_tables_that_a_run_did_not_come_to_are_made_at_the_end(driver, calls):
     driver.main([])
-    main, scores = driver.FOLDER / "tables" / "main.md", driver.FOLDER / driver.TABLE
+    main, scores = driver.folder / "tables" / "main.md", driver.table
     for spoil in (main.unlink, lambda: os.utime(main, ns=(0, 0))):
         calls.clear()
         spoil()
         driver.main([])
-        assert calls == [["tables", "--scores", str(scores), "--out", str(driver.FOLDER)]]
+        assert calls == [["tables", "--scores", str(scores), "--out", str(driver.folder)]]
 
 
 @pytest.mark.parametrize("word", ["seed=3", "method=ewc", "+experiment=demo", "store.results=here"])
@@ -146,13 +144,13 @@ def test_what_the_jobs_decide_is_no_override(driver, calls, word):
     ],
 )
 def test_joint_training_takes_the_steps_of_all_tasks(driver, given, words):
-    first = [f"experiment={driver.EXPERIMENT}", "method=joint", "seed=0"]
-    assert driver._words(driver.Job("joint"), given) == [*first, *words]
+    first = [f"experiment={driver.experiment}", "method=joint", "seed=0"]
+    assert driver.words(Job("joint"), given) == [*first, *words]
 
 
 def test_the_experiment_keeps_away_from_the_committed_table(driver):
-    config = compose_job([f"experiment={driver.EXPERIMENT}"])
-    assert config.store.results == str(driver.OF_STORE)
+    config = compose_job([f"experiment={driver.experiment}"])
+    assert config.store.results == str(driver.of_store)
 
 
 # Stands in for `python -m harness`: says that it runs, and takes its time to end.
@@ -181,6 +179,7 @@ import runpy, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.executable, sys.argv = {str(child)!r}, ["real_model.py"]
+sys.path.insert(0, {str(script.parent)!r})
 runpy.run_path({str(script)!r}, run_name="__main__")
 """
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
@@ -202,4 +201,36 @@ runpy.run_path({str(script)!r}, run_name="__main__")
 
 
 def test_a_stack_is_a_list_of_methods(driver):
-    assert driver.Job("seqft+wise_ft").overrides() == ["method=[seqft,wise_ft]"]
+    assert Job("seqft+wise_ft").overrides() == ["method=[seqft,wise_ft]"]
+
+
+def test_rows_of_a_definition_of_old_are_made_again(driver, calls, score_row):
+    """The key of the run says so; a job's new rows take the place of its old ones."""
+    old = score_row(run="old", method="seqft", seed=0, experiment=driver.experiment)
+    write_scores([old], driver.table)
+    keys = {"method=seqft": "seqft-0", "method=replay": "replay-1"}
+    asked = replace(driver, run_of=lambda words: keys[words[1]])
+    asked.main([])
+    assert runs(driver) == ["replay-1", "seqft-0"]
+    calls.clear()
+    asked.main([])
+    assert calls == []
+
+
+def test_every_method_of_the_demo_has_three_seeds():
+    jobs = methods_demo.jobs()
+    names = methods_demo.methods()
+    assert [job.method for job in jobs[: len(names)]] == names
+    assert sum(job.method == "seqft" for job in jobs) == 3
+    assert [job.seed for job in jobs if job.method == "icl"] == [0]
+
+
+def test_the_key_of_a_run_is_that_of_its_rows(tiny_run, monkeypatch):
+    words = [*tiny_run, "method=seqft", "seed=0"]
+    assert methods_demo.run_of(words) == methods_demo.run_of([*words, "engine.ranks=2"])
+    assert methods_demo.run_of(words) != methods_demo.run_of([*words, "seed=1"])
+
+
+def test_the_methods_demo_keeps_away_from_the_committed_table():
+    config = compose_job([f"experiment={methods_demo.EXPERIMENT}"])
+    assert config.store.results == "results/methods/store_only"
