@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.errors import DataError
-from harness.results.comparing.compare import difference_of
+from harness.results.comparing.compare import difference_of, setting_of
 from harness.results.comparing.contributions import Items, Measured, measures
-from harness.results.comparing.crossed import LEVEL
+from harness.results.comparing.interval import LEVEL
 from harness.results.groups import Group
 from harness.results.report.printing import LEVEL_MARK, Entry, Points, Table
 from harness.results.schema import Scores
@@ -69,9 +69,9 @@ def _notes(marked: bool, unknown: Sequence[str], items: Items) -> list[str]:
 
 def _blocks(groups: Sequence[Group]) -> list[list[int]]:
     """Groups that may be compared."""
-    found: dict[tuple[str, str, str | None], list[int]] = {}
+    found: dict[tuple[str, ...], list[int]] = {}
     for at, group in enumerate(groups):
-        found.setdefault((group.model, group.sequence, group.protocol), []).append(at)
+        found.setdefault(tuple(setting_of(group).values()), []).append(at)
     return list(found.values())
 
 
@@ -97,6 +97,6 @@ def _level(
             found = None
         if found is None:
             lacking.append(groups[at].method)
-        elif found.found.p() * len(others) >= LEVEL:
+        elif not found.found.calls(LEVEL / len(others)):
             level.append(at)
     return level, lacking
