@@ -10,7 +10,8 @@ from harness.results.items.sheets import DAMAGED, read_sheet
 from harness.results.measures.continual import MEASURES, dataset_of
 from harness.results.measures.item_errors import ItemScores, unpaired_error
 from harness.results.records import RunRecord, read_record, record_path
-from harness.results.runs import Run, suites_in_order
+from harness.results.runs import Run
+from harness.results.suite_changes import SuiteChange, suite_changes
 from harness.store.scores import TARGET, combined_error
 from harness.store.store import Store
 from harness.store.work import Cell
@@ -22,10 +23,11 @@ Weights = dict[Place, float]
 
 @dataclass(frozen=True)
 class Measured:
-    """A measure that is compared: its title, and what it puts on the scores of a run; None where
-    it is not defined."""
+    """A measure that is compared: its title and name in tables, and what it puts on the scores of a
+    run; None where it is not defined."""
 
     title: str
+    name: str
     weights: Callable[[Run], Weights | None]
 
 
@@ -131,11 +133,11 @@ def contributions(
 
 
 def measures(runs: Sequence[Run]) -> Iterator[Measured]:
-    """OP, LA, BWT and a change per suite."""
+    """OP, LA, BWT and the changes of suites."""
     for name, title in (("op", "OP"), ("learning_accuracy", "LA"), ("bwt", "BWT")):
-        yield Measured(title, _of_measure(name))
-    for suite in suites_in_order(item.suite for run in runs for item in run.benchmarks):
-        yield Measured(f"Δ {suite}", _of_suite(suite))
+        yield Measured(title, name, _of_measure(name))
+    for change in suite_changes(runs):
+        yield Measured(change.title, change.name, _of_suite(change))
 
 
 def _of_measure(name: str) -> Callable[[Run], Weights | None]:
@@ -149,9 +151,12 @@ def _of_measure(name: str) -> Callable[[Run], Weights | None]:
     return weights
 
 
-def _of_suite(suite: str) -> Callable[[Run], Weights | None]:
+def _of_suite(change: SuiteChange) -> Callable[[Run], Weights | None]:
+    suite, sides = change.suite, change.sides
+
     def weights(run: Run) -> Weights | None:
-        own = [item for item in run.benchmarks if item.suite == suite]
+        mine = (item for item in run.benchmarks if item.suite == suite)
+        own = [item for item in mine if sides is None or item.side in sides]
         last, found = run.last_stage, dict[Place, float]()
         if not own or last is None:
             return None

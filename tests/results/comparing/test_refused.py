@@ -101,6 +101,24 @@ def test_benchmarks_of_one_name_in_two_suites_are_two(run_rows, score_row) -> No
         assert found[f"Δ {suite}"].found.difference == pytest.approx(0.25)
 
 
+def test_the_sides_of_a_suite_are_compared_one_by_one(run_rows, score_row) -> None:
+    """A model that refuses everything is better at one and worse at the other."""
+    rows = []
+    for method, change in (("x", 0.4), ("base", 0.0)):
+        rows += of(run_rows, method)
+        for side, sign in (("harmful", 1), ("benign", -1)):
+            for stage in (0, 2):
+                place = {"suite": "safety", "benchmark": side, "side": side, "stage": stage}
+                value = 0.5 + sign * change * (stage > 0)
+                about = {"run": method, "method": method, "stderr": 0.02, "value": value}
+                rows.append(score_row(**place, **about))
+    base, own = groups_of(rows)
+    found = {row.measure: row.found.difference for row in compare([own], base, Items(None))}
+    assert found["Δ refusal"] == pytest.approx(0.4)
+    assert found["Δ compliance"] == pytest.approx(-0.4)
+    assert "Δ safety" not in found
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> Fabricated:
     return Fabricated(tmp_path, runs=2, items=40, tasks=TASKS)
