@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from bench.fabricated import Fabricated, Kind
 from support.command import harness, refused
@@ -13,9 +12,10 @@ from harness.errors import DataError
 from harness.results.comparing.best import mark_level
 from harness.results.comparing.compare import compare, comparison_table, left_out
 from harness.results.comparing.contributions import Items
-from harness.results.measures.item_errors import ItemScores
 from harness.results.report.tables import main_table
+from harness.results.runs import load_runs
 from harness.results.schema import read_scores, write_scores
+from harness.store.store import Store
 
 CELLS = {(1, "a_1"): 0.9, (2, "a_1"): 0.6, (2, "b"): 0.9}
 TASKS = (Kind("letters", 40, 1), Kind("words", 90, 60))
@@ -73,32 +73,6 @@ def test_a_suite_of_other_benchmarks_is_left_out(run_rows, score_row) -> None:
     assert notes[0].startswith("not compared: Δ general of x: not defined there or for base, or of")
     assert comparison_table(found, "d", notes).notes[-1] == notes[0]
     assert left_out(found, [], base) == []
-
-
-class Named(Items):
-    """Items of benchmarks, by suite and stage."""
-
-    def of(self, run, place):
-        values = {("general", 0): [1.0, 1, 0, 1], ("safety", 0): [1.0, 1, 1, 1]}
-        end = {"x": [1.0, 0, 0, 1], "base": [0.0, 0, 0, 1]}[run.method]
-        if place[1] == "target":
-            return None
-        scores = np.array(values.get((place[1], place[0]), end))
-        return ItemScores(tuple(("", str(n), place[1]) for n in range(4)), scores)
-
-
-def test_benchmarks_of_one_name_in_two_suites_are_two(run_rows, score_row) -> None:
-    rows = []
-    for method in ("x", "base"):
-        rows += of(run_rows, method)
-        for stage in (0, 2):
-            place = {"stage": stage, "suite": "safety", "benchmark": "m%_x"}
-            rows.append(score_row(run=method, method=method, stderr=0.02, value=0.5, **place))
-    base, own = groups_of(rows)
-    found = {row.measure: row for row in compare([own], base, Named(None))}
-    for suite in ("general", "safety"):
-        assert found[f"Δ {suite}"].items == 4
-        assert found[f"Δ {suite}"].found.difference == pytest.approx(0.25)
 
 
 def test_the_sides_of_a_suite_are_compared_one_by_one(run_rows, score_row) -> None:
@@ -166,3 +140,32 @@ def test_a_protocol_is_chosen_where_a_file_holds_several(made: Fabricated) -> No
     words = ["compare", "method_0", "method_1", *places(made), "--protocol"]
     assert harness(*words, "default").returncode == 0
     assert "no runs of method 'method_0'" in refused(*words, "paper")
+
+
+def test_benchmarks_of_one_name_in_two_suites_are_two(made: Fabricated) -> None:
+    """A name stands in both, and each has the items of its own node."""
+    scores = read_scores(made.scores).rows
+    stages = {
+        suite: [row for row in scores if (row["method"], row["benchmark"]) == ("method_0", task)]
+        for suite, task in (("general", "letters"), ("safety", "words"))
+    }
+    cells, rows = [], [dict(row) for row in scores]
+    for suite, found in stages.items():
+        ends = {row["stage"]: row for row in found if row["stage"] in (0, 2)}
+        for stage, row in ends.items():
+            place = {"suite": suite, "benchmark": "both", "stage": stage}
+            rows.append(row | place)
+            cell = {"key": row["eval_key"], "filter": "none", "headline": "accuracy"}
+            place |= {"trained_task": None, "shots": 0, "split": "test", "unit": "score"}
+            cells.append({**place, **cell})
+    write_scores(rows, made.scores)
+    (record,) = made.store.glob("runs/run*0.json")
+    told = json.loads(record.read_text())
+    record.write_text(json.dumps(told | {"cells": [*told["cells"], *cells]}))
+    run = next(run for run in load_runs(read_scores(made.scores)) if run.method == "method_0")
+    items = Items(Store(made.store))
+    for suite, task in (("general", "letters"), ("safety", "words")):
+        own, known = items.of(run, (2, suite, "both")), items.of(run, (2, "target", task))
+        assert own is not None
+        assert own.ids == known.ids
+        assert own.values.tolist() == known.values.tolist()
