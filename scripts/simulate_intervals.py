@@ -2,96 +2,122 @@
 
 `python scripts/simulate_intervals.py [--tables 2000] [--seed 0] [--out results/intervals.csv]`
 
-Right and wrong answers of two methods on four tasks: an item is as hard for both, a seed makes a
-model better or worse on a task, and the rest is chance (normal latents, so that the true difference
-of the means over all seeds and items is known exactly).
+Every world of `bench/worlds.py` is simulated with numbers of its own; what the file has already is
+not simulated again, so that it may be stopped at any time (`--again` begins anew).
 """
 
 import argparse
 import csv
 import io
-import itertools
-import math
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 from bench.options import run
-from scipy.stats import norm
+from bench.worlds import TASKS, World, tables, worlds
 
-from harness.results.comparing.crossed import LEVEL, holm, interval
+from harness.results.comparing.crossed import interval
+from harness.results.comparing.interval import LEVEL, Interval, holm
 from harness.store.files import write_atomically
+from harness.store.keys import digest
 
-TASKS, RIVALS = 4, 4
-HARD, LUCK = 1.0, 0.25  # standard deviations of items and of seeds, beside chance of 1
-ITEMS, SEEDS, EFFECTS = (30, 100, 500), (1, 3, 5), (0.0, 0.2)
-COLUMNS = ("items", "seeds", "truth", "coverage", "false_alarms", "family_false_alarms", "width")
+FOUND = (
+    *("tables", "seed", "truth", "coverage", "false_alarms", "family_false_alarms"),
+    *("width", "detectable", "power"),
+)
+COLUMNS = (*(part.name for part in fields(World)), *FOUND)
+CHUNK = 1_000_000  # answers that are drawn at once
+
+Row = dict[str, str]
 
 
 def main(argv: list[str]) -> None:
     """Simulate, print and write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", 1)[0])
-    parser.add_argument("--tables", type=int, default=2000, help="simulated ones of each kind")
+    parser.add_argument("--tables", type=int, default=2000, help="simulated ones of each world")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("results/intervals.csv"))
+    parser.add_argument("--again", action="store_true", help="what the file has as well")
     asked = parser.parse_args(argv)
-    source, rows = np.random.default_rng(asked.seed), []
-    for items, seeds, effect in itertools.product(ITEMS, SEEDS, EFFECTS):
-        rows.append(simulated(source, items, seeds, effect, asked.tables))
-        print("  ".join(f"{name} {value:.3g}" for name, value in rows[-1].items()), flush=True)
+    known = {} if asked.again or not asked.out.exists() else _read(asked.out)
+    rows: list[Row] = []
+    for world in worlds():
+        row = known.get(tuple(_key(world, asked.tables, asked.seed).values()))
+        if row is None:
+            row = simulated(world, asked.tables, asked.seed)
+            print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
+            write_atomically(asked.out, _text([*rows, row]))
+        rows.append(row)
+    print(f"written: {write_atomically(asked.out, _text(rows))}")
+
+
+def simulated(world: World, count: int, seed: int) -> Row:
+    """A row: shares of the tables whose interval holds the truth, that call a difference where
+    there is none, the first rival's or any, and that call one as large as is detectable."""
+    # By its content, so that no world's numbers depend on the others.
+    source = np.random.default_rng([seed, int(digest(asdict(world)), 16)])
+    size = max(1, CHUNK // (world.items * world.seeds * TASKS))
+    parts = [_chunk(source, world, min(size, count - start)) for start in range(0, count, size)]
+    rivals = [np.concatenate(one, axis=-1) for one in zip(*parts, strict=True)]
+    truths = [world.truth(world.effect)] * max(1, world.better) + [0.0] * world.rivals
+    if world.rivals > 1 and not world.better:
+        truths[0] = 0.0
+    difference, low, high, detectable, p = rivals[0]
+    null = [at for at in range(world.rivals) if truths[at] == 0 and world.of == "difference"]
+    alarms = _family(np.array([one[4] for one in rivals]), null)
+    # Where the truth is what such data can show, by variances as they are in the mean.
+    reach = float(np.sqrt(np.mean(detectable**2)))
+    half, rest = (high - low) / 2, difference - truths[0]
+    found = {
+        "truth": truths[0],
+        "coverage": np.mean((low <= truths[0]) & (truths[0] <= high)),
+        "false_alarms": np.mean(p < LEVEL) if null and null[0] == 0 else None,
+        "family_false_alarms": np.mean(alarms) if world.rivals > 1 else None,
+        "width": np.mean(high - low),
+        "detectable": reach,
+        "power": np.mean(np.abs(rest + reach) > half),
+    }
+    told = {name: "" if value is None else f"{value:.4g}" for name, value in found.items()}
+    return _key(world, count, seed) | told
+
+
+def _chunk(source: np.random.Generator, world: World, count: int) -> list[np.ndarray]:
+    """Of each rival [difference, low, high, detectable, p] x tables."""
+    made = [
+        interval(contributions, reach=[world.reach] * TASKS)
+        for contributions in tables(source, world, count)
+    ]
+    return [_numbers(found) for found in made]
+
+
+def _numbers(found: Interval) -> np.ndarray:
+    return np.array([found.difference, *found.ends(), found.detectable(), found.p()])
+
+
+def _family(ps: np.ndarray, null: Sequence[int]) -> list[bool]:
+    """Of ps [rival, table]: whether a rival is called that is no better."""
+    return [any(np.array(holm(table))[null] < LEVEL) for table in ps.T]
+
+
+def _key(world: World, count: int, seed: int) -> Row:
+    told = asdict(world) | {"tables": count, "seed": seed}
+    return {name: str(value) for name, value in told.items()}
+
+
+def _read(path: Path) -> dict[tuple[str, ...], Row]:
+    names = COLUMNS[: COLUMNS.index("truth")]
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return {tuple(row.get(name, "") for name in names): row for row in rows}
+
+
+def _text(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: f"{value:.4g}" for name, value in row.items()} for row in rows)
-    print(f"written: {write_atomically(asked.out, text.getvalue())}")
-
-
-def simulated(
-    source: np.random.Generator, items: int, seeds: int, effect: float, tables: int
-) -> dict[str, float]:
-    """Shares of the tables whose interval holds the truth, and that call a difference. With one
-    seed the truth is that of the models at hand, whatever luck they had."""
-    luck = LUCK if seeds > 1 else 0.0
-    spread = math.sqrt(1 + HARD**2 + luck**2)
-    truth = float(norm.cdf((0.3 + effect) / spread) - norm.cdf(0.3 / spread))
-    held = alarms = family = 0
-    width = 0.0
-    for _ in range(tables):
-        ps = []
-        baseline, hard = answers(source, items, seeds, luck, 0.3, None)
-        for rival in range(RIVALS if effect == 0 else 1):
-            other, _ = answers(source, items, seeds, luck, 0.3 + effect, hard)
-            tables_of = [(o - b) / TASKS for o, b in zip(other, baseline, strict=True)]
-            found = interval(tables_of, reach=[2 / TASKS] * TASKS)
-            ps.append(found.p())
-            if rival == 0:
-                low, high = found.ends()
-                held += low <= truth <= high
-                alarms += ps[0] < LEVEL
-                width += (high - low) / tables
-        family += min(holm(ps)) < LEVEL
-    none = effect != 0
-    return {
-        **{"items": items, "seeds": seeds, "truth": truth, "coverage": held / tables},
-        "false_alarms": math.nan if none else alarms / tables,
-        "family_false_alarms": math.nan if none else family / tables,
-        "width": width,
-    }
-
-
-def answers(
-    source: np.random.Generator,
-    items: int,
-    seeds: int,
-    luck: float,
-    mean: float,
-    hard: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Right (1) and wrong (0) answers [task, seed, item] of a method, and how hard items are."""
-    if hard is None:
-        hard = HARD * source.standard_normal((TASKS, 1, items))
-    ability = luck * source.standard_normal((TASKS, seeds, 1))
-    chance = source.standard_normal((TASKS, seeds, items))
-    return (mean + ability - hard + chance > 0).astype(float), hard
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.config import StoreConfig
 from harness.errors import ConfigError, require, suggest
-from harness.results.comparing.compare import compare, comparison_table
+from harness.results.comparing.compare import compare, comparison_table, left_out, setting_of
 from harness.results.comparing.contributions import Items
 from harness.results.groups import Group, group_runs
 from harness.results.report.latex import to_latex
@@ -20,7 +20,10 @@ _DESCRIPTION = """\
 Compare methods with a baseline by OP, LA, BWT and the changes of suites: the difference over the
 seeds that both have, paired by seed and, where the store has the predictions, by item; its 95%
 interval, p adjusted over the methods, a verdict, and the smallest difference that such data would
-show. With one seed it speaks of items alone."""
+show. With one seed it speaks of items alone. Both have to be of one model, sequence and
+protocol."""
+
+_CHOICES = ("model", "sequence", "protocol")
 
 
 def main(argv: list[str]) -> int:
@@ -33,7 +36,8 @@ def main(argv: list[str]) -> int:
     baseline = _group(groups, options.baseline, options)
     methods = [_group(groups, name, options) for name in dict.fromkeys(names)]
     store = Store(options.store) if options.store.is_dir() else None
-    table = comparison_table(compare(methods, baseline, Items(store)), scores.digest)
+    rows = compare(methods, baseline, Items(store))
+    table = comparison_table(rows, scores.digest, left_out(rows, methods, baseline))
     print(grid(table), table.caption, *table.notes, sep="\n")
     for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
         place = options.out / "tables" / f"comparison.{suffix}"
@@ -43,16 +47,20 @@ def main(argv: list[str]) -> int:
 
 def _group(groups: Sequence[Group], name: str, options: object) -> Group:
     """The runs of a method. Raises ConfigError where it has none that are complete, or several
-    models or sequences."""
-    model, sequence = (getattr(options, key) for key in ("model", "sequence"))
-    mine = [g for g in groups if model in (None, g.model) and sequence in (None, g.sequence)]
+    models, sequences or protocols."""
+    wanted = {name: getattr(options, name) for name in _CHOICES}
+    chosen = {name: word for name, word in wanted.items() if word is not None}
+    mine = [group for group in groups if chosen.items() <= setting_of(group).items()]
     found = [group for group in mine if group.method == name]
     if not found:
         known = sorted({group.method for group in mine})
         raise ConfigError(f"no runs of method '{name}'" + suggest(name, known))
     if len(found) > 1:
-        places = ", ".join(f"{g.model} on {g.sequence} {g.protocol or ''}".strip() for g in found)
-        raise ConfigError(f"{name} has several: {places}; choose by --model or --sequence")
+        settings = [setting_of(group) for group in found]
+        options_of = [key for key in _CHOICES if len({one[key] for one in settings}) > 1]
+        places = " / ".join(", ".join(f"{k} {one[k]}" for k in options_of) for one in settings)
+        told = " and ".join(f"--{key}" for key in options_of)
+        raise ConfigError(f"{name} has several groups of runs: {places}; choose by {told}")
     require(bool(found[0].runs), f"{name}: none of its runs is complete")
     return found[0]
 
@@ -65,6 +73,7 @@ def _parser() -> Arguments:
     parser.add_argument("more", nargs="*", help="further methods")
     parser.add_argument("--model", help="where there are several")
     parser.add_argument("--sequence", help="the same")
+    parser.add_argument("--protocol", help="the same; none: runs that name no protocol")
     parser.add_argument("--scores", type=Path, default=scores, help=f"table of scores ({scores})")
     parser.add_argument("--store", type=Path, default=root, help=f"for predictions ({root})")
     parser.add_argument("--out", type=Path, default=out, help=f"folder to write to ({out})")

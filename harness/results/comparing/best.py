@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.errors import DataError
-from harness.results.comparing.compare import difference_of
+from harness.results.comparing.compare import difference_of, setting_of
 from harness.results.comparing.contributions import Items, Measured, measures
-from harness.results.comparing.crossed import LEVEL
+from harness.results.comparing.interval import LEVEL
 from harness.results.groups import Group
 from harness.results.report.printing import LEVEL_MARK, Entry, Points, Table
 from harness.results.schema import Scores
@@ -30,25 +30,23 @@ def mark_level(table: Table, groups: Sequence[Group], items: Items) -> Table:
     marked, and a note of what was marked and what could not be compared."""
     shown = [group for group in groups if group.runs]
     rows: list[list[Entry]] = [list(row) for row in table.rows]
-    columns = {heading.title: at for at, heading in enumerate(table.headings) if heading.better}
-    marked, unknown = False, dict[str, None]()
+    columns = {heading.name: at for at, heading in enumerate(table.headings) if heading.better}
+    marked, unknown = list[bool](), dict[str, None]()
     for block in _blocks(shown):
         runs = [run for at in block for run in shown[at].runs]
-        # Such a suite has a column for each of its sides.
-        sided = {f"Δ {item.suite}" for run in runs for item in run.benchmarks if item.side}
         for measured in measures(runs):
-            column = columns.get(measured.title)
-            if column is None or measured.title in sided:
+            column = columns.get(measured.name)
+            if column is None:
                 continue
             level, lacking = _level(shown, [row[column] for row in rows], block, measured, items)
             for at in level:
                 rows[at][column] = replace(rows[at][column], level=True)  # type: ignore[type-var]
-            marked = marked or bool(level)
+            marked += level.values()
             unknown |= dict.fromkeys(f"{measured.title} of {name}" for name in lacking)
     return replace(
         table,
         rows=tuple(map(tuple, rows)),
-        notes=(*table.notes, *_notes(marked, [*unknown], items)),
+        notes=(*table.notes, *_notes(marked, [*unknown])),
     )
 
 
@@ -58,9 +56,11 @@ def items_of(scores: Scores, store: Store | None) -> Items:
     return Items(store if count <= MOST_ITEMS else None)
 
 
-def _notes(marked: bool, unknown: Sequence[str], items: Items) -> list[str]:
-    pairing = "paired by seed and item" if items.store else "paired by seed, items as independent"
-    told = [f"{_NOTE}; {pairing}."] if marked else []
+def _notes(marked: Sequence[bool], unknown: Sequence[str]) -> list[str]:
+    """marked: of every mark, whether it was made by paired items."""
+    rest = {True: " and item", False: ", items as independent"}
+    pairing = rest.get(all(marked)) if len({*marked}) == 1 else ", by item where these are known"
+    told = [f"{_NOTE}; paired by seed{pairing}."] if marked else []
     if unknown:
         why = "not compared with the best, for want of shared seeds or items"
         told.append(f"{why}: {', '.join(unknown)}.")
@@ -69,9 +69,9 @@ def _notes(marked: bool, unknown: Sequence[str], items: Items) -> list[str]:
 
 def _blocks(groups: Sequence[Group]) -> list[list[int]]:
     """Groups that may be compared."""
-    found: dict[tuple[str, str, str | None], list[int]] = {}
+    found: dict[tuple[str, ...], list[int]] = {}
     for at, group in enumerate(groups):
-        found.setdefault((group.model, group.sequence, group.protocol), []).append(at)
+        found.setdefault(tuple(setting_of(group).values()), []).append(at)
     return list(found.values())
 
 
@@ -81,15 +81,15 @@ def _level(
     block: Sequence[int],
     measured: Measured,
     items: Items,
-) -> tuple[list[int], list[str]]:
-    """Of a block's rows, those that are not told from the best, and the methods that cannot be
-    compared with it."""
+) -> tuple[dict[int, bool], list[str]]:
+    """Of a block's rows, those that are not told from the best (and whether by paired items), and
+    the methods that cannot be compared with it."""
     values = {at: entry.value for at in block if isinstance(entry := entries[at], Points)}
     known = {at: value for at, value in values.items() if value is not None}
     if len(known) < 2:
-        return [], []
+        return {}, []
     best, *others = sorted(known, key=lambda at: known[at], reverse=True)
-    level, lacking = [], []
+    level, lacking = dict[int, bool](), list[str]()
     for at in others:
         try:
             found = difference_of(groups[at], groups[best], measured, items)
@@ -97,6 +97,6 @@ def _level(
             found = None
         if found is None:
             lacking.append(groups[at].method)
-        elif found.found.p() * len(others) >= LEVEL:
-            level.append(at)
+        elif not found.found.calls(LEVEL / len(others)):
+            level[at] = found.items > 0
     return level, lacking

@@ -12,8 +12,10 @@ from harness.results.comparing.contributions import (
     Weights,
     contributions,
     measures,
+    test_set,
 )
-from harness.results.comparing.crossed import LEVEL, Interval, holm, interval
+from harness.results.comparing.crossed import interval
+from harness.results.comparing.interval import LEVEL, Interval, holm, unknown
 from harness.results.groups import Group
 from harness.results.report.printing import DASH, Heading, Table
 from harness.results.runs import Run
@@ -49,9 +51,24 @@ class Comparison:
         return "better" if self.found.difference > 0 else "worse"
 
 
+def setting_of(group: Group) -> dict[str, str]:
+    """What two groups have to share, or a difference between them is not one of methods: its name
+    -> what it is."""
+    first = next(iter((*group.runs, *group.incomplete)))
+    return {
+        "model": group.model,
+        "sequence": group.sequence,
+        "tasks": ", ".join(first.matrix.tasks),
+        "protocol": group.protocol or "none",
+        "split": first.split or "unknown",
+    }
+
+
 def compare(methods: Sequence[Group], baseline: Group, items: Items) -> list[Comparison]:
-    """By every measure that both have. Raises DataError where runs have no seed in common, or were
-    scored on different items."""
+    """By every measure that both have. Raises DataError where methods were not run in one setting,
+    where runs have no seed in common, or were scored on different items."""
+    for group in methods:
+        _require_one_setting(group, baseline)
     found = []
     for measured in measures([*baseline.runs, *(run for group in methods for run in group.runs)]):
         rows = [
@@ -62,8 +79,19 @@ def compare(methods: Sequence[Group], baseline: Group, items: Items) -> list[Com
     return found
 
 
-def comparison_table(rows: Sequence[Comparison], digest: str) -> Table:
-    """What was found, for print."""
+def left_out(rows: Sequence[Comparison], methods: Sequence[Group], baseline: Group) -> list[str]:
+    """What was not compared, in words."""
+    runs = [*baseline.runs, *(run for group in methods for run in group.runs)]
+    titles = [measured.title for measured in measures(runs)]
+    found = {(row.measure, row.method) for row in rows}
+    pairs = [(title, group.method) for title in titles for group in methods]
+    lacking = [f"{title} of {name}" for title, name in pairs if (title, name) not in found]
+    why = f"not defined there or for {baseline.method}, or of other benchmarks than the baseline's"
+    return [f"not compared: {', '.join(lacking)}: {why}."] if lacking else []
+
+
+def comparison_table(rows: Sequence[Comparison], digest: str, notes: Sequence[str] = ()) -> Table:
+    """What was found, for print. notes: what stands below it besides."""
     headings = (
         *(Heading(name.capitalize(), name) for name in ("measure", "method", "baseline")),
         Heading("Difference", "difference", numeric=True),
@@ -81,9 +109,8 @@ def comparison_table(rows: Sequence[Comparison], digest: str) -> Table:
         )
         for row in rows
     )
-    return Table(
-        "Comparison", headings, entries, _CAPTION, "comparison", digest, tuple(_notes(rows))
-    )
+    told = (*_notes(rows), *notes)
+    return Table("Comparison", headings, entries, _CAPTION, "comparison", digest, told)
 
 
 def _range(found: Interval) -> str:
@@ -116,11 +143,12 @@ def _notes(rows: Sequence[Comparison]) -> Iterator[str]:
 def difference_of(
     method: Group, baseline: Group, measured: Measured, items: Items
 ) -> Comparison | None:
-    """None where the measure is not defined for one of them."""
+    """None where the measure is not defined for one of them, or not the same for both."""
     pairs = _pairs(method, baseline)
     weights = [tuple(map(measured.weights, pair)) for pair in pairs]
     defined = [(a, b) for a, b in weights if a is not None and b is not None]
-    if len(defined) < len(pairs):
+    alike = len({frozenset(map(test_set, one)) for both in defined for one in both}) == 1
+    if len(defined) < len(pairs) or not alike:
         return None
     sides = _sides(pairs, defined, items)
     names = list(sides[0][0].items)
@@ -130,15 +158,32 @@ def difference_of(
     return Comparison(*about, found, len(pairs), sum(counts), 1.0, known)
 
 
+def _require_one_setting(method: Group, baseline: Group) -> None:
+    own, other = setting_of(method), setting_of(baseline)
+    told = [f"{name} ({own[name]} / {other[name]})" for name in own if own[name] != other[name]]
+    if told:
+        raise DataError(
+            f"{method.method} and {baseline.method} differ in {', '.join(told)}; compare methods "
+            "that share all of these"
+        )
+
+
 def _pairs(method: Group, baseline: Group) -> list[tuple[Run, Run]]:
-    """Runs of the same seed."""
-    own, others = ({run.seed: run for run in group.runs} for group in (method, baseline))
+    """Runs of the same seed; those without one have none in common."""
+    own, others = (
+        {run.seed: run for run in group.runs if run.seed is not None}
+        for group in (method, baseline)
+    )
     shared = [seed for seed in own if seed in others]
     if not shared:
-        seeds = {g.method: ", ".join(str(run.seed) for run in g.runs) for g in (method, baseline)}
+        seeds = {g.method: ", ".join(_seeds(g)) for g in (method, baseline)}
         told = " and ".join(f"{name} has {listed or 'none'}" for name, listed in seeds.items())
         raise DataError(f"{method.method} and {baseline.method} have no seed in common: {told}")
     return [(own[seed], others[seed]) for seed in shared]
+
+
+def _seeds(group: Group) -> list[str]:
+    return [str(run.seed) for run in group.runs if run.seed is not None]
 
 
 def _sides(
@@ -189,6 +234,7 @@ def _interval(
     known = [variance for variance in variances if variance is not None]
     reach = [sum(side.reach[name] for side in sides[0]) for name in names] or [0.0]
     found = interval(tables, sum(known) / len(sides), reach)
-    if len(known) < len(variances) and len(sides) == 1:
-        found = replace(found, error=math.inf)
+    # Seeds that happen to agree are no evidence that others would.
+    if len(known) < len(variances) and (len(sides) == 1 or not found.error):
+        found = unknown(found.difference)
     return found, len(known) == len(variances)

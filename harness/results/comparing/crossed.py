@@ -1,120 +1,64 @@
-"""A difference whose seeds and items are both samples: its error and its interval.
+"""A difference whose seeds and items are both samples: its variance, part by part.
 
 Every task i has a table of contributions d[s, j]: what item j of run s adds to the difference.
 Seeds are other for every run, items are the same for all: two crossed random effects (Cornfield
-and Tukey, "Average values of mean squares in factorials", Ann. Math. Stat. 27, 1956). With the
-seeds' sums D_s, the items' means m_ij over seeds and the interaction's variance e_i,
+and Tukey, "Average values of mean squares in factorials", Ann. Math. Stat. 27, 1956). With
+variances A of seeds, B_i of items and E_i of chance (both together), S seeds and n_i items,
 
-    Var = var_s(D_s) / S + sum_i var_j(m_ij) / n_i - sum_i e_i / (S n_i),
+    Var = A / S + sum_i B_i / n_i + sum_i E_i / (S n_i).
 
-since the interaction is in both of the first terms; the larger of these is the least that it can
-be. The interval has degrees of freedom after Satterthwaite; the test's critical value is that of
-Cochran and Cox, the mean of both samples' own, weighted by their shares of Var: few seeds that
-happen to lie together would call a difference too often otherwise, at the small levels of several
-tests above all. With one seed the second term is all: the interval speaks of other items, and not
-of other seeds. Items without spread have the error that `measures/item_errors.py` gives them.
+The variance of the seeds' sums D_s is that of the first and the last term, var_s(D_s) / S; that of
+the items' means m_ij over seeds is that of the other two, sum_i var_j(m_ij) / n_i; the residuals
+give the last one, sum_i e_i / (S n_i), which is in both. So
+
+    Var = var_s(D_s) / S + max(0, sum_i var_j(m_ij) / n_i - sum_i e_i / (S n_i)),
+
+without bias but for the 0 that variances of items do not fall below. The seeds' part has S - 1
+degrees of freedom, the items' as many as Satterthwaite's formula gives the sum over tasks; how both
+make one interval is told in `interval.py`. With one seed the items' part is all: the interval
+speaks of other items, and not of other seeds. Items without spread have the error that
+`measures/item_errors.py` gives them.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.results.comparing.interval import Interval, Part, from_parts, satterthwaite
 from harness.results.measures.item_errors import variance_of_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEVEL = 0.05
-POWER = 0.8
-_LEAST = 1e-9  # no smaller p is told
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A difference with its standard error, which may be 0 or infinite, and degrees of freedom.
-    of_seeds: the share of its variance that seeds have; seeds: how many."""
-
-    difference: float
-    error: float
-    freedom: float
-    of_seeds: float = 0.0
-    seeds: int = 1
-
-    def ends(self) -> tuple[float, float]:
-        """The interval that covers the truth in 95 of 100 cases."""
-        half = self._t(1 - LEVEL / 2) * self.error
-        return self.difference - half, self.difference + half
-
-    def p(self) -> float:
-        """Two-sided, of no difference."""
-        from scipy.optimize import brentq
-
-        if self.error == 0:
-            return 1.0 if self.difference == 0 else 0.0
-        ratio = abs(self.difference) / self.error
-        if ratio >= self._critical(_LEAST):
-            return _LEAST
-        return float(brentq(lambda level: self._critical(level) - ratio, _LEAST, 1.0))
-
-    def _critical(self, level: float) -> float:
-        from scipy.stats import norm, t
-
-        share = self.of_seeds
-        own = float(t.ppf(1 - level / 2, self.seeds - 1)) if share else 0.0
-        return share * own + (1 - share) * float(norm.ppf(1 - level / 2))
-
-    def detectable(self) -> float:
-        """The difference that a test at 5% would find in 80 of 100 cases, with such data."""
-        return (self._critical(LEVEL) + self._t(POWER)) * self.error
-
-    def _t(self, share: float) -> float:
-        from scipy.stats import t
-
-        return float(t.ppf(share, self.freedom))
-
 
 def interval(
     tables: "Sequence[NDArray]", fixed: float = 0.0, reach: Sequence[float] = ()
 ) -> Interval:
-    """Of contributions [S, n_i] per task; S the same for all, n_i at least 2. fixed: variance of
-    what has no items, taken as independent of everything else. reach: of each task, the sum of |w|
-    over the scores in it, for items without spread (0 for all if empty)."""
-    seeds = tables[0].shape[0]
-    sums = sum(table.mean(axis=1) for table in tables)
-    difference = float(sums.mean())
+    """Of contributions [..., S, n_i] per task; S the same for all, n_i at least 2. Leading axes are
+    several differences at once. fixed: variance of what has no items, taken as independent of
+    everything else. reach: of each task, the sum of |w| over the scores in it, for items without
+    spread (0 for all if empty)."""
+    import numpy as np
+
+    seeds = tables[0].shape[-2]
+    sums = sum(table.mean(axis=-1) for table in tables)
     reaches = reach or [0.0] * len(tables)
-    of_items = [
-        variance_of_mean(t.mean(axis=0), own) for t, own in zip(tables, reaches, strict=True)
+    of_items: list[Part] = [
+        (variance_of_mean(table.mean(axis=-2), own), table.shape[-1] - 1)
+        for table, own in zip(tables, reaches, strict=True)
     ]
-    items = math.fsum(of_items) + fixed
-    parts = [(one, table.shape[1] - 1) for one, table in zip(of_items, tables, strict=True)]
+    freedom = satterthwaite([*of_items, (fixed, math.inf)])
+    items = sum(variance for variance, _ in of_items)
     if seeds == 1:
-        return Interval(difference, math.sqrt(items), _freedom(items, parts))
-    of_seeds = float(sums.var(ddof=1)) / seeds
-    both = math.fsum(_interaction(table) / table.size for table in tables)
-    variance = max(of_seeds + items - both, of_seeds, items)
-    freedom = _freedom(variance, [*parts, (of_seeds, seeds - 1)])
-    share = min(1.0, of_seeds / variance) if variance else 0.0
-    return Interval(difference, math.sqrt(variance), freedom, share, seeds)
+        return from_parts(sums.mean(axis=-1), [(items + fixed, freedom)])
+    both = sum(_interaction(table) / (seeds * table.shape[-1]) for table in tables)
+    of_seeds = sums.var(axis=-1, ddof=1) / seeds
+    parts = [(of_seeds, seeds - 1), (np.maximum(items - both, 0.0) + fixed, freedom)]
+    return from_parts(sums.mean(axis=-1), parts)
 
 
-def _interaction(table: "NDArray") -> float:
+def _interaction(table: "NDArray") -> "NDArray":
     """The variance that neither seed nor item explains."""
-    rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
-    return float((rest**2).sum()) / ((table.shape[0] - 1) * (table.shape[1] - 1))
-
-
-def _freedom(variance: float, parts: Sequence[tuple[float, int]]) -> float:
-    spent = math.fsum(part**2 / freedom for part, freedom in parts)
-    return variance**2 / spent if spent else math.inf
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Adjusted for so many tests (Holm, "A simple sequentially rejective multiple test procedure",
-    Scand. J. Statist. 6, 1979)."""
-    adjusted, largest = [0.0] * len(ps), 0.0
-    for rank, at in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
-        largest = max(largest, min(1.0, (len(ps) - rank) * ps[at]))
-        adjusted[at] = largest
-    return adjusted
+    rest = table - table.mean(axis=-1, keepdims=True) - table.mean(axis=-2, keepdims=True)
+    rest = rest + table.mean(axis=(-2, -1), keepdims=True)
+    return (rest**2).sum(axis=(-2, -1)) / ((table.shape[-2] - 1) * (table.shape[-1] - 1))

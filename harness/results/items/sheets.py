@@ -25,19 +25,21 @@ DAMAGED = (
 
 @dataclass(frozen=True)
 class Sheet:
-    """The items of a node: (subtask, item) of each, scores in 0..1 and texts."""
+    """The items of a node: (subtask, item) of each, scores in 0..1 and texts; asked: what was
+    asked, as far as the predictions have it."""
 
     ids: tuple[tuple[str, str], ...]
     targets: tuple[str, ...]
     answers: tuple[str, ...]
     strict: array  # of float
     lenient: array | None
+    asked: tuple[str, ...] = ()
 
 
 def read_sheet(store: Store, cell: Cell) -> Sheet:
     """The predictions of a node under the cell's filter. Raises one of DAMAGED where they are not
     there or not what was written."""
-    ids, targets, answers = [], [], []
+    ids, targets, answers, asked = [], [], [], []
     strict, lenient = array("f"), array("f")
     place = file_inside(store.root, store.path(cell.kind, cell.key), PREDICTIONS)
     with place.open(encoding="utf-8") as lines:
@@ -47,6 +49,7 @@ def read_sheet(store: Store, cell: Cell) -> Sheet:
             ids.append((str(row.get("subtask") or ""), str(row.get("item", len(ids)))))
             targets.append(_text(row.get("target", "")))
             answers.append(_text(row["prediction"]))
+            asked.append(_text(row.get("asked", "")))
             values = row.get("values", {})
             strict.append(_score(values.get(cell.headline), cell.unit))
             lenient.append(_score(values.get(f"{cell.headline}{LENIENT}"), cell.unit))
@@ -54,7 +57,10 @@ def read_sheet(store: Store, cell: Cell) -> Sheet:
         raise ValueError(f"no predictions under the filter {cell.filter}")
     any_lenient = any(value == value for value in lenient)  # nan is not itself
     return Sheet(
-        tuple(ids), tuple(targets), tuple(answers), strict, lenient if any_lenient else None
+        *map(tuple, (ids, targets, answers)),
+        strict,
+        lenient if any_lenient else None,
+        tuple(asked),
     )
 
 

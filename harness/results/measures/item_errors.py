@@ -27,9 +27,10 @@ _NO_VARIANCE = 1e-16  # of scores in 0..1 that are kept in single precision
 
 @dataclass(frozen=True)
 class ItemScores:
-    """Scores in 0..1 [n] of the items of one cell, and the items' names (subtask, item)."""
+    """Scores in 0..1 [n] of the items of one cell, and what tells the items from others: their
+    names (subtask, item), and a hash of what they ask and expect where that is known."""
 
-    ids: tuple[tuple[str, str], ...]
+    ids: tuple[tuple[str | int, ...], ...]
     values: "NDArray"
 
 
@@ -43,12 +44,13 @@ def score_error(stderr: float | None, items: int | None) -> float | None:
     return without_spread(items) if stderr == 0 and items else stderr
 
 
-def variance_of_mean(values: "NDArray", weight: float) -> float:
-    """Squared error of the mean of d_j, values [n] with n >= 2. weight: sum of |w| in them."""
-    spread = float(values.var(ddof=1))
-    if spread <= _NO_VARIANCE * weight**2:
-        return without_spread(len(values), weight) ** 2
-    return spread / len(values)
+def variance_of_mean(values: "NDArray", weight: float) -> "NDArray":
+    """Squared error of the mean of d_j, values [..., n] with n >= 2. weight: sum of |w| in them."""
+    import numpy as np
+
+    spread, count = values.var(axis=-1, ddof=1), values.shape[-1]
+    none = spread <= _NO_VARIANCE * weight**2
+    return np.where(none, without_spread(count, weight) ** 2, spread / count)
 
 
 def unpaired_error(cells: Iterable[tuple[float, float | None]]) -> float | None:

@@ -7,7 +7,8 @@ between two rates it is taken as a straight line.
 
 The test is one-sided at LEVEL, parted over the settings that are compared, with Student's t and the
 degrees of freedom of Welch and Satterthwaite: the errors over seeds are themselves estimates, the
-item errors are not. LA and BWT of a setting are taken as independent.
+item errors are not. With the errors of several settings in one, these are enough (`comparing/
+interval.py` is for a single one of few seeds). LA and BWT of a setting are taken as independent.
 """
 
 import itertools
@@ -17,11 +18,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import DataError
+from harness.results.comparing.interval import LEVEL, satterthwaite
 from harness.results.measures.continual import MEASURES
 from harness.results.runs import Run
 from harness.store.scores import combined_error
 
-LEVEL = 0.05  # of the whole comparison; each of n points is tested at LEVEL / n
 FEWEST_SEEDS = 3
 
 
@@ -71,7 +72,7 @@ def point(label: str, runs: Sequence[Run]) -> Point:
 
 def compare(points: Sequence[Point], curve: Sequence[Point]) -> list[Comparison]:
     """Every point of a method against the curve of its rival over the learning rates."""
-    level = LEVEL / max(1, len(points))
+    level = LEVEL / max(1, len(points))  # of the whole comparison, parted over the points
     return [_against(item, curve, level) for item in points]
 
 
@@ -167,17 +168,12 @@ def _against(item: Point, curve: Sequence[Point], level: float) -> Comparison:
         return Comparison(item, difference)
     if min(place.seeds for _, place in parts) < FEWEST_SEEDS:
         return Comparison(item, difference, total)
-    spreads = [(weight * mean.spread, seeds - 1) for weight, mean, seeds in means if mean.spread]
-    threshold = float(t.ppf(1 - level, _freedom(total, spreads))) * total
+    spreads = [((weight * mean.spread) ** 2, seeds - 1) for weight, mean, seeds in means]
+    items = total**2 - math.fsum(variance for variance, _ in spreads)
+    freedom = satterthwaite([*spreads, (items, math.inf)])
+    threshold = float(t.ppf(1 - level, freedom)) * total
     side = int(difference > threshold) - int(difference < -threshold)
     return Comparison(item, difference, total, side)
-
-
-def _freedom(total: float, spreads: Sequence[tuple[float, int]]) -> float:
-    """Welch and Satterthwaite's degrees of freedom of a standard error, of whose parts those over
-    seeds have few and all others infinitely many."""
-    parts = math.fsum(spread**4 / freedom for spread, freedom in spreads)
-    return total**4 / parts if parts else math.inf
 
 
 def _interpolate(learned: float, curve: Sequence[Point]) -> _Reference | None:

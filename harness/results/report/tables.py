@@ -10,6 +10,7 @@ from harness.results.measures.continual import MEASURES, Estimate
 from harness.results.measures.leagues import LEAGUE_BWT, LEAGUE_TITLES, league_bwt
 from harness.results.report.printing import DASH, Entry, Heading, Points, Table
 from harness.results.runs import SUITES, Benchmark, Run, suites_in_order
+from harness.results.suite_changes import SIDES, suite_changes
 from harness.results.versions import mixed_versions
 from harness.store.scores import COSTS
 
@@ -27,8 +28,6 @@ _SPREAD = (
     "predictions are there, else propagated from per-score standard errors). "
     f"{DASH} is undefined."
 )
-# Sides of a suite -> title of their delta. Refusing everything raises one and lowers the other.
-_SIDES = {"harmful": "Δ refusal", "benign": "Δ compliance"}
 _DELTA = (
     "Δ suite = mean over its headline benchmarks b of R[T,b] - R[0,b], in points, positive = better"
 )
@@ -49,21 +48,10 @@ class _Column:
 
 
 def _suite_columns(groups: Sequence[Group]) -> Iterator[_Column]:
-    """One delta per suite; where its benchmarks have two sides, one per side, and one for those
-    without a side if there are such. Then a judge's net win per suite that has one."""
+    """The changes of suites, then a judge's net win per suite that has one."""
     runs = [run for group in groups for run in group.runs]
-    scored = (item.suite for run in runs for item in run.benchmarks)
-    for suite in suites_in_order([*SUITES, *scored]):
-        sides = {item.side for run in runs for item in run.benchmarks if item.suite == suite}
-        if not set(_SIDES) <= sides:
-            yield _column(f"Δ {suite}", f"delta_{suite}", partial(Run.suite_delta, suite=suite))
-            continue
-        for side, title in _SIDES.items():
-            change = partial(Run.suite_delta, suite=suite, sides=(side,))
-            yield _column(title, f"delta_{suite}_{side}", change)
-        if None in sides:
-            change = partial(Run.suite_delta, suite=suite, sides=(None,))
-            yield _column(f"Δ {suite}", f"delta_{suite}", change)
+    for change in suite_changes(runs, SUITES):
+        yield _column(change.title, change.name, change.of)
     for suite in suites_in_order(item.suite for run in runs for item in run.judged):
         yield _column(f"Net win {suite}", f"net_win_{suite}", partial(Run.net_win, suite=suite))
 
@@ -98,7 +86,7 @@ def main_table(groups: Sequence[Group], digest: str) -> Table:
     shown = _MAIN | {column.heading.name: column.heading.title for column in leagues}
     formulas = "; ".join(f"{title} = {MEASURES[name].formula}" for name, title in shown.items())
     titles = {column.heading.title for column in columns}
-    sided = _SIDED if titles & set(_SIDES.values()) else ""
+    sided = _SIDED if titles & set(SIDES.values()) else ""
     judged = _JUDGED if any(title.startswith("Net win") for title in titles) else ""
     caption = (
         f"{formulas}; {_DELTA}{sided}{judged}. R[t,i] is the score on task i after t of T tasks. "

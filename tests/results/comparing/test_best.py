@@ -3,11 +3,13 @@
 import random
 import statistics
 
+import numpy as np
 import pytest
 from support.tables import groups_of
 
 from harness.results.comparing.best import items_of, mark_level
 from harness.results.comparing.contributions import Items
+from harness.results.measures.item_errors import ItemScores
 from harness.results.report.printing import Points, to_markdown
 from harness.results.report.tables import main_table
 from harness.results.schema import Scores
@@ -43,6 +45,25 @@ def test_near_ones_are_marked_and_far_ones_and_the_best_are_not(run_rows):
     assert level == {"best": False, "near": True, "far": False}
     assert "80.0 ± 1.0 †" in to_markdown(table)
     assert "not distinguishable from the best" in table.notes[-1]
+    assert table.notes[-1].endswith("; paired by seed, items as independent.")
+
+
+class Alike(Items):
+    """Every run has the same items, which some runs do not tell."""
+
+    def of(self, run, place):
+        right = round(ITEMS * run.matrix.value((1, 0)))
+        values = np.array([1.0] * right + [0.0] * (ITEMS - right))
+        return ItemScores(tuple(("", n) for n in range(ITEMS)), values)
+
+
+def test_the_note_says_how_the_marked_ones_were_paired(run_rows):
+    """A store without predictions pairs no items."""
+    rows = [*run_of(run_rows, "a", 1, 0.80), *run_of(run_rows, "b", 1, 0.81)]
+    groups = groups_of(rows)
+    for items, told in ((Alike(None), " and item."), (Items(object()), ", items as independent.")):
+        table = mark_level(main_table(groups, "d"), groups, items)
+        assert table.notes[-1].endswith(f"; paired by seed{told}")
 
 
 def test_what_cannot_be_compared_is_named(run_rows):
@@ -59,8 +80,8 @@ def test_other_models_and_sequences_are_not_compared(run_rows):
     assert not any("best" in note for note in table.notes)
 
 
-def test_a_suite_of_two_sides_has_no_single_change(run_rows, score_row):
-    """Its columns are one for each side, which are not what is compared."""
+def test_a_suite_of_two_sides_is_compared_side_by_side(run_rows, score_row):
+    """Refusing everything raises one and lowers the other."""
     rows = []
     for method in "ab":
         rows += run_of(run_rows, method, 1, 0.8)
@@ -76,7 +97,7 @@ def test_a_suite_of_two_sides_has_no_single_change(run_rows, score_row):
         for heading, *entries in zip(table.headings, *table.rows, strict=True)
         if any(isinstance(entry, Points) and entry.level for entry in entries)
     }
-    assert level == {"OP", "LA"}
+    assert level == {"OP", "LA", "Δ refusal", "Δ compliance", "Δ safety"}
 
 
 def test_predictions_are_read_where_there_are_few(score_row, tmp_path):
