@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.errors import DAMAGED
 from harness.results.html.curves import Series
-from harness.results.items.sheets import DAMAGED
 from harness.results.records import RunRecord
 from harness.store.layout import TRAINING
 from harness.store.store import Store

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.errors import DAMAGED
 from harness.results.items.prompts import Prompts, prompt_of
-from harness.results.items.sheets import DAMAGED, Sheet, read_sheet
+from harness.results.items.sheets import Sheet, read_sheet
 from harness.results.records import RunRecord
 from harness.store.scores import TARGET
 from harness.store.store import Store

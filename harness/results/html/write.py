@@ -131,7 +131,7 @@ def _records(store: Store) -> tuple[list[RunRecord], list[str]]:
     for place in record_paths(store):
         with suppress(DataError):
             record = read_record(place)
-            if place.stem == record.run["run"] and _is_sound(record):
+            if place.stem == record.run["run"]:
                 found.append(record)
                 continue
         gaps.append(f"{place.name} is not the record of a run")
@@ -147,23 +147,6 @@ def _labels(records: Sequence[RunRecord], names: Mapping[str, str]) -> dict[str,
         run: name if count[name] == 1 else f"{name}, seed {runs[run]['seed']}"
         for run, name in plain.items()
     }
-
-
-def _is_sound(record: RunRecord) -> bool:
-    """Whether what pages tell of a run is of the kind that it has to be."""
-    run = record.run
-    if not isinstance(run["tasks"], list):
-        return False
-    texts = [run["method"], run["sequence"], run["schedule"], *run["tasks"]]
-    for cell in record.cells:
-        texts += [cell.suite, cell.benchmark, cell.filter, cell.headline, cell.unit]
-    numbers = [run["seed"], *(cell.shots for cell in record.cells)]
-    return (
-        all(isinstance(text, str) for text in texts)
-        and all(isinstance(number, int | None) for number in numbers)
-        and all(isinstance(cell.stage, int) for cell in record.cells)
-        and isinstance(run["settings"], dict | None)
-    )
 
 
 def _runs(

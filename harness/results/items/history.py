@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.errors import DataError, suggest
-from harness.results.items.sheets import DAMAGED, RIGHT, Sheet, read_sheet
+from harness.errors import DAMAGED, DataError, suggest
+from harness.results.items.sheets import RIGHT, Sheet, read_sheet
 from harness.results.records import RunRecord
 from harness.store.scores import TARGET
 from harness.store.store import Store
