@@ -6,9 +6,10 @@ from pathlib import Path
 
 from harness.cli.arguments import Arguments
 from harness.cli.columns import aligned
+from harness.cli.say import say
 from harness.cli.store import with_store
 from harness.config import StoreConfig
-from harness.errors import printable, require
+from harness.errors import require
 from harness.results.records import read_record, record_path
 from harness.results.report.printing import DASH
 from harness.results.tracing.differing import Part, differences
@@ -43,9 +44,9 @@ def _print(store: Store, options: Namespace) -> int:
     one, other = (find_run(begun, word) for word in (first, second))
     require(one != other, f"RUN {second}: is the same run as {first}; name two")
     records = [read_record(record_path(store, run)) for run in (one, other)]
-    print(printable("\n".join(f"{run}: {known[run].name}" for run in (one, other))))
+    say("\n".join(f"{run}: {known[run].name}" for run in (one, other)))
     for part in differences(store, *records, every_stage=options.every_stage):
-        print(printable(_told(part)))
+        say(_told(part))
     return 0
 
 

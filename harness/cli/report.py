@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.cli.arguments import Arguments, results_folder, scores_file
+from harness.cli.say import say
 from harness.cli.store import store_if_there
 from harness.config import StoreConfig
 from harness.errors import require
@@ -32,9 +33,9 @@ def main(argv: list[str]) -> int:
     wanted = Wanted(states, prompts_of, not options.no_texts, options.predictions)
     written = write_html(scores, store, wanted, options.out)
     if written.gaps:
-        print(f"missing: {'; '.join(written.gaps)}")
+        say(f"missing: {'; '.join(written.gaps)}")
     size = written.path.stat().st_size / 1e6
-    print(f"wrote {written.path} ({size:.1f} MB, {written.predictions} predictions)")
+    say(f"wrote {written.path} ({size:.1f} MB, {written.predictions} predictions)")
     return 0
 
 

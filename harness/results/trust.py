@@ -1,13 +1,13 @@
 """The trust line of a table: what is known of the numbers above it, and what nobody checked."""
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from harness.errors import DataError
+from harness.errors import DAMAGED, DataError
 from harness.results.groups import Group
 from harness.results.measures.continual import MEASURES
 from harness.results.paper.ours import Ours
@@ -17,12 +17,16 @@ from harness.results.report.printing import Table
 from harness.results.runs import Run
 from harness.results.tracing.sources import Origin, Read, files_of, leaked, origin, pairs
 from harness.results.whose import plain_method
+from harness.store.files import regular_text
 from harness.store.store import Store
 
 EQUIVALENCE = "equivalence.csv"  # in a folder of results
 UNCHECKED = "not checked"
 _MATCHED = 1.01  # the largest budget over the smallest, up to which they count as the same
 _BUDGET = {"optimizer_steps": "steps", "trained_tokens": "tokens", "stored_examples": "stored rows"}
+
+
+Matrix = dict[tuple[str, str], list[tuple[float, str]]]
 
 
 def trust_line(groups: Sequence[Group], store: Store | None, results: Path | None = None) -> str:
@@ -59,21 +63,21 @@ class Trust:
         return f"Trust. {'. '.join(parts)}."
 
     @cached_property
-    def _matrix(self) -> dict[tuple[str, str], list[tuple[float, str]]]:
-        """(method, full or lora) -> (largest difference, status) of its cells."""
-        found = dict[tuple[str, str], list[tuple[float, str]]]()
+    def _matrix(self) -> "Matrix | None":
+        """Of the folder of results, where it has one, whole or not at all; else the shipped one.
+        None where it cannot be read."""
         shipped = [PACKAGE / EQUIVALENCE, PACKAGE.parent / "results" / EQUIVALENCE]
         own = [self.results / EQUIVALENCE] if self.results else []
-        for path in filter(Path.is_file, [*own, *shipped]):
-            with suppress(OSError, ValueError, LookupError), path.open(encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    cell = float(row["max_diff"] or 0.0), row["status"]
-                    found.setdefault((row["method"], row["adapter"]), []).append(cell)
-                return found
-        return {}
+        path = next(filter(Path.exists, [*own, *shipped]), None)
+        try:
+            return _read_matrix(path) if path else {}
+        except (*DAMAGED, csv.Error):
+            return None
 
     def _equivalence(self, groups: Sequence[Group]) -> str:
         """By what of the method each group is: its cells of the matrix, of ZeRO 0 to 3."""
+        if self._matrix is None:
+            return f"{UNCHECKED} ({EQUIVALENCE} cannot be read)"
         equal, differs, unknown, untrained = dict[str, float](), list[str](), list[str](), []
         for group in groups:
             if not group.runs:
@@ -101,10 +105,11 @@ class Trust:
 
     def _cells(self, method: str) -> list[tuple[float, str]]:
         """The preset of an adapter on plain fine-tuning is `seqft` with one."""
+        matrix = self._matrix or {}
         if method == "lora_seqft":
-            return self._matrix.get(("seqft", "lora"), [])
+            return matrix.get(("seqft", "lora"), [])
         name = method.replace("+", "_")
-        return [c for (own, _), cells in self._matrix.items() if own == name for c in cells]
+        return [c for (own, _), cells in matrix.items() if own == name for c in cells]
 
     def _data(self, runs: Sequence[Run]) -> Iterator[str]:
         files = {file for run in runs for file in self._files(run)}
@@ -129,6 +134,18 @@ class Trust:
     def _read(self) -> dict[str, set[Read]]:
         """Run -> its files: most runs stand in several tables."""
         return {}
+
+
+def _read_matrix(path: Path) -> Matrix:
+    """(method, full or lora) -> (largest difference, status) of its cells. Raises one of DAMAGED,
+    or csv.Error."""
+    found = Matrix()
+    for row in csv.DictReader(io.StringIO(regular_text(path)), strict=True):
+        cell = float(row["max_diff"] or 0.0), row["status"]
+        if not all((row["method"], row["adapter"], row["status"])) or None in row:
+            raise ValueError("a line is cut short, or too long")
+        found.setdefault((row["method"], row["adapter"]), []).append(cell)
+    return found
 
 
 def _leaks(found: Sequence[tuple[str, int | None]]) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 from harness.errors import DataError
 from harness.results.comparing.best import items_of, mark_level
 from harness.results.comparing.pairing import paired_runs
+from harness.results.configurations import configurations, differing
 from harness.results.figures.beside import Beside
 from harness.results.figures.gallery import OVERVIEW, overview
 from harness.results.groups import Group, group_runs
 from harness.results.html.browser_page import browser_data, browser_section
-from harness.results.html.logs import StageLog, configurations, differing, stage_logs
+from harness.results.html.logs import StageLog, stage_logs
 from harness.results.html.markup import Html, element, section
 from harness.results.html.page import page
 from harness.results.html.predictions import LIMIT, Asking, Browser, browser
