@@ -91,7 +91,7 @@ def _checked(rows: list[TableRow], left_out: dict[str, str]) -> Scores:
     """Those rows that are rows of a table; what is wrong with others is added to `left_out`."""
     try:
         return Scores.of(rows)
-    except DataError:
+    except (DataError, TypeError):  # columns that cannot be ordered
         return Scores.of(_fitting(rows, left_out))
 
 
@@ -153,7 +153,9 @@ def _fitting(rows: Iterable[TableRow], left_out: dict[str, str]) -> Iterator[Tab
     seen: set[tuple[object, ...]] = set()
     for row in rows:
         place = tuple(row.get(name) for name in ROW_KEY)
-        problem = "a second row for one score" if place in seen else next(problems(row), None)
+        problem = next(problems(row), None)
+        if problem is None and place in seen:
+            problem = "a second row for one score"
         if problem is None:
             seen.add(place)
             yield row

@@ -159,7 +159,9 @@ def load_runs(scores: Scores) -> list[Run]:
     judged: dict[str, list[TableRow]] = defaultdict(list)
     spent: dict[str, list[TableRow]] = defaultdict(list)
     for row in scores.rows:
-        versions[row["run"]] |= (row["versions"] or {}).items()
+        versions[row["run"]] |= {
+            (name, str(told)) for name, told in (row["versions"] or {}).items()
+        }
         if row["suite"] == COST:
             spent[row["run"]].append(row)
         elif row["headline"] and row["unit"] == JUDGE_POINTS:

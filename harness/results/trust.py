@@ -24,8 +24,7 @@ EQUIVALENCE = "equivalence.csv"  # in a folder of results
 UNCHECKED = "not checked"
 _MATCHED = 1.01  # the largest budget over the smallest, up to which they count as the same
 _BUDGET = {"optimizer_steps": "steps", "trained_tokens": "tokens", "stored_examples": "stored rows"}
-
-
+_STATUSES = ("equal", "different", "failed", "refused")  # of a cell of the equivalence matrix
 Matrix = dict[tuple[str, str], list[tuple[float, str]]]
 
 
@@ -142,9 +141,11 @@ def _read_matrix(path: Path) -> Matrix:
     found = Matrix()
     for row in csv.DictReader(io.StringIO(regular_text(path)), strict=True):
         cell = float(row["max_diff"] or 0.0), row["status"]
-        if not all((row["method"], row["adapter"], row["status"])) or None in row:
+        if not (row["method"] and row["adapter"] and row["status"] in _STATUSES) or None in row:
             raise ValueError("a line is cut short, or too long")
         found.setdefault((row["method"], row["adapter"]), []).append(cell)
+    if not found:
+        raise ValueError("no lines")
     return found
 
 

@@ -16,7 +16,9 @@ _DEPTH = 3  # how far below its root what is no node of a store is looked throug
 
 def is_name(text: object) -> bool:
     """Can it be the name of one file or folder, and of no other place?"""
-    return isinstance(text, str) and text[:1] not in ("", ".") and not set(text) & set("/\\\0")
+    if not isinstance(text, str) or text[:1] in ("", "."):
+        return False
+    return text.isprintable() and not set(text) & set("/\\")
 
 
 def require_names(*parts: object) -> None:

@@ -141,3 +141,22 @@ def test_it_stands_below_every_table(rows, tmp_path: Path) -> None:
     tables = sorted((tmp_path / "out" / "tables").glob("*.md"))
     assert len(tables) >= 4
     assert all("Trust. Equivalence" in path.read_text() for path in tables)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        MATRIX + "lora_seqft,full,0,1,1.0e-06,eq",  # cut, and no word that is known
+        MATRIX + "more,full,0",
+        MATRIX + "more,full,0,1,wide,equal\n",
+        MATRIX.replace("status", "state"),
+        MATRIX + "more,full,0,1,0,equal,and more\n",
+        "",
+    ],
+)
+def test_a_matrix_counts_whole_or_not_at_all(damaged: str, run_rows, tmp_path: Path) -> None:
+    """Neither what of a damaged file could be read, nor the shipped one in its place."""
+    (tmp_path / "equivalence.csv").write_text(damaged)
+    rows = [*run_rows("a", SECOND, method="good"), *run_rows("b", SECOND, method="lora_seqft")]
+    told = parts(trust_line(groups_of(rows), None, tmp_path))["Equivalence with plain PyTorch"]
+    assert told == "not checked (equivalence.csv cannot be read)"
