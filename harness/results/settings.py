@@ -1,13 +1,10 @@
 """Settings of runs that are shown together: what differs between them, in words, in order."""
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from harness.store.scores import Settings, is_number
-
-_LARGEST = sys.float_info.max  # integers of files may be larger
+from harness.store.scores import Settings, is_finite, is_number
 
 
 def differences(every: Sequence[Settings]) -> list[Settings]:
@@ -35,9 +32,7 @@ def _rank(settings: Settings, name: str) -> tuple[int, float, str]:
         return 0, 0.0, ""
     value = settings[name]
     return (
-        (1, float(value), "")
-        if is_number(value) and abs(value) <= _LARGEST
-        else (2, 0.0, _text(value))
+        (1, float(value), "") if is_number(value) and is_finite(value) else (2, 0.0, _text(value))
     )
 
 

@@ -15,6 +15,7 @@ from harness.results.paper.published import PACKAGE, read_published
 from harness.results.paper.tables import NOT_RUN, calibration
 from harness.results.report.printing import Table
 from harness.results.runs import Run
+from harness.results.tracing.judging import Swaps, disagreement, swaps_of
 from harness.results.tracing.sources import Origin, Read, files_of, leaked, origin, pairs
 from harness.results.whose import plain_method
 from harness.store.files import regular_text
@@ -57,7 +58,7 @@ class Trust:
             f"Stage-0 calibration: {_calibrated(runs)}",
             f"Item noise of OP: {_noise(runs)}",
             f"Budgets: {_budgets(groups)}",
-            f"Judge: {_judged(runs)}",
+            f"Judge: {self._judged(runs)}",
         )
         return f"Trust. {'. '.join(parts)}."
 
@@ -128,6 +129,25 @@ class Trust:
         if run.name not in self._read:
             self._read[run.name] = files_of(self.store, run)
         return self._read[run.name]
+
+    def _judged(self, runs: Sequence[Run]) -> str:
+        """Of the same answers: in both orders, and of one model against itself (A/A)."""
+        if not any(run.judged for run in runs):
+            return "none"
+        swaps = {key: found for run in runs for key, found in self._swaps(run).items()}
+        return ", ".join(filter(None, (disagreement(swaps), _chance(runs) or "no A/A")))
+
+    def _swaps(self, run: Run) -> Swaps:
+        if self.store is None:
+            return {}
+        if run.name not in self._asked:
+            self._asked[run.name] = swaps_of(self.store, run)
+        return self._asked[run.name]
+
+    @cached_property
+    def _asked(self) -> dict[str, Swaps]:
+        """Run -> what its judge said in both orders."""
+        return {}
 
     @cached_property
     def _read(self) -> dict[str, set[Read]]:
@@ -203,7 +223,8 @@ def _range(values: Sequence[float], form: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _judged(runs: Sequence[Run]) -> str:
-    if not any(run.judged for run in runs):
-        return "none"
-    return f"the same answers against themselves (A/A) {UNCHECKED}"
+def _chance(runs: Sequence[Run]) -> str | None:
+    """What a judge makes of the initial model against another sample of its own answers."""
+    found = [item.at(0).value for run in runs for item in run.judged]
+    known = [100 * value for value in found if value is not None]
+    return f"net win of A/A {_range(known, '{:+.1f}')} points" if known else None

@@ -14,6 +14,7 @@ from harness.results.configurations import configurations, differing
 from harness.results.figures.beside import Beside
 from harness.results.figures.gallery import OVERVIEW, overview
 from harness.results.groups import Group, group_runs
+from harness.results.html.anatomy import anatomy
 from harness.results.html.browser_page import browser_data, browser_section
 from harness.results.html.logs import StageLog, stage_logs
 from harness.results.html.markup import Html, element, section
@@ -39,12 +40,13 @@ from harness.store.store import Store
 class Wanted:
     """What goes into a report. states: run -> its status and why it ended so; texts: whether
     prompts, references and answers do; limit: how many predictions; prompts: where they are
-    from."""
+    from; anatomy: a folder of figures that `anatomy` drew."""
 
     states: Mapping[str, tuple[str, str]]
     prompts: Asking
     texts: bool = True
     limit: int = LIMIT
+    anatomy: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
     trust = Trust(store)
     sections = [_overview(groups, scores, trust), _matrices(groups, digest, trust)]
     sections += _figures(groups, scores)
+    parts = anatomy(wanted.anatomy, names, digest)
+    sections += [parts.page] if parts.page else []
     made = Browser()
     if store is None:
         gaps.append("no store: no pages of runs, no predictions")
@@ -77,6 +81,7 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
         made = browser(store, records, labels, wanted.prompts, wanted.texts, wanted.limit)
         sections += [*runs, browser_section(made)]
         gaps += [*lacking, *made.gaps]
+    gaps += parts.gaps
     sections.append(_claims(scores))
     told = [_source(scores), *(f"Missing: {gap}." for gap in gaps)]
     whole = page(_title(groups), sections, browser_data(made), told)
