@@ -41,7 +41,8 @@ def one_run(store: Store, options: argparse.Namespace, *, having: str | None = N
     told = ", ".join(sorted(run_name(record) for record in which)[:_SHOWN])
     more = f" and {len(which) - _SHOWN} more" if len(which) > _SHOWN else ""
     what = "several runs are meant" if named else "there is no such run"
-    line = f"{what}; choose one by --method, --seed or --run: {told or 'the store has none'}{more}"
+    none = f"the store has none{' that can be read' if damaged else ''}"
+    line = f"{what}; choose one by --method, --seed or --run: {told or none}{more}"
     raise ConfigError("; ".join([line, *damaged[:1]]))
 
 

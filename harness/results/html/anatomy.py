@@ -35,7 +35,7 @@ def anatomy(folder: Path | None, names: Mapping[str, str], digest: str) -> Anato
             gaps.append(
                 f"{place.name} of the anatomy is no figure, or larger than {_LARGEST} bytes"
             )
-    told = "What forgetting is made of, as `harness anatomy` drew it; its tables lie beside these."
+    told = "What forgetting is made of; its tables were written beside these figures."
     note = element("p", told, class_="note")
     return Anatomy(section("anatomy", "Anatomy", note, *shown) if shown else None, tuple(gaps))
 
