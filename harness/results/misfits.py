@@ -12,12 +12,12 @@ _SHOWN = 60  # characters of a value
 
 
 def is_text(value: object) -> bool:
-    """Is it a text?"""
-    return isinstance(value, str)
+    """Is it a text of one line, as names are?"""
+    return isinstance(value, str) and len(value.splitlines()) <= 1
 
 
 def is_text_or_none(value: object) -> bool:
-    """Is it a text, or nothing?"""
+    """Is it such a text, or nothing?"""
     return value is None or is_text(value)
 
 
@@ -38,7 +38,7 @@ def _are_names(value: object) -> bool:
 
 
 Kinds = dict[str, tuple[str, Callable[[object], bool]]]  # name -> what it has to be
-_TEXT, _NO_TEXT = ("text", is_text), ("text", is_text_or_none)
+_TEXT, _NO_TEXT = ("name", is_text), ("name", is_text_or_none)
 _WHOLE, _STAGE = ("whole number", _is_whole), ("stage", _is_stage)
 _OF_RUN: Kinds = {
     **dict.fromkeys(("run", "method", "sequence", "schedule"), _TEXT),

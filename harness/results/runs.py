@@ -232,7 +232,7 @@ def _run(
         name=name,
         model=first["model"],
         sequence=first["sequence"],
-        method=first["method"],
+        method=" ".join(first["method"].splitlines()),  # whose lines would be taken for ours
         data=first["data"],
         protocol=protocol,
         split=first["split"],

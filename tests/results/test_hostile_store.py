@@ -180,3 +180,22 @@ def test_a_record_that_is_none_is_named(
     assert (
         f"missing: {RUN}.json is not the record of a run" in found[f"report --store={made.store}"]
     )
+
+
+def test_names_of_a_table_send_no_terminal_a_command(made: Fabricated, tmp_path: Path) -> None:
+    place = tmp_path / "scores.csv"
+    place.write_text(made.scores.read_text().replace("method_0", f'"{EVIL}"'))
+    scores, store, out = f"--scores={place}", f"--store={made.store}", f"--out={tmp_path}"
+    name = " ".join(EVIL.splitlines())
+    for words in (
+        ("compare", name, "method_1", scores, store, out),
+        ("compare", "method_9", "method_1", scores, store, out),
+        ("trace", "OP", name, scores, store),
+        ("trace", "OP", "method_9", scores, store),
+        ("paper", scores, out),
+    ):
+        done = harness(*words)
+        assert "Traceback" not in done.stderr
+        assert not COMMANDS & set(done.stdout + done.stderr)
+        lines = (done.stdout + done.stderr).splitlines()
+        assert not [line for line in lines if line.startswith("error: all is well")]
