@@ -27,6 +27,13 @@ class DataError(HarnessError):
     """A data file is missing or malformed."""
 
 
+# What reading a file raises that is not what was written there.
+DAMAGED = (
+    *(DataError, OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
+
+
 class StageFailed(HarnessError):
     """A piece of work failed in a worker; the message names it and its log."""
 

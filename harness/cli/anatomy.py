@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.arguments import Arguments, results_folder, scores_file
 from harness.cli.one_run import add_run, one_run
+from harness.cli.say import say
 from harness.cli.store import with_store
 from harness.config import StoreConfig
 from harness.errors import DataError
@@ -74,9 +75,9 @@ def _write(store: Store, options: argparse.Namespace) -> int:
     figure = made.figure or {}
     pictures = {f"{shown.label}{suffix}.{kind}": file for kind, file in figure.items()}
     written = [write_atomically(options.out / n, f) for n, f in (files | pictures).items()]
-    print(f"{shown.title}\n\n{grid(shown)}\n\n{shown.caption}", *shown.notes, sep="\n")
+    say(f"{shown.title}\n\n{grid(shown)}\n\n{shown.caption}", *shown.notes)
     for place in written:
-        print(f"wrote {place}")
+        say(f"wrote {place}")
     return 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cli.arguments import Arguments, results_folder, scores_file
+from harness.cli.say import say
 from harness.config import StoreConfig
 from harness.errors import ConfigError, require, suggest
 from harness.results.comparing.compare import compare, comparison_table, left_out, setting_of
@@ -38,10 +39,10 @@ def main(argv: list[str]) -> int:
     store = Store(options.store) if options.store.is_dir() else None
     rows = compare(methods, baseline, Items(store))
     table = comparison_table(rows, scores.digest, left_out(rows, methods, baseline))
-    print(grid(table), table.caption, *table.notes, sep="\n")
+    say(grid(table), table.caption, *table.notes)
     for suffix, text in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
         place = options.out / "tables" / f"comparison.{suffix}"
-        print(f"wrote {write_atomically(place, text(table))}")
+        say(f"wrote {write_atomically(place, text(table))}")
     return 0
 
 

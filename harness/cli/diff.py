@@ -6,9 +6,10 @@ from pathlib import Path
 
 from harness.cli.arguments import Arguments
 from harness.cli.columns import aligned
+from harness.cli.say import say
 from harness.cli.store import with_store
 from harness.config import StoreConfig
-from harness.errors import printable, require
+from harness.errors import ConfigError, require
 from harness.results.records import read_record, record_path
 from harness.results.report.printing import DASH
 from harness.results.tracing.differing import Part, differences
@@ -38,14 +39,18 @@ def main(argv: list[str]) -> int:
 
 def _print(store: Store, options: Namespace) -> int:
     first, second = options.first, options.second
-    known = stored_runs(store).runs
+    found = stored_runs(store)
+    known = found.runs
     begun = [name for name, run in known.items() if run.about is not None]
-    one, other = (find_run(begun, word) for word in (first, second))
+    try:
+        one, other = (find_run(begun, word) for word in (first, second))
+    except ConfigError as error:
+        raise ConfigError("; ".join([str(error), *found.damaged[:1]])) from None
     require(one != other, f"RUN {second}: is the same run as {first}; name two")
     records = [read_record(record_path(store, run)) for run in (one, other)]
-    print(printable("\n".join(f"{run}: {known[run].name}" for run in (one, other))))
+    say("\n".join(f"{run}: {known[run].name}" for run in (one, other)))
     for part in differences(store, *records, every_stage=options.every_stage):
-        print(printable(_told(part)))
+        say(_told(part))
     return 0
 
 

@@ -70,7 +70,8 @@ def _told(error: HarnessError | OSError) -> int:
     if not isinstance(error, HarnessError):
         raise error
     for line in told_by(error):
-        print(f"error: {printable(line)}", file=sys.stderr)
+        told = " ".join(line.split("\n"))  # names of others may be of several lines
+        print(f"error: {printable(told)}", file=sys.stderr)
     return 2
 
 

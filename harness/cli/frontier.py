@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.cli.display import Display, Jobs
 from harness.cli.overrides import Words, parser, read
+from harness.cli.say import say
 from harness.config import BetweenTasks, HarnessConfig, MethodConfig, Schedule
 from harness.config.places import parse
 from harness.config.plain import plain
@@ -100,11 +101,11 @@ def _report(asked: Request, rival: HarnessConfig, points: list[Point], curve: li
         for suffix, content in drawn.items()
     ]
     split = rival.eval.split.value
-    print("\n".join(lines))
+    say("\n".join(lines))
     tried = ", ".join(item.label for item in curve)
-    print(f"rates of {rival.method.name} tried: {tried}; scored on the {split} split")
-    print(f"{name}: {told}")
-    print(*(f"wrote {path}" for path in (table, *pictures)), sep="\n")
+    say(f"rates of {rival.method.name} tried: {tried}; scored on the {split} split")
+    say(f"{name}: {told}")
+    say(*(f"wrote {path}" for path in (table, *pictures)))
     return 0
 
 

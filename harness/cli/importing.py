@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.cli.arguments import Arguments, add_places
+from harness.cli.say import say
 from harness.config.places import sequence_tasks
 from harness.results.importing import lm_eval_files, trace_files
 from harness.results.importing.record import RunName, finish, record
@@ -44,8 +45,8 @@ def main(argv: list[str]) -> int:
     store.hashes.save()
     rebuilt = finish(store, options.results)
     stages = sorted({cell.stage for cell in cells})
-    print(f"imported {len(cells)} cells of stages {stages[0]} to {stages[-1]} as run {run}")
-    print(*rebuilt.left_out, f"scores: {rebuilt.path}", sep="\n")
+    say(f"imported {len(cells)} cells of stages {stages[0]} to {stages[-1]} as run {run}")
+    say(*rebuilt.left_out, f"scores: {rebuilt.path}")
     return 0
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.cli.say import say
 from harness.config import HarnessConfig
 from harness.config.sequence import task_order
 from harness.errors import DataError
@@ -34,7 +35,7 @@ def show_notes(job: Job, told: set[str]) -> None:
     missing = [node for node in job.plan.nodes if (node.kind, node.key) not in there]
     for line in (line for line in data_warnings(config, missing) if line not in told):
         told.add(line)
-        print(f"warning: {line}")
+        say(f"warning: {line}")
 
 
 def show_guessed(config: HarnessConfig, told: set[str]) -> None:
@@ -47,7 +48,7 @@ def show_guessed(config: HarnessConfig, told: set[str]) -> None:
         line = f"{name}: {task.scorer} ({source}; task.{name}.scorer=... overrides)"
         if line not in told:
             told.add(line)
-            print(line)
+            say(line)
 
 
 def show_sweep(jobs: Sequence[Job]) -> None:
@@ -62,8 +63,8 @@ def show_sweep(jobs: Sequence[Job]) -> None:
             rows = [row for row in read_scores(path).rows if row["run"] in names]
             found = {row["run"] for row in rows}
             if len(found) > 1:
-                print(f"\nall {len(found)} runs of this sweep:\n")
-                print(main_table_markdown(Scores.of(rows), stores[path]))
+                say(f"\nall {len(found)} runs of this sweep:\n")
+                say(main_table_markdown(Scores.of(rows), stores[path]))
 
 
 def show_outcome(outcome: Any, store: Store, others: bool = True) -> None:
@@ -72,16 +73,16 @@ def show_outcome(outcome: Any, store: Store, others: bool = True) -> None:
     run = outcome.plan.run["run"]
     minutes, seconds = divmod(round(outcome.seconds), 60)
     found = f" ({outcome.found} more were in the store)" if outcome.found else ""
-    print(
+    say(
         f"trained {outcome.trained} stages, scored {outcome.scored} cells "
         f"in {minutes}:{seconds:02d}{found}\n"
     )
     for task, shares in outcome.cut.items():
         if any(shares.values()):
             told = f"{shares['prompt']:.1%} of its prompts, {shares['answer']:.1%} of its answers"
-            print(f"cut to fit while training {task}: {told}")
+            say(f"cut to fit while training {task}: {told}")
     mine = outcome.scores
-    print(main_table_markdown(mine, store))
-    print(matrix_markdown(mine, run))
+    say(main_table_markdown(mine, store))
+    say(matrix_markdown(mine, run))
     stays = outcome.stays if others else []
-    print(*outcome.left_out, *stays, f"scores: {outcome.table}", sep="\n")
+    say(*outcome.left_out, *stays, f"scores: {outcome.table}")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.cli.arguments import Arguments, results_folder, scores_file
+from harness.cli.say import say
 from harness.errors import ConfigError, DataError, suggest
 from harness.results.paper.ours import PROTOCOL, Ours
 from harness.results.paper.published import read_published
@@ -23,10 +24,10 @@ def main(argv: list[str]) -> int:
     ours, digest = _ours(options.scores, options.protocol)
     claims = claims_table(published, ours, digest)
     written = list(write_paper(published, ours, digest, options.out))
-    print(grid(claims))
+    say(grid(claims))
     if ours.runs and not ours.comparable:
-        print(f"no complete run under the protocol {ours.protocol} is in the table of scores")
-    print(f"wrote {len(written)} files to {options.out}")
+        say(f"no complete run under the protocol {ours.protocol} is in the table of scores")
+    say(f"wrote {len(written)} files to {options.out}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """`harness show`: what was asked and answered at every stage, and what became of the items."""
 
 import argparse
+import math
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +9,14 @@ from pathlib import Path
 from harness.cli.arguments import Arguments
 from harness.cli.columns import aligned, cut
 from harness.cli.one_run import add_run, one_run, run_name
+from harness.cli.say import say
 from harness.cli.store import with_store
 from harness.config import StoreConfig
 from harness.errors import printable, require
-from harness.results.items.anatomy import histories, items_table, rows_of
-from harness.results.items.history import History, history
+from harness.results.items.anatomy import COLUMNS, histories, items_table, rows_of
+from harness.results.items.history import History, Scored, history
 from harness.results.items.prompts import Prompts, prompt_of, prompts_of
-from harness.results.report.printing import grid
+from harness.results.report.printing import DASH, grid
 from harness.store.store import Store
 
 _DESCRIPTION = """\
@@ -22,10 +24,11 @@ Without a benchmark: of every benchmark of a run and every stage, how many items
 lost and gained, and how many are wrong in their form alone. With one: that of the benchmark, and
 its items that were lost, gained or lost in form, a line each. With an item: its prompt, its
 reference and the answers of all stages. An item is right where its headline score is 0.5 or more;
-lost and gained compare the stage that trained the task (the first one for suites) with the last."""
+lost and gained compare the stage that trained the task (the first one for suites) with the last;
+where every stage is trained from the initial model, that one with it."""
 _WIDTH = 60  # columns of an answer in a list
 _FILTERS = {"lost": History.lost, "gained": History.gained, "format_only": History.format_only}
-_HEAD = ("stage", "trained", "right", "kept", "lost", "gained", "format", "strict", "lenient")
+_HEAD = ("stage", "trained", *COLUMNS, "strict", "lenient")
 
 
 def main(argv: list[str]) -> int:
@@ -40,11 +43,11 @@ def _show(store: Store, options: argparse.Namespace) -> int:
     record = one_run(store, options, having=options.benchmark)
     if options.benchmark is None:
         table = items_table(record, histories(store, record), "")
-        print(f"{table.title}\n\n{grid(table)}\n\n{table.caption}")
+        say("\n\n".join([table.title, grid(table), " ".join([table.caption, *table.notes])]))
         return 0
     found = history(store, record, options.benchmark)
     place = None if options.item is None else found.place_of(options.item)
-    print(_heading(found))
+    say(_heading(found))
     if place is None:
         _list(found, options)
     else:
@@ -55,18 +58,22 @@ def _show(store: Store, options: argparse.Namespace) -> int:
 def _heading(found: History) -> str:
     learned = found.stages[found.learned]
     where = f"learned at stage {learned.stage}" if learned.trained else "there from stage 0 on"
+    where = "each stage trained from the initial model" if found.alone else where
     lacking = (
         f"; no predictions of stage {', '.join(map(str, found.lacking))}" if found.lacking else ""
     )
     return (
-        f"{found.benchmark} ({found.suite}, {found.metric}), {run_name(found.record)}: "
+        f"{found.title} ({found.suite}, {found.metric}), {run_name(found.record)}: "
         f"{found.items} items, {where}{lacking}"
     )
 
 
 def _list(found: History, options: argparse.Namespace) -> None:
     rows = [tuple(str(entry) for entry in (*row[1:3], *row[4:])) for row in rows_of(found)]
-    print(aligned([_HEAD, *rows], frozenset({0, *range(2, len(_HEAD))})))
+    say(aligned([_HEAD, *rows], frozenset({0, *range(2, len(_HEAD))})))
+    if found.ends is None:
+        say("\nlost and gained: not defined, there is no stage to compare the last one with")
+        return
     wanted = [name for name in _FILTERS if getattr(options, name)]
     for name in wanted or _FILTERS:
         _items(found, name.replace("_", " "), _FILTERS[name], options.limit if wanted else 3)
@@ -75,38 +82,48 @@ def _list(found: History, options: argparse.Namespace) -> None:
 def _items(found: History, name: str, wanted: Callable[[History, int], bool], limit: int) -> None:
     """The items of a kind, the first ones with what they were and became."""
     items = [item for item in range(found.items) if wanted(found, item)]
-    print(f"\n{name}: {len(items)} of {found.items}")
-    rows = [("item", "reference", "when learned", "in the end", "wrong from")]
+    assert found.ends is not None
+    say(f"\n{name}: {len(items)} of {found.items}")
+    earlier = "at stage 0" if found.alone else "when learned"
+    rows = [("item", "reference", earlier, "in the end", "wrong from")]
     for item in items[:limit]:
-        first, last = found.stages[found.learned].sheet, found.stages[-1].sheet
+        first, last = (found.stages[at].sheet for at in found.ends)
         since = found.lost_at(item)
-        at = "" if since is None else f"{since.stage} {since.trained or '(initial)'}"
+        at = "" if since is None else f"{since.stage} {since.told}"
         texts = (last.targets[item], first.answers[item], last.answers[item])
         rows.append((_number(found, item), *map(_short, texts), at))
     if items:
-        print(aligned(rows, frozenset()))
+        say(aligned(rows, frozenset()))
     if len(items) > limit:
-        print(f"... and {len(items) - limit} more (--limit)")
+        say(f"... and {len(items) - limit} more (--limit)")
 
 
 def _item(found: History, item: int, prompts: Prompts | None) -> None:
     last = found.stages[-1]
     asked = prompt_of(prompts, *last.sheet.ids[item])
     told = _block("(its data are not as they were scored)" if asked is None else asked)
-    print(f"\nprompt\n{told}\n\nreference\n{_block(last.sheet.targets[item])}")
+    say(f"\nprompt\n{told}\n\nreference\n{_block(last.sheet.targets[item])}")
     for scored in found.stages:
         sheet = scored.sheet
-        lenient = "" if sheet.lenient is None else f", lenient {sheet.lenient[item]:.2f}"
-        mark = "right" if scored.right(item) else "wrong"
-        mark = "wrong in form" if scored.format_only(item) else mark
-        told = f"{scored.stage} · {scored.trained or '(initial)'} · {mark}"
-        print(f"\nstage {told} (strict {sheet.strict[item]:.2f}{lenient})")
-        print(_block(sheet.answers[item]))
+        lenient = "" if sheet.lenient is None else f", lenient {_score(sheet.lenient[item])}"
+        told = f"{scored.stage} · {scored.told} · {_mark(scored, item)}"
+        say(f"\nstage {told} (strict {_score(sheet.strict[item])}{lenient})")
+        say(_block(sheet.answers[item]))
     since = found.lost_at(item)
-    if found.lost(item) and since is not None:
-        print(f"\nlost at stage {since.stage}, by training on {since.trained}")
-    elif found.gained(item):
-        print("\ngained since it was to be learned")
+    if found.ends is not None and found.lost(item) and since is not None:
+        say(f"\nlost at stage {since.stage}, by training on {since.told}")
+    elif found.ends is not None and found.gained(item):
+        say("\ngained by training" if found.alone else "\ngained since it was to be learned")
+
+
+def _mark(scored: Scored, item: int) -> str:
+    if scored.format_only(item):
+        return "wrong in form"
+    return "right" if scored.right(item) else "wrong" if scored.wrong(item) else "not known"
+
+
+def _score(value: float) -> str:
+    return DASH if math.isnan(value) else f"{value:.2f}"
 
 
 def _number(found: History, item: int) -> str:
@@ -125,7 +142,11 @@ def _block(text: str) -> str:
 def _parser() -> Arguments:
     parser = Arguments(prog="harness show", description=_DESCRIPTION)
     root = Path(StoreConfig().root)
-    parser.add_argument("benchmark", nargs="?", help="a task, or a benchmark of a suite")
+    parser.add_argument(
+        "benchmark",
+        nargs="?",
+        help="a task, or a benchmark of a suite (SUITE/NAME where several are called so)",
+    )
     parser.add_argument("item", nargs="?", help="the number of an item")
     add_run(parser)
     for name in _FILTERS:

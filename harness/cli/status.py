@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.cli.arguments import Arguments
 from harness.cli.columns import aligned, date
+from harness.cli.say import say
 from harness.cli.store import with_store
 from harness.cli.store.ls import columns, progress
 from harness.config import StoreConfig
@@ -39,14 +40,14 @@ def _print(store: Store) -> int:
         for run, state in states
     ]
     if rows:
-        print(aligned([_HEAD, *rows], frozenset({3, 5, 6})))
+        say(aligned([_HEAD, *rows], frozenset({3, 5, 6})))
     for run, state in states:
         if line := _line(run, state):
-            print(line)
-    print(*found.damaged, sep="\n", end="\n" if found.damaged else "")
+            say(line)
+    say(*found.damaged)
     counts = Counter(state.status for _, state in states)
     told = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
-    print(f"{store.root}: runs: {len(rows)}{f' ({told})' if told else ''}")
+    say(f"{store.root}: runs: {len(rows)}{f' ({told})' if told else ''}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.cli.arguments import Arguments, results_folder, scores_file
+from harness.cli.say import say
 from harness.cli.store import store_if_there
 from harness.config import StoreConfig
 from harness.errors import DataError
@@ -36,11 +37,11 @@ def main(argv: list[str]) -> int:
     trust = Trust(store, options.scores.parent)
     beside = Beside.of(scores)
     written = list(write_report(groups, scores.digest, options.out, trust, beside, items))
-    print(main_table_markdown(scores, store))
-    print(trust.line(groups))
-    print(*(f"wrote {path}" for path in written), sep="\n")
+    say(main_table_markdown(scores, store))
+    say(trust.line(groups))
+    say(*(f"wrote {path}" for path in written))
     if not any(group.runs for group in groups):
-        print("no run is complete: there is nothing to draw")
+        say("no run is complete: there is nothing to draw")
     return 0
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from harness.cli.arguments import Arguments, scores_file
 from harness.cli.columns import aligned
+from harness.cli.say import say
 from harness.cli.store import store_if_there
 from harness.config import StoreConfig
-from harness.errors import DataError, printable
+from harness.errors import DataError
 from harness.results.comparing.contributions import Items
 from harness.results.comparing.pairing import paired_runs
 from harness.results.groups import group_runs
@@ -34,12 +35,12 @@ def main(argv: list[str]) -> int:
         raise DataError(f"{options.scores}: holds no headline score of a target task")
     label, runs = runs_of(options.whose, groups)
     cell = quantity(options.what, runs, options.stage)
-    print(printable(headline(cell, label, runs)))
+    say(headline(cell, label, runs))
     for run in runs:
         found = traced(cell, run, scores, store)
         lines = [*found.about, *([aligned(found.rows, _RIGHT)] if found.rows else []), *found.below]
-        print(printable("\n".join(lines)))
-    print(f"table: {options.scores}, sha256 {scores.digest}")
+        say("\n".join(lines))
+    say(f"table: {options.scores}, sha256 {scores.digest}")
     return 0
 
 

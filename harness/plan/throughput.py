@@ -14,7 +14,7 @@ from itertools import islice
 from harness.config import HarnessConfig, ModelConfig
 from harness.config.devices import device_name
 from harness.config.plain import typed
-from harness.errors import DataError
+from harness.errors import DAMAGED
 from harness.plan.again import newest_manifests
 from harness.plan.estimates import Estimate, estimate, weight_count
 from harness.plan.generating import generation_passes, most_generated
@@ -27,8 +27,6 @@ from harness.store.work import EvalWork
 KINDS = TRAIN, EVAL = ("train", "eval")
 MOST_SEEN = 40  # nodes of a kind, the newest first
 ALIKE = 2.0  # a model of at most so many times the weights, or the inverse
-# What a node of a damaged or an older store may raise.
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, DataError)
 Counted = Callable[[str, float | None], float | None]
 
 
@@ -139,7 +137,7 @@ def _seen(
             hours = found.reading_hours + found.generation_hours
             clock = device / manifest["ranks"]
             yield Seen(label, not manifest["by_likelihood"], device / 3600, hours, clock, effort)
-    except _UNREADABLE:
+    except DAMAGED:
         return
 
 

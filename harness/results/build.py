@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness import __version__
-from harness.errors import DataError
+from harness.errors import DAMAGED, DataError
 from harness.models.folders import ADAPTER_WEIGHTS
 from harness.models.weights.headers import stored_weights
 from harness.results.columns import ROW_KEY, SCHEMA_VERSION, TableRow, problems
@@ -77,12 +77,12 @@ def _of_record(
         try:
             found = list(_of_cell(store, record.run, cell))
             rows += found or _of_unscored(record.run, cell, lacking)
-        except (DataError, *_DAMAGED) as error:
+        except DAMAGED as error:
             left_out[cell.key] = _line(record.run, cell, _in_words(error))
     for trained in record.training:
         try:
             rows += list(_of_stage(store, record.run, trained))
-        except (DataError, *_DAMAGED) as error:
+        except DAMAGED as error:
             left_out[trained["key"]] = f"costs of train/{trained['key']}: {_in_words(error)}"
     return rows
 
@@ -91,7 +91,7 @@ def _checked(rows: list[TableRow], left_out: dict[str, str]) -> Scores:
     """Those rows that are rows of a table; what is wrong with others is added to `left_out`."""
     try:
         return Scores.of(rows)
-    except DataError:
+    except (DataError, TypeError):  # columns that cannot be ordered
         return Scores.of(_fitting(rows, left_out))
 
 
@@ -100,9 +100,6 @@ def wrong_nodes(store: Store, run: RunColumns, cells: Sequence[Cell]) -> list[st
     which benchmark, which value, and what does it again."""
     found = {cell.key: (cell, _wrong(store, cell)) for cell in cells}
     return [_line(run, cell, wrong) for cell, wrong in found.values() if wrong]
-
-
-_DAMAGED = (OSError, ValueError, LookupError, TypeError)  # what reading files raises that are none
 
 
 def _in_words(error: Exception) -> str:
@@ -156,7 +153,9 @@ def _fitting(rows: Iterable[TableRow], left_out: dict[str, str]) -> Iterator[Tab
     seen: set[tuple[object, ...]] = set()
     for row in rows:
         place = tuple(row.get(name) for name in ROW_KEY)
-        problem = "a second row for one score" if place in seen else next(problems(row), None)
+        problem = next(problems(row), None)
+        if problem is None and place in seen:
+            problem = "a second row for one score"
         if problem is None:
             seen.add(place)
             yield row

@@ -1,6 +1,5 @@
 """The columns of the tidy table, and what a row of it must be."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType
@@ -8,7 +7,7 @@ from typing import Any, TypedDict, get_args, get_origin, get_type_hints
 
 from harness.errors import DataError
 from harness.results.measures.matrix import PAST, SCHEDULES
-from harness.store.scores import DONE, TARGET, Settings, is_score, misfit
+from harness.store.scores import DONE, TARGET, Settings, is_finite, is_score, misfit
 from harness.store.status import Status
 
 SCHEMA_VERSION = 2
@@ -145,7 +144,7 @@ def _fits(value: object, kind: type) -> bool:
     if isinstance(value, bool):
         return kind is bool
     if kind is float:
-        return isinstance(value, int | float) and math.isfinite(value)
+        return isinstance(value, int | float) and is_finite(value)
     return isinstance(value, kind)
 
 

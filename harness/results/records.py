@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from harness.config.plain import plain
-from harness.errors import DataError
-from harness.store.files import write_json
+from harness.errors import DAMAGED, DataError
+from harness.results.misfits import misfits
+from harness.store.files import regular_text, write_json
 from harness.store.inside import require_names
 from harness.store.layout import RUNS
 from harness.store.scores import RunColumns, Settings
@@ -59,7 +60,7 @@ def record_path(store: Store, run: str) -> Path:
 def read_record(path: Path) -> RunRecord:
     """One record. Raises DataError naming a file that is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = _parsed(regular_text(path))
         run = content["run"]
         if "settings" not in run:
             run["settings"] = _settings_of_text(run.pop("variant", None) or "")
@@ -71,9 +72,20 @@ def read_record(path: Path) -> RunRecord:
         for cell in cells:
             require_names(cell.kind, cell.key)
         require_names(*(trained["key"] for trained in training))
-        return RunRecord(run, cells, training)
-    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        record = RunRecord(run, cells, training)
+        for told in misfits(record):
+            raise DataError(told)
+        return record
+    except DAMAGED as error:
         raise DataError(f"{path}: not the record of a run ({error})") from error
+
+
+def _parsed(text: str) -> Any:
+    """JSON, whose texts are such as files can hold: a lone half of a character is none."""
+    content = json.loads(text)
+    if "\\ud" in text.casefold():
+        json.dumps(content, ensure_ascii=False).encode()
+    return content
 
 
 def record_paths(store: Store) -> Iterator[Path]:

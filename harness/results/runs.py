@@ -159,7 +159,9 @@ def load_runs(scores: Scores) -> list[Run]:
     judged: dict[str, list[TableRow]] = defaultdict(list)
     spent: dict[str, list[TableRow]] = defaultdict(list)
     for row in scores.rows:
-        versions[row["run"]] |= (row["versions"] or {}).items()
+        versions[row["run"]] |= {
+            (name, str(told)) for name, told in (row["versions"] or {}).items()
+        }
         if row["suite"] == COST:
             spent[row["run"]].append(row)
         elif row["headline"] and row["unit"] == JUDGE_POINTS:
@@ -230,7 +232,7 @@ def _run(
         name=name,
         model=first["model"],
         sequence=first["sequence"],
-        method=first["method"],
+        method=" ".join(first["method"].splitlines()),  # whose lines would be taken for ours
         data=first["data"],
         protocol=protocol,
         split=first["split"],

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.store.scores import Settings, is_number
+from harness.store.scores import Settings, is_finite, is_number
 
 
 def differences(every: Sequence[Settings]) -> list[Settings]:
@@ -31,7 +31,9 @@ def _rank(settings: Settings, name: str) -> tuple[int, float, str]:
     if name not in settings:
         return 0, 0.0, ""
     value = settings[name]
-    return (1, float(value), "") if is_number(value) else (2, 0.0, _text(value))
+    return (
+        (1, float(value), "") if is_number(value) and is_finite(value) else (2, 0.0, _text(value))
+    )
 
 
 def _text(value: Any) -> str:

@@ -1,13 +1,13 @@
 """The trust line of a table: what is known of the numbers above it, and what nobody checked."""
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from harness.errors import DataError
+from harness.errors import DAMAGED, DataError
 from harness.results.groups import Group
 from harness.results.measures.continual import MEASURES
 from harness.results.paper.ours import Ours
@@ -15,14 +15,18 @@ from harness.results.paper.published import PACKAGE, read_published
 from harness.results.paper.tables import NOT_RUN, calibration
 from harness.results.report.printing import Table
 from harness.results.runs import Run
+from harness.results.tracing.judging import Swaps, disagreement, swaps_of
 from harness.results.tracing.sources import Origin, Read, files_of, leaked, origin, pairs
 from harness.results.whose import plain_method
+from harness.store.files import regular_text
 from harness.store.store import Store
 
 EQUIVALENCE = "equivalence.csv"  # in a folder of results
 UNCHECKED = "not checked"
 _MATCHED = 1.01  # the largest budget over the smallest, up to which they count as the same
 _BUDGET = {"optimizer_steps": "steps", "trained_tokens": "tokens", "stored_examples": "stored rows"}
+_STATUSES = ("equal", "different", "failed", "refused")  # of a cell of the equivalence matrix
+Matrix = dict[tuple[str, str], list[tuple[float, str]]]
 
 
 def trust_line(groups: Sequence[Group], store: Store | None, results: Path | None = None) -> str:
@@ -54,26 +58,26 @@ class Trust:
             f"Stage-0 calibration: {_calibrated(runs)}",
             f"Item noise of OP: {_noise(runs)}",
             f"Budgets: {_budgets(groups)}",
-            f"Judge: {_judged(runs)}",
+            f"Judge: {self._judged(runs)}",
         )
         return f"Trust. {'. '.join(parts)}."
 
     @cached_property
-    def _matrix(self) -> dict[tuple[str, str], list[tuple[float, str]]]:
-        """(method, full or lora) -> (largest difference, status) of its cells."""
-        found = dict[tuple[str, str], list[tuple[float, str]]]()
+    def _matrix(self) -> "Matrix | None":
+        """Of the folder of results, where it has one, whole or not at all; else the shipped one.
+        None where it cannot be read."""
         shipped = [PACKAGE / EQUIVALENCE, PACKAGE.parent / "results" / EQUIVALENCE]
         own = [self.results / EQUIVALENCE] if self.results else []
-        for path in filter(Path.is_file, [*own, *shipped]):
-            with suppress(OSError, ValueError, LookupError), path.open(encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    cell = float(row["max_diff"] or 0.0), row["status"]
-                    found.setdefault((row["method"], row["adapter"]), []).append(cell)
-                return found
-        return {}
+        path = next(filter(Path.exists, [*own, *shipped]), None)
+        try:
+            return _read_matrix(path) if path else {}
+        except (*DAMAGED, csv.Error):
+            return None
 
     def _equivalence(self, groups: Sequence[Group]) -> str:
         """By what of the method each group is: its cells of the matrix, of ZeRO 0 to 3."""
+        if self._matrix is None:
+            return f"{UNCHECKED} ({EQUIVALENCE} cannot be read)"
         equal, differs, unknown, untrained = dict[str, float](), list[str](), list[str](), []
         for group in groups:
             if not group.runs:
@@ -101,10 +105,11 @@ class Trust:
 
     def _cells(self, method: str) -> list[tuple[float, str]]:
         """The preset of an adapter on plain fine-tuning is `seqft` with one."""
+        matrix = self._matrix or {}
         if method == "lora_seqft":
-            return self._matrix.get(("seqft", "lora"), [])
+            return matrix.get(("seqft", "lora"), [])
         name = method.replace("+", "_")
-        return [c for (own, _), cells in self._matrix.items() if own == name for c in cells]
+        return [c for (own, _), cells in matrix.items() if own == name for c in cells]
 
     def _data(self, runs: Sequence[Run]) -> Iterator[str]:
         files = {file for run in runs for file in self._files(run)}
@@ -125,10 +130,43 @@ class Trust:
             self._read[run.name] = files_of(self.store, run)
         return self._read[run.name]
 
+    def _judged(self, runs: Sequence[Run]) -> str:
+        """Of the same answers: in both orders, and of one model against itself (A/A)."""
+        if not any(run.judged for run in runs):
+            return "none"
+        swaps = {key: found for run in runs for key, found in self._swaps(run).items()}
+        return ", ".join(filter(None, (disagreement(swaps), _chance(runs) or "no A/A")))
+
+    def _swaps(self, run: Run) -> Swaps:
+        if self.store is None:
+            return {}
+        if run.name not in self._asked:
+            self._asked[run.name] = swaps_of(self.store, run)
+        return self._asked[run.name]
+
+    @cached_property
+    def _asked(self) -> dict[str, Swaps]:
+        """Run -> what its judge said in both orders."""
+        return {}
+
     @cached_property
     def _read(self) -> dict[str, set[Read]]:
         """Run -> its files: most runs stand in several tables."""
         return {}
+
+
+def _read_matrix(path: Path) -> Matrix:
+    """(method, full or lora) -> (largest difference, status) of its cells. Raises one of DAMAGED,
+    or csv.Error."""
+    found = Matrix()
+    for row in csv.DictReader(io.StringIO(regular_text(path)), strict=True):
+        cell = float(row["max_diff"] or 0.0), row["status"]
+        if not (row["method"] and row["adapter"] and row["status"] in _STATUSES) or None in row:
+            raise ValueError("a line is cut short, or too long")
+        found.setdefault((row["method"], row["adapter"]), []).append(cell)
+    if not found:
+        raise ValueError("no lines")
+    return found
 
 
 def _leaks(found: Sequence[tuple[str, int | None]]) -> str:
@@ -185,7 +223,8 @@ def _range(values: Sequence[float], form: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _judged(runs: Sequence[Run]) -> str:
-    if not any(run.judged for run in runs):
-        return "none"
-    return f"the same answers against themselves (A/A) {UNCHECKED}"
+def _chance(runs: Sequence[Run]) -> str | None:
+    """What a judge makes of the initial model against another sample of its own answers."""
+    found = [item.at(0).value for run in runs for item in run.judged]
+    known = [100 * value for value in found if value is not None]
+    return f"net win of A/A {_range(known, '{:+.1f}')} points" if known else None

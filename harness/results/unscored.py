@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 
+from harness.errors import DAMAGED
 from harness.results.records import RunRecord
 from harness.store.broken import Broken
 from harness.store.contents import Name
+from harness.store.files import regular_text
 from harness.store.layout import MANIFEST, RUNS_READ
 from harness.store.status import Status
 from harness.store.store import Store
@@ -34,7 +36,7 @@ def unscored(store: Store, record: RunRecord, broken: Mapping[Name, Broken]) -> 
 def _needs(store: Store, run: str) -> dict[Name, list[Name]]:
     """Work of a run -> what it reads; empty where the run does not say, or was forgotten."""
     needs = dict[Name, list[Name]]()
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        for kind, key, *need in json.loads((store.root / RUNS_READ / f"{run}.json").read_text()):
+    with suppress(*DAMAGED):
+        for kind, key, *need in json.loads(regular_text(store.root / RUNS_READ / f"{run}.json")):
             needs.setdefault((kind, key), []).append((need[0], need[1]))
     return needs

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.plain import plain, typed
+from harness.errors import DAMAGED
 from harness.store.contents import Name
-from harness.store.files import write_json
+from harness.store.files import regular_text, write_json
 from harness.store.layout import BROKEN
 from harness.store.status import Status
 from harness.store.store import Store
-
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,8 @@ def forget_broken(store: Store, name: Name) -> None:
 
 
 def _read(path: Path) -> Broken | None:
-    with suppress(*_DAMAGED):
-        return typed(Broken, json.loads(path.read_text(encoding="utf-8")))
+    with suppress(*DAMAGED):
+        return typed(Broken, json.loads(regular_text(path)))
     return None
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +44,35 @@ def file_sha256(path: Path) -> str:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     beat()
     return digest
+
+
+LARGEST_NAMED = 1 << 30  # bytes of a file of data that somebody else's manifest names
+
+
+def require_regular(path: Path) -> None:
+    """Raise DataError for what is there and no regular file: reading a pipe would wait for who
+    writes to it, reading a device may never end."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path}: is no regular file")
+
+
+def regular_text(path: Path) -> str:
+    """The text of a file of a store that may be somebody else's. Raises DataError where it is no
+    regular file."""
+    require_regular(path)
+    return path.read_text(encoding="utf-8")
+
+
+def is_still(path: Path, sha256: str) -> bool:
+    """Has a file, which somebody else's manifest names, the bytes that it had then? Only regular
+    files of at most LARGEST_NAMED bytes are read, and none that tell no size, as those of /proc."""
+    try:
+        told = path.stat()
+        fits = stat.S_ISREG(told.st_mode) and 0 < told.st_size <= LARGEST_NAMED
+        return fits and file_sha256(path) == sha256
+    except (OSError, ValueError):
+        return False
 
 
 def entries(folder: Path) -> list[os.DirEntry[str]]:

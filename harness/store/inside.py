@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from harness.errors import ConfigError, DataError
+from harness.store.files import require_regular
 from harness.store.hashing import resolved_folder
 from harness.store.layout import CACHE, PARTS
 
@@ -15,7 +16,9 @@ _DEPTH = 3  # how far below its root what is no node of a store is looked throug
 
 def is_name(text: object) -> bool:
     """Can it be the name of one file or folder, and of no other place?"""
-    return isinstance(text, str) and text[:1] not in ("", ".") and not set(text) & set("/\\\0")
+    if not isinstance(text, str) or text[:1] in ("", "."):
+        return False
+    return text.isprintable() and not set(text) & set("/\\")
 
 
 def require_names(*parts: object) -> None:
@@ -27,7 +30,8 @@ def require_names(*parts: object) -> None:
 
 def file_inside(root: Path, folder: Path, name: str) -> Path:
     """A file that a manifest lists, of a folder below `root`. Raises DataError where its name, or a
-    link, leads out of them; the part of the root may be a link (train/, on another disk)."""
+    link, leads out of them, and for what is no regular file; the part of the root may be a link
+    (train/, on another disk)."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise DataError(f"{name!r} is no file of {folder}")
@@ -36,6 +40,7 @@ def file_inside(root: Path, folder: Path, name: str) -> Path:
     part = root.joinpath(*folder.relative_to(root).parts[:1])
     if not any(real.is_relative_to(resolved_folder(place)) for place in (root, part)):
         raise DataError(f"{path} is a link that leads out of {root}")
+    require_regular(path)
     return path
 
 

@@ -1,6 +1,7 @@
 """What a score is: its row, its unit and range, its error; and what work costs."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NotRequired, TypedDict
@@ -65,16 +66,21 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_finite(value: float) -> bool:
+    """Is it a finite number, that a float can hold?"""
+    return -sys.float_info.max <= value <= sys.float_info.max
+
+
 def misfit(value: object, unit: str | None) -> str | None:
     """What a value of a unit (null = score) is that it must not be; null if it is one."""
     if isinstance(value, bool):
         value = float(value)
-    if not isinstance(value, int | float) or math.isnan(value):
+    if not isinstance(value, int | float) or value != value:  # only nan is not itself
         return "not a number"
     low, high = RANGES.get(unit or SCORE_UNIT, (-math.inf, math.inf))
     if not low <= value <= high:
         return f"outside {low}..{high}"
-    return None if math.isfinite(value) else "not finite"
+    return None if is_finite(value) else "not finite"
 
 
 def wrong_score(rows: Iterable[ScoreRow], unit: str | None = None) -> str | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.errors import DataError
+from harness.errors import DAMAGED, DataError
 from harness.store import locks
 from harness.store.files import entries, write_json
 from harness.store.folders import filled, working_path
@@ -41,10 +41,6 @@ from harness.store.layout import (
 from harness.store.leases import SILENCE_SECONDS, Leases
 from harness.store.scores import ScoreRow, wrong_score
 from harness.store.work import KINDS
-
-# What reading a file raises that is not what was written there.
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
-
 
 CHANGED = "is not what was written"
 
@@ -90,7 +86,7 @@ class Store:
         path = self.root / FORMAT
         try:
             listed = json.loads(path.read_text())["version_0.1"]
-        except _DAMAGED:
+        except DAMAGED:
             listed = self._nodes_of_0_1()
             write_json(path, {"key_scheme": KEY_SCHEME, "version_0.1": listed})
         there = sum((self.root / name / MANIFEST).is_file() for name in listed)
@@ -110,7 +106,7 @@ class Store:
                 about = json.loads(path.read_text())
                 old = str(about.get("harness_version", "")).startswith("0.1.")
                 ours = about.get("model", {}).get("kind") != "imported"
-            except _DAMAGED:
+            except DAMAGED:
                 continue
             if old and ours:
                 found.append(path.parent.relative_to(self.root).as_posix())
@@ -158,7 +154,7 @@ class Store:
             wrong = self.wrong(kind, key)
         except FileNotFoundError:
             return Damage(MANIFEST, "is gone")
-        except (*_DAMAGED, DataError):
+        except DAMAGED:
             return Damage(MANIFEST, CHANGED)
         return None if wrong is None else Damage(SCORES, wrong)
 
@@ -203,7 +199,7 @@ class Store:
             problem = wrong_score(rows, unit)
         except OSError:
             raise
-        except _DAMAGED:
+        except DAMAGED:
             raise DataError(f"{SCORES} holds no rows of scores") from None
         if problem:
             raise DataError(problem)

@@ -152,3 +152,14 @@ def test_numbers_have_a_minus_and_a_mark_of_what_the_best_is_not_told_from() -> 
     assert rows_of(text)[0][1] == r"\underline{$-$5.0} $\pm$ 1.0"
     assert rows_of(text)[1][1] == r"\textbf{60.0} $\pm$ 1.0$^{\dagger}$"
     assert "no end. Next." in text
+
+
+@needs_latex
+def test_names_that_look_like_a_formula_are_names(tmp_path: Path) -> None:
+    """R[a_b_c,d] as mathematics would have two subscripts of one letter, which LaTeX refuses."""
+    told = "R[a_b_c,d] of R[T,i] - R[0,i], R[\u00e9,b]"
+    one = Table("Names", (Heading("A", "a"),), (("x",),), told, "l", "d")
+    text = to_latex(one)
+    assert "$R_{T,i} - R_{0,i}$" in text
+    assert r"R{[}a\_b\_c,d{]}" in text
+    assert not re.search(r"Missing character|undefined", compiled(tmp_path / "paper", text))

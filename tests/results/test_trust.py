@@ -141,3 +141,60 @@ def test_it_stands_below_every_table(rows, tmp_path: Path) -> None:
     tables = sorted((tmp_path / "out" / "tables").glob("*.md"))
     assert len(tables) >= 4
     assert all("Trust. Equivalence" in path.read_text() for path in tables)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        MATRIX + "lora_seqft,full,0,1,1.0e-06,eq",  # cut, and no word that is known
+        MATRIX + "more,full,0",
+        MATRIX + "more,full,0,1,wide,equal\n",
+        MATRIX.replace("status", "state"),
+        MATRIX + "more,full,0,1,0,equal,and more\n",
+        "",
+    ],
+)
+def test_a_matrix_counts_whole_or_not_at_all(damaged: str, run_rows, tmp_path: Path) -> None:
+    """Neither what of a damaged file could be read, nor the shipped one in its place."""
+    (tmp_path / "equivalence.csv").write_text(damaged)
+    rows = [*run_rows("a", SECOND, method="good"), *run_rows("b", SECOND, method="lora_seqft")]
+    told = parts(trust_line(groups_of(rows), None, tmp_path))["Equivalence with plain PyTorch"]
+    assert told == "not checked (equivalence.csv cannot be read)"
+
+
+def test_a_judge_is_told_by_its_own_disagreement(score_row, run_rows, tmp_path: Path) -> None:
+    """Of 40 and 10 pairs 25 % and 50 % disagree: 15 of 50; the initial model wins 2 points net of
+    itself, on its one judged benchmark."""
+    judge = {"unit": "judge_points", "suite": "safety", "metric": "net_win", "filter": "none"}
+    rows = [
+        *run_rows("a", SECOND),
+        *(
+            score_row(run="a", benchmark="own", stage=stage, value=value, stderr=None, **judge)
+            for stage, value in ((0, 2.0), (2, 10.0))
+        ),
+    ]
+    store = Store(tmp_path / "store")
+    told = parts(trust_line(groups_of(rows), store))["Judge"]
+    assert told == "net win of A/A +2.0 points"
+    keys = {"k0": (0.25, 40), "k1": (0.5, 10)}
+    for key, (share, pairs) in keys.items():
+        row = {"metric": "inconsistency", "unit": "judge_rate", "value": share, "n": pairs}
+        row |= {"subtask": None, "filter": "none", "stderr": None, "higher_is_better": False}
+        folder = store.path("judge", key)
+        folder.mkdir(parents=True)
+        (folder / "scores.json").write_text(json.dumps([row]))
+    cell = {"trained_task": None, "suite": "safety", "benchmark": "own", "headline": "net_win"}
+    cell |= {"filter": "none", "unit": "judge_points", "shots": 0, "split": "test", "kind": "judge"}
+    cells = [cell | {"stage": stage, "key": key} for stage, key in enumerate(["k0", "k1", "k1"])]
+    run = {"run": "a", "method": "m", "sequence": "s", "seed": 1, "schedule": "sequential"}
+    (store.root / "runs").mkdir()
+    record = {"run": run | {"tasks": ["a_1", "b"], "settings": {}}, "cells": cells}
+    (store.root / "runs" / "a.json").write_text(json.dumps(record))
+    told = parts(trust_line(groups_of(rows), store))["Judge"]
+    assert told == (
+        "its verdict changes with the order of the answers in 30.0% of 50 pairs, net win of A/A "
+        "+2.0 points"
+    )
+    rows = [row for row in rows if (row["suite"], row["stage"]) != ("safety", 0)]
+    told = parts(trust_line(groups_of(rows), None))["Judge"]
+    assert told == "no A/A"

@@ -4,6 +4,7 @@ from argparse import Namespace
 
 from harness.cli.arguments import Arguments
 from harness.cli.columns import aligned
+from harness.cli.say import say
 from harness.config import StoreConfig
 from harness.run.stored.clean import unused_nodes, weights_to_drop
 from harness.run.stored.runs import stored_runs
@@ -24,10 +25,10 @@ def work(store: Store, options: Namespace) -> int:
     nodes, runs = stored_nodes(store.root), stored_runs(store)
     sums = bytes_by_sort(store.root, nodes)
     rows = [(sort, size(count)) for sort, count in sums.items()]
-    print(aligned([*rows, ("in all", size(sum(sums.values())))], frozenset({1})))
+    say(aligned([*rows, ("in all", size(sum(sums.values())))], frozenset({1})))
     ends = weights_to_drop(store, runs, "ends", StoreConfig.forget_days)
     unused = sum(nodes[name].bytes for name in unused_nodes(store, runs))
-    print(f"`clean --keep ends` would free {size(ends.bytes)}")
-    print(f"`clean --unused` would free {size(unused)}")
-    print(*runs.damaged, sep="\n", end="\n" if runs.damaged else "")
+    say(f"`clean --keep ends` would free {size(ends.bytes)}")
+    say(f"`clean --unused` would free {size(unused)}")
+    say(*runs.damaged)
     return 0

@@ -4,6 +4,7 @@ diverged tried again."""
 from argparse import Namespace
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.cli.store.unfinished import add_days, require_days
 from harness.errors import ConfigError, require, suggest
 from harness.run.readers import forget, require_unfinished, unfinished_runs
@@ -46,7 +47,7 @@ def work(store: Store, options: Namespace) -> int:
         _forget(store, run, options)
     for name, told in stages:
         forget_broken(store, name)
-        print(f"{name[1]}: forgotten that {told}")
+        say(f"{name[1]}: forgotten that {told}")
     store.hashes.save()
     return 0
 
@@ -73,9 +74,9 @@ def _forget(store: Store, run: str, options: Namespace) -> None:
     if options.weights:
         gone = drop_all(store, list(found), options.days)
         freed = sum(found[name] for name in gone) / 1e9
-        print(
+        say(
             f"{run}: forgotten; dropped {len(gone)} stages that no other run knows ({freed:.2f} GB)"
         )
         return
     size = sum(found.values()) / 1e9
-    print(f"{run}: forgotten; stages of no other run: {len(found)} ({size:.2f} GB; see --weights)")
+    say(f"{run}: forgotten; stages of no other run: {len(found)} ({size:.2f} GB; see --weights)")

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from harness.cli.arguments import Arguments
 from harness.cli.columns import aligned, date
+from harness.cli.say import say
 from harness.run.stored.runs import StoredRun, StoredRuns, stored_runs
 from harness.store.contents import Name, StoredNode, size, stored_nodes
 from harness.store.store import Store
@@ -30,8 +31,8 @@ def work(store: Store, options: Namespace) -> int:
         _print_nodes(runs, nodes)
     else:
         rows = [_row(run, nodes) for run in runs.runs.values()]
-        print(aligned([_RUNS, *rows], frozenset({3, 4, 5, 6})))
-    print(*runs.damaged, sep="\n", end="\n" if runs.damaged else "")
+        say(aligned([_RUNS, *rows], frozenset({3, 4, 5, 6})))
+    say(*runs.damaged)
     return 0
 
 
@@ -61,9 +62,9 @@ def _print_nodes(runs: StoredRuns, nodes: dict[Name, StoredNode]) -> None:
         (*name, size(node.bytes), date(node.finished), _users(users.get(name, [])))
         for name, node in sorted(nodes.items())
     ]
-    print(aligned([_NODES, *rows], frozenset({2})))
+    say(aligned([_NODES, *rows], frozenset({2})))
     unused = [node for name, node in nodes.items() if name not in users]
-    print(f"{len(nodes)} nodes, unused: {len(unused)} ({size(sum(n.bytes for n in unused))})")
+    say(f"{len(nodes)} nodes, unused: {len(unused)} ({size(sum(n.bytes for n in unused))})")
 
 
 def _users(runs: list[StoredRun]) -> str:

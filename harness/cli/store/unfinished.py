@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.config import StoreConfig
 from harness.errors import require
 from harness.results.records import record_paths
@@ -38,9 +39,9 @@ def work(store: Store, options: Namespace) -> int:
     require_days(options)
     runs = unfinished_runs(store)
     count = len(list(record_paths(store)))
-    print(f"{store.root}: runs: {count}, not finished: {len(runs)}")
+    say(f"{store.root}: runs: {count}, not finished: {len(runs)}")
     for run in runs:
-        print(f"{run.run}: {run.name}: {run.state}; {_held(store, run, options.days)}")
+        say(f"{run.run}: {run.name}: {run.state}; {_held(store, run, options.days)}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.run.stored.runs import StoredRuns, find_run, stored_runs
 from harness.run.stored.verify import Checked, Fault, faults, remove
 from harness.store.contents import Name, present, size
@@ -36,10 +37,10 @@ def work(store: Store, options: Namespace) -> int:
     for fault in faults(store, sorted(_names(store, runs, options.runs)), checked):
         found.append(fault)
         named = ", ".join(f"{run.run} ({run.name})" for run in users.get(fault.name, []))
-        print(f"{fault.line}; used by {named or 'no run'}", flush=True)
-    print(*runs.damaged, sep="\n", end="\n" if runs.damaged else "")
+        say(f"{fault.line}; used by {named or 'no run'}")
+    say(*runs.damaged)
     broken = sorted({fault.name for fault in found})
-    print(
+    say(
         f"{checked.nodes} nodes, {checked.files} files, {size(checked.bytes)}: "
         + (f"{len(broken)} nodes are broken" if broken else "all as they were written")
     )
@@ -58,8 +59,8 @@ def _names(store: Store, runs: StoredRuns, words: list[str]) -> set[Name]:
 
 def _remove(store: Store, found: list[Fault]) -> None:
     gone, held = remove(store, found)
-    print(f"removed {len(gone)} nodes; the next run that needs them makes them again")
+    say(f"removed {len(gone)} nodes; the next run that needs them makes them again")
     for name in held:
-        print(f"left {'/'.join(name)}, as {store.holder(*name)} works on it")
+        say(f"left {'/'.join(name)}, as {store.holder(*name)} works on it")
     for name in sorted({fault.name for fault in found if fault.unread}):
-        print(f"left {'/'.join(name)}, as what cannot be read may be whole")
+        say(f"left {'/'.join(name)}, as what cannot be read may be whole")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from harness.errors import DataError
+from harness.errors import DAMAGED, DataError
 from harness.results.columns import TableRow, is_done
 from harness.results.report.printing import DASH, Entry, Heading, Table
 from harness.store.scores import COST, is_score
@@ -118,7 +118,7 @@ def points_table(found: Sequence[Line], digest: str) -> Table:
 
 def _point(store: Store, key: str) -> tuple[object, ...] | None:
     """(alpha, start, keys of the models at both ends) of an edit of this kind; None for others."""
-    with suppress(DataError, OSError, ValueError, LookupError, TypeError, AttributeError):
+    with suppress(*DAMAGED):
         told = store.manifest("edit", key)
         settings, tuned = told["settings"], told["tuned"]
         if settings["_target_"].rpartition(".")[2].lower() != "between":

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from harness.errors import DataError
-from harness.results.items.sheets import DAMAGED, read_sheet
+from harness.errors import DAMAGED, DataError
+from harness.results.items.sheets import read_sheet
 from harness.results.measures.continual import MEASURES, dataset_of
 from harness.results.measures.item_errors import ItemScores, unpaired_error
 from harness.results.records import RunRecord, read_record, record_path

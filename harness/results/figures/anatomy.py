@@ -56,7 +56,7 @@ def items_figure(histories: Sequence[History], digest: str) -> Files | None:
 
     title = "Items kept, gained and lost, by stage"
     return _panel(
-        shown, lambda one: one.benchmark, draw, ("after stage", "items"), names, title, digest
+        shown, lambda one: one.title, draw, ("after stage", "items"), names, title, digest
     )
 
 

@@ -162,7 +162,9 @@ def _write_numbers(axes: "Axes", cells: _Cells, digits: int) -> None:
                 spread = cells.spreads[row][column]
                 text += "" if spread is None else f"\n±{_brief(100 * spread, digits)}"
                 place = column + 0.5, row + 0.5
-                axes.text(*place, text, ha="center", va="center", color=color, linespacing=1.05)
+                number = axes.text(*place, text, ha="center", va="center", color=color)
+                number.set_linespacing(1.05)
+                number.set_in_layout(False)  # it lies in its cell: nothing makes room for it
 
 
 def _short(points: float, digits: int) -> str:
@@ -202,7 +204,7 @@ def _label_axes(axes: "Axes", group: Group, cells: _Cells, names: Sequence[str] 
             for label in axes.get_xticklabels():
                 label.set_ha("right")
                 label.set_rotation_mode("anchor")
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, left=False, bottom=False)
     axes.spines[:].set_visible(False)
 
 

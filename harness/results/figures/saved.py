@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.results.figures.fonts import cut_once
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -37,6 +39,7 @@ _LOOK = {
     **{"axes.spines.right": False, "legend.frameon": False, "xtick.major.width": 0.6},
     **{"ytick.major.width": 0.6, "font.sans-serif": ["DejaVu Sans"]},
     "text.parse_math": False,  # names are no mathematics
+    "axes.titley": 1.0,  # where measuring all that is above the axes would put it
 }
 
 
@@ -81,9 +84,23 @@ def saved(figure: "Figure", title: str, digest: str) -> dict[str, bytes]:
         "png": {"Title": title, "Description": source, "Software": None},
     }
     metadata["pdf"]["CreationDate"] = None
-    figure.draw_without_rendering()
+    figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")  # parts stay where they are now, whatever the format
+    _fix_labels(figure)
     return {suffix: _printed(figure, suffix, metadata[suffix]) for suffix in _WANTED.get()}
+
+
+def _fix_labels(figure: "Figure") -> None:
+    """Have titles of axes stay where they are, which each format would look for by measuring all
+    numbers beside them."""
+    back, renderer = figure.transFigure.inverted(), figure.canvas.get_renderer()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            label = axis.label
+            if label.get_text():
+                axis.get_tightbbox(renderer)  # which puts the title where it has to be
+            place = back.transform(label.get_transform().transform(label.get_position()))
+            axis.set_label_coords(*place, transform=figure.transFigure)
 
 
 def source_of(digest: str) -> str:
@@ -115,7 +132,8 @@ def _printed(figure: "Figure", suffix: str, metadata: dict[str, Any]) -> bytes:
 
     file = io.BytesIO()
     if suffix == "pdf":
-        FigureCanvasPdf(figure).print_pdf(file, metadata=metadata)
+        with cut_once():
+            FigureCanvasPdf(figure).print_pdf(file, metadata=metadata)
     elif suffix == "svg":
         FigureCanvasSVG(figure).print_svg(file, metadata=metadata)
     else:

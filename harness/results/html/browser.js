@@ -1,7 +1,8 @@
 /* Predictions: which of them a filter leaves, 50 at a time.
 
    A block is a run's sheet at a stage: rows `start` to `start + n`, one per item. `before` is the
-   block of the same items at the last earlier stage that has them. */
+   block of the same items at the last earlier stage that has them, or at stage 0 where every stage of
+   the run is trained from the initial model. */
 
 const SHOWN = 50;
 const RIGHT = 1, WRONG = 2, LOST = 4, GAINED = 8, FORMAT = 16;
@@ -30,7 +31,7 @@ function readIndex() {
       const sheet = data.sheets[number];
       const set = data.sets[sheet.set];
       const block = { run, stage, sheet, set, start, n: set.n, before: last.get(sheet.set) ?? null };
-      last.set(sheet.set, block);
+      if (!one.alone || stage === 0) last.set(sheet.set, block);
       predictions.blocks.push(block);
       start += set.n;
     }
@@ -66,7 +67,7 @@ function blockOf(row) {
 }
 
 const nameOf = (set) => `${set.suite}: ${set.benchmark}`;
-const itemOf = (block, row) => block.set.ids?.[row - block.start] ?? String(row - block.start);
+const itemOf = (block, row) => visible(block.set.ids?.[row - block.start] ?? String(row - block.start));
 
 function chosenBlocks() {
   const run = byId("run").value, task = byId("task").value, stage = byId("stage").value;
@@ -163,7 +164,7 @@ function listed(row) {
   const block = blockOf(row), at = row - block.start;
   const [kind, told] = stateOf(row);
   const open = made("button", itemOf(block, row), { type: "button" });
-  open.setAttribute("aria-label", `Item ${itemOf(block, row)} of ${block.set.benchmark}, stage ${block.stage}: all answers`);
+  open.setAttribute("aria-label", `Item ${itemOf(block, row)} of ${visible(block.set.benchmark)}, stage ${block.stage}: all answers`);
   open.addEventListener("click", () => showItem(block, at));
   const cells = [
     made("td"),

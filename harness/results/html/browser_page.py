@@ -82,7 +82,8 @@ def _turning() -> Html:
 def _explained() -> str:
     return (
         f"An item is right from a score of {RIGHT:g} on; the stage before is the last earlier one "
-        f"at which the run has scores of it. Texts are cut at {TEXT_LIMIT:,} characters. Control "
+        "at which the run has scores of it, or stage 0 where every stage is trained from the "
+        f"initial model. Texts are cut at {TEXT_LIMIT:,} characters. Control "
         "characters and marks that turn the direction of text are shown as their codes."
     )
 

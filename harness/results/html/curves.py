@@ -14,6 +14,10 @@ _ROUND = (1, 2, 5)
 _LETTER = 5.8  # how wide one is, about
 
 
+# Numbers of a damaged log may be any; beyond these they are drawn as if they were these.
+_SMALLEST, _LARGEST = 1e-30, 1e30
+
+
 @dataclass(frozen=True)
 class Series:
     """One stage's values, a step each; None where a value is no finite number."""
@@ -27,6 +31,7 @@ def curve(title: str, stages: Sequence[Series], log: bool = False) -> Html:
 
     log: the axis is logarithmic; values that are not above 0 are left out.
     """
+    stages = [Series(stage.label, [*map(_drawn, stage.values)]) for stage in stages]
     known = [v for stage in stages for v in stage.values if v is not None and (v > 0 or not log)]
     total = sum(len(stage.values) for stage in stages)
     if not known:
@@ -44,6 +49,12 @@ def curve(title: str, stages: Sequence[Series], log: bool = False) -> Html:
     return element("figure", element("figcaption", title), picture)
 
 
+def _drawn(value: float | None) -> float | None:
+    if value is None or abs(value) < _SMALLEST:
+        return None if value is None else 0.0
+    return max(-_LARGEST, min(_LARGEST, value))
+
+
 @dataclass(frozen=True)
 class _Scale:
     low: float
@@ -55,7 +66,8 @@ class _Scale:
         low, high = min(known), max(known)
         if log:
             return cls(math.log10(low) - 0.05, math.log10(high) + 0.05, log)
-        return cls(min(0.0, low), (high or 1.0) * 1.05, log)
+        low, high = min(0.0, low), max(0.0, high)
+        return cls(low, high + 0.05 * (high - low) if low < high else 1.0, log)
 
     def place(self, value: float) -> float:
         """The height of a value in the picture."""

@@ -1,18 +1,17 @@
-"""What the nodes of a run tell of its training: steps, time, memory, configuration."""
+"""What the nodes of a run tell of its training: steps, time, memory."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.errors import DAMAGED
 from harness.results.html.curves import Series
-from harness.results.items.sheets import DAMAGED
 from harness.results.records import RunRecord
 from harness.store.layout import TRAINING
 from harness.store.store import Store
 
-_OF_PLACE = ("store.", "engine.hostfile", "code.")  # where a run lies is not what it is
-Flat = dict[str, object]
+_MOST = 10**18  # of anything that is counted
 
 
 @dataclass(frozen=True)
@@ -51,71 +50,31 @@ def stage_logs(store: Store, record: RunRecord) -> tuple[list[StageLog], list[st
     return found, lacking
 
 
-def configurations(
-    store: Store, records: Sequence[RunRecord]
-) -> tuple[dict[str, Flat], dict[str, str]]:
-    """By run: its configuration, dotted keys -> values, and the node that tells it.
-
-    A manifest holds the configuration of the run that made the node. Work that no other run has
-    comes first, the last stage before the rest.
-    """
-    users: dict[str, int] = {}
-    for record in records:
-        for key in {key for _, key in _nodes(record)}:
-            users[key] = users.get(key, 0) + 1
-    flat: dict[str, Flat] = {}
-    told: dict[str, str] = {}
-    for record in records:
-        for kind, key in sorted(_nodes(record), key=lambda node: users[node[1]] > 1):
-            try:
-                whole = dict(_flattened(store.manifest(kind, key)["config"]))
-            except DAMAGED:
-                continue
-            kept = {k: v for k, v in whole.items() if not k.startswith(_OF_PLACE)}
-            flat[record.run["run"]] = kept | (record.run["settings"] or {})
-            told[record.run["run"]] = f"{kind}/{key}"
-            break
-    return flat, told
-
-
-def differing(flat: Mapping[str, Flat]) -> list[str]:
-    """The keys whose values are not the same in all runs."""
-    names = sorted({name for some in flat.values() for name in some})
-    return [n for n in names if len({repr(some.get(n)) for some in flat.values()}) > 1]
-
-
-def _nodes(record: RunRecord) -> list[tuple[str, str]]:
-    """(kind, key) of a run's stages, the last first, then of its scores, the last first."""
-    trained = [("train", stage["key"]) for stage in reversed(record.training)]
-    return trained + [(cell.kind, cell.key) for cell in reversed(record.cells)]
-
-
-def _flattened(value: Any, name: str = "") -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flattened(inner, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value
-
-
 def _stage_log(stage: int, log: Mapping[str, Any], manifest: Mapping[str, Any]) -> StageLog:
+    """Raises one of DAMAGED where it is not what was written there."""
     cost = log.get("cost", {})
     steps = log.get("steps", [])
     task = str(log.get("task") or f"stage {stage}")
     hours, ranks = cost.get("device_hours"), manifest.get("ranks") or 1
-    started, finished = manifest.get("started"), manifest.get("finished")
+    started, finished = (_finite(manifest.get(name)) for name in ("started", "finished"))
     return StageLog(
         stage=stage,
         task=task,
-        steps=int(cost.get("optimizer_steps", len(steps))),
-        tokens=int(cost.get("trained_tokens", 0)),
-        seconds=None if started is None or finished is None else float(finished) - float(started),
-        worked=3600 * float(hours) / int(ranks) if hours else None,
-        peak_memory=int(cost.get("peak_memory", 0)),
+        steps=_count(cost.get("optimizer_steps", len(steps))),
+        tokens=_count(cost.get("trained_tokens", 0)),
+        seconds=None if started is None or finished is None else finished - started,
+        worked=_finite(3600 * float(hours) / _count(ranks)) if hours else None,
+        peak_memory=_count(cost.get("peak_memory", 0)),
         loss=Series(task, [_finite(step.get("loss")) for step in steps]),
         gradient=Series(task, [_finite(step.get("grad_norm")) for step in steps]),
         notices=tuple(map(str, log.get("notices", []))),
     )
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int | float) or not 0 <= value <= _MOST:
+        raise ValueError(f"{value!r} is no count")
+    return int(value)
 
 
 def _finite(value: object) -> float | None:

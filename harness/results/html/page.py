@@ -14,6 +14,7 @@ _PAGES = {
     "overview": "Overview",
     "matrices": "Scores by stage",
     "figures": "Figures",
+    "anatomy": "Anatomy",
     "runs": "Runs",
     "predictions": "Predictions",
     "claims": "Claims",

@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.config import Schedule
+from harness.errors import DAMAGED
+from harness.results.items.history import is_alone
 from harness.results.items.prompts import Prompts, prompt_of
-from harness.results.items.sheets import DAMAGED, Sheet, read_sheet
+from harness.results.items.sheets import Sheet, read_sheet
 from harness.results.records import RunRecord
 from harness.store.scores import TARGET
 from harness.store.store import Store
@@ -78,6 +81,8 @@ def _of_run(
         "id": run["run"],
         "name": names[run["run"]],
         "tasks": run["tasks"],
+        "alone": is_alone(record),
+        "joint": run["schedule"] == Schedule.joint,
         "cells": cells[run["run"]],
     }
 

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.results.configurations import Flat
 from harness.results.html.curves import Series, curve
-from harness.results.html.logs import Flat, StageLog
+from harness.results.html.logs import StageLog
 from harness.results.html.markup import Html, element, joined, section
 from harness.results.html.tables import plain_table
 from harness.results.report.printing import DASH

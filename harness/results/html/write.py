@@ -10,11 +10,13 @@ from pathlib import Path
 from harness.errors import DataError
 from harness.results.comparing.best import items_of, mark_level
 from harness.results.comparing.pairing import paired_runs
+from harness.results.configurations import configurations, differing
 from harness.results.figures.beside import Beside
 from harness.results.figures.gallery import OVERVIEW, overview
 from harness.results.groups import Group, group_runs
+from harness.results.html.anatomy import anatomy
 from harness.results.html.browser_page import browser_data, browser_section
-from harness.results.html.logs import StageLog, configurations, differing, stage_logs
+from harness.results.html.logs import StageLog, stage_logs
 from harness.results.html.markup import Html, element, section
 from harness.results.html.page import page
 from harness.results.html.predictions import LIMIT, Asking, Browser, browser
@@ -38,12 +40,13 @@ from harness.store.store import Store
 class Wanted:
     """What goes into a report. states: run -> its status and why it ended so; texts: whether
     prompts, references and answers do; limit: how many predictions; prompts: where they are
-    from."""
+    from; anatomy: a folder of figures that `anatomy` drew."""
 
     states: Mapping[str, tuple[str, str]]
     prompts: Asking
     texts: bool = True
     limit: int = LIMIT
+    anatomy: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
     trust = Trust(store)
     sections = [_overview(groups, scores, trust), _matrices(groups, digest, trust)]
     sections += _figures(groups, scores)
+    parts = anatomy(wanted.anatomy, names, digest)
+    sections += [parts.page] if parts.page else []
     made = Browser()
     if store is None:
         gaps.append("no store: no pages of runs, no predictions")
@@ -76,6 +81,7 @@ def write_html(scores: Scores, store: Store | None, wanted: Wanted, out: Path) -
         made = browser(store, records, labels, wanted.prompts, wanted.texts, wanted.limit)
         sections += [*runs, browser_section(made)]
         gaps += [*lacking, *made.gaps]
+    gaps += parts.gaps
     sections.append(_claims(scores))
     told = [_source(scores), *(f"Missing: {gap}." for gap in gaps)]
     whole = page(_title(groups), sections, browser_data(made), told)
@@ -131,7 +137,7 @@ def _records(store: Store) -> tuple[list[RunRecord], list[str]]:
     for place in record_paths(store):
         with suppress(DataError):
             record = read_record(place)
-            if place.stem == record.run["run"] and _is_sound(record):
+            if place.stem == record.run["run"]:
                 found.append(record)
                 continue
         gaps.append(f"{place.name} is not the record of a run")
@@ -147,23 +153,6 @@ def _labels(records: Sequence[RunRecord], names: Mapping[str, str]) -> dict[str,
         run: name if count[name] == 1 else f"{name}, seed {runs[run]['seed']}"
         for run, name in plain.items()
     }
-
-
-def _is_sound(record: RunRecord) -> bool:
-    """Whether what pages tell of a run is of the kind that it has to be."""
-    run = record.run
-    if not isinstance(run["tasks"], list):
-        return False
-    texts = [run["method"], run["sequence"], run["schedule"], *run["tasks"]]
-    for cell in record.cells:
-        texts += [cell.suite, cell.benchmark, cell.filter, cell.headline, cell.unit]
-    numbers = [run["seed"], *(cell.shots for cell in record.cells)]
-    return (
-        all(isinstance(text, str) for text in texts)
-        and all(isinstance(number, int | None) for number in numbers)
-        and all(isinstance(cell.stage, int) for cell in record.cells)
-        and isinstance(run["settings"], dict | None)
-    )
 
 
 def _runs(

@@ -4,18 +4,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from harness.errors import DataError
-from harness.results.items.history import History, benchmarks_of, history, mean
+from harness.results.items.history import History, history_at, mean
+from harness.results.items.places import places_of
 from harness.results.records import RunRecord
 from harness.results.report.printing import DASH, Entry, Heading, Points, Table
 from harness.store.store import Store
 
 _CAPTION = (
     "Items of a benchmark at a stage (0 = the initial model): right by its headline metric (0.5 "
-    "and more); of them, right at the scored stage before (kept) or not (gained); and those that "
-    "were right there and are wrong now (lost). Strict and lenient: mean scores x 100; format: "
-    "items whose answer only the lenient score finds: its form was lost and not what it says."
+    "and more); of them, right at the scored stage before (kept) or wrong there (gained); and "
+    "those that were right there and are wrong now (lost). Strict and lenient: mean scores x 100; "
+    "format: items whose answer only the lenient score finds: its form was lost and not what it "
+    "says; unknown: items without a score."
 )
-_COLUMNS = ("right", "kept", "lost", "gained", "format")
+_ALONE = "Each stage was trained from the initial model and is compared with it, not with others."
+COLUMNS = ("right", "kept", "lost", "gained", "format", "unknown")
 
 
 def histories(store: Store, record: RunRecord) -> list[History]:
@@ -33,13 +36,14 @@ def items_table(record: RunRecord, found: Sequence[History], digest: str) -> Tab
         Heading("Stage", "stage", numeric=True),
         Heading("Trained", "trained"),
         Heading("Items", "items", numeric=True),
-        *(Heading(name.capitalize(), name, numeric=True) for name in _COLUMNS),
+        *(Heading(name.capitalize(), name, numeric=True) for name in COLUMNS),
         Heading("Strict", "strict", numeric=True),
         Heading("Lenient", "lenient", numeric=True),
     )
     rows = tuple(row for one in found for row in rows_of(one))
     title = f"What became of items: {record.run['method']}, run {record.run['run']}"
-    return Table(title, headings, rows, _CAPTION, "items", digest)
+    notes = (_ALONE,) if any(one.alone for one in found) else ()
+    return Table(title, headings, rows, _CAPTION, "items", digest, notes)
 
 
 def rows_of(one: History) -> Iterator[tuple[Entry, ...]]:
@@ -48,16 +52,16 @@ def rows_of(one: History) -> Iterator[tuple[Entry, ...]]:
         sheet = scored.sheet
         form = change.format_only if sheet.lenient is not None else DASH
         yield (
-            *(one.benchmark, scored.stage, scored.trained or "(initial)", one.items),
-            *(change.right, change.kept, change.lost, change.gained, form),
+            *(one.title, scored.stage, scored.told, one.items),
+            *(change.right, change.kept, change.lost, change.gained, form, change.unknown),
             *(_points(sheet.strict), _points(sheet.lenient)),
         )
 
 
 def _readable(store: Store, record: RunRecord) -> Iterator[History]:
-    for benchmark in benchmarks_of(record):
+    for place in places_of(record):
         with suppress(DataError):
-            yield history(store, record, benchmark)
+            yield history_at(store, record, place)
 
 
 def _points(values: Sequence[float] | None) -> Points:

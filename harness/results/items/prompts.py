@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from harness.data.rows import read_rows
-from harness.results.items.sheets import DAMAGED
-from harness.store.files import file_sha256
+from harness.errors import DAMAGED
+from harness.store.files import is_still, regular_text
 from harness.store.inside import file_inside
 from harness.store.keys import digest
 from harness.store.layout import SUITES, TASK, cache_place
@@ -51,7 +51,7 @@ def prompt_of(known: Prompts | None, subtask: str, item: str) -> str | None:
 @lru_cache(maxsize=32)
 def _of_file(path: Path, sha256: str) -> Sequence[str] | None:
     """A store may be somebody else's: a file is read where it has the hash that the store tells."""
-    if not path.is_file() or file_sha256(path) != sha256:
+    if not is_still(path, sha256):
         return None
     return tuple(row["prompt"] for row in read_rows(path))
 
@@ -60,7 +60,7 @@ def _of_parts(store: Store, key: str) -> Iterator[tuple[str, Sequence[str]]]:
     """Of a benchmark in a publisher's own format: the rows that its reader made, which lie in the
     store, named by their content."""
     place = file_inside(store.root, store.path("eval", key), TASK)
-    told = _Loader(place.read_text(encoding="utf-8")).get_single_data()
+    told = _Loader(regular_text(place)).get_single_data()
     parts = told["task"] if isinstance(told["task"], list) else [told | {"task_alias": ""}]
     for part in parts:
         name = Path(part["dataset_kwargs"]["data_files"]["test"]).name
@@ -69,7 +69,7 @@ def _of_parts(store: Store, key: str) -> Iterator[tuple[str, Sequence[str]]]:
 
 @lru_cache(maxsize=32)
 def _of_rows(path: Path) -> Sequence[str]:
-    text = path.read_text(encoding="utf-8")
+    text = regular_text(path)
     if digest(text) != path.stem:
         raise ValueError(f"{path}: is not what was written")
     return tuple(json.loads(line)["prompt"] for line in text.split("\n") if line)

@@ -5,7 +5,6 @@ import math
 from array import array
 from dataclasses import dataclass
 
-from harness.errors import DataError
 from harness.scorers.tasks import LENIENT
 from harness.store.inside import file_inside
 from harness.store.layout import PREDICTIONS
@@ -15,12 +14,6 @@ from harness.store.work import Cell
 
 RIGHT = 0.5  # from this score on an item counts as right
 _MISSING = math.nan
-
-# What reading a file raises that is not what was written there.
-DAMAGED = (
-    *(DataError, OSError, ValueError, LookupError, TypeError, AttributeError),
-    *(ArithmeticError, RecursionError),
-)
 
 
 @dataclass(frozen=True)

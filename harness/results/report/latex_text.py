@@ -32,7 +32,7 @@ _GREEK = re.compile(
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|"
     "upsilon|phi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Upsilon|Phi|Psi|Omega"
 )
-_CELL = r"R\[(\w+),(\w+)\]"
+_CELL = r"R\[([A-Za-z0-9]+),([A-Za-z0-9]+)\]"  # as formulas have it; names of others stay text
 _BOUND = re.compile(r"\b(mean|sum|max)_(\{[^}]*\}|\w)")
 
 

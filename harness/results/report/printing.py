@@ -5,6 +5,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from harness.errors import printable
+
 DASH = "–"  # noqa: RUF001
 LEVEL_MARK = "†"
 
@@ -72,7 +74,7 @@ def grid(table: Table) -> str:
     """Return the aligned Markdown grid alone, without title and caption."""
     cells = [[heading.title for heading in table.headings]]
     cells += [[str(entry) for entry in row] for row in table.rows]
-    cells = [[text.replace("|", "\\|") for text in row] for row in cells]
+    cells = [[_in_a_cell(text) for text in row] for row in cells]
     widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(table.headings))]
     rule = [
         "-" * (width - 1) + (":" if heading.numeric else "-")
@@ -109,6 +111,11 @@ def to_csv(table: Table) -> str:
 def source(table: Table) -> str:
     """What it was made from."""
     return f"Scores table: sha256 {table.digest}."
+
+
+def _in_a_cell(text: str) -> str:
+    """Names may be anybody's: they neither end a cell or a row nor command a terminal."""
+    return printable(" ".join(text.splitlines())).replace("\t", " ").replace("|", "\\|")
 
 
 def _line(row: list[str], widths: list[int], headings: tuple[Heading, ...]) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError
+from harness.errors import DAMAGED, DataError
 from harness.results.columns import TableRow
+from harness.results.misfits import is_text, is_text_or_none
 from harness.results.records import RunRecord, read_record, record_path
 from harness.results.runs import Run
 from harness.results.schema import Scores
@@ -15,9 +16,6 @@ from harness.results.tracing.quantities import Part
 from harness.store.layout import PREDICTIONS
 from harness.store.scores import JUDGE_POINTS
 from harness.store.store import Store
-
-# What a manifest that is damaged, or another program's, may raise where it is read.
-_DAMAGED = (DataError, OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -31,8 +29,6 @@ class Node:
     versions: Mapping[str, str]
     harness_version: str | None
     machine: str | None
-    finished: float | None
-    config: Mapping[str, Any] | None
     predictions: Path | None
 
     @property
@@ -80,21 +76,29 @@ def nodes_of(store: Store, rows: Sequence[TableRow]) -> dict[str, Node]:
 
 def node_of(store: Store, kind: str, key: str) -> Node | None:
     """What a node tells; null where it is not there or its manifest cannot be read."""
-    with suppress(*_DAMAGED):
-        told = store.manifest(kind, key)
-        predictions = store.path(kind, key) / PREDICTIONS
-        return Node(
-            kind=kind,
-            key=key,
-            data=dict(_data(told)),
-            versions=dict(told.get("versions") or {}),
-            harness_version=told.get("harness_version"),
-            machine=told.get("machine"),
-            finished=told.get("finished"),
-            config=told.get("config"),
-            predictions=predictions if predictions.is_file() else None,
-        )
+    with suppress(*DAMAGED):
+        return _node(store, kind, key, store.manifest(kind, key))
     return None
+
+
+def _node(store: Store, kind: str, key: str, told: Mapping[str, Any]) -> Node:
+    """Raises TypeError, or what reading it raises, where it is not what was written there."""
+    predictions = store.path(kind, key) / PREDICTIONS
+    node = Node(
+        kind=kind,
+        key=key,
+        data=dict(_data(told)),
+        versions=dict(told.get("versions") or {}),
+        harness_version=told.get("harness_version"),
+        machine=told.get("machine"),
+        predictions=predictions if predictions.is_file() else None,
+    )
+    texts = [*node.data, *node.versions, *node.versions.values()]
+    texts += [text for pair in node.data.values() for text in pair]
+    optional = (node.harness_version, node.machine)
+    if not (all(map(is_text, texts)) and all(map(is_text_or_none, optional))):
+        raise TypeError("a text is none")
+    return node
 
 
 def record_of_run(store: Store, run: str) -> Path | None:

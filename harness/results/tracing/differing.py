@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.results.build import run_scores
-from harness.results.html.logs import configurations, differing
+from harness.results.configurations import configurations, differing
 from harness.results.measures.continual import MEASURES
 from harness.results.records import RunRecord
 from harness.results.runs import Run, load_runs

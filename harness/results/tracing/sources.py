@@ -12,18 +12,17 @@ from harness.config.places import package_file
 from harness.data.overlap import shared_prompts
 from harness.data.rows import read_rows
 from harness.data.trace.prepare import REPORT
-from harness.errors import DataError
+from harness.errors import DAMAGED, DataError
 from harness.results.records import read_record, record_path
 from harness.results.runs import Run
 from harness.results.tracing.behind import node_of, stages_of
-from harness.store.files import file_sha256
+from harness.store.files import is_still, regular_text
 from harness.store.scores import TARGET
 from harness.store.store import Store
 
 # The zip of TRACE's authors (arXiv 2310.06762).
 ARCHIVE_SHA256 = "11152d50f8a093b1fc9c6c924ec207915d173b9e2d715396ec8f8a837e2668a8"
 _EMBEDDED = "data/micro/data"  # inside the package
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 class Origin(StrEnum):
@@ -46,7 +45,7 @@ class Read:
 def files_of(store: Store, run: Run) -> set[Read]:
     """Every file that a run was trained on, and those that its tasks were scored on in the end."""
     names = {("train", key) for _, key in stages_of(store, run, run.matrix.size)}
-    with suppress(DataError, TypeError):  # records of another shape
+    with suppress(DataError):
         cells = read_record(record_path(store, run.name)).cells
         last = {cell.benchmark: cell for cell in cells if cell.suite == TARGET}
         names |= {(cell.kind, cell.key) for cell in last.values()}
@@ -59,11 +58,10 @@ def origin(file: Read) -> Origin:
     """Where a file is from. Files that `data` prepared stand beside a report with their hashes and
     that of their archive."""
     path = Path(file.path)
-    own = Path(package_file(_EMBEDDED)) / path.parent.name / path.name
-    if own.is_file() and file_sha256(own) == file.sha256:
+    if is_still(Path(package_file(_EMBEDDED)) / path.parent.name / path.name, file.sha256):
         return Origin.embedded
-    with suppress(*_DAMAGED):
-        told = json.loads((path.parents[1] / REPORT).read_text(encoding="utf-8"))
+    with suppress(*DAMAGED):
+        told = json.loads(regular_text(path.parents[1] / REPORT))
         if told["tasks"][path.parent.name]["splits"][path.stem]["sha256"] != file.sha256:
             return Origin.unknown
         published = told["archive_sha256"] == ARCHIVE_SHA256
@@ -75,19 +73,13 @@ def origin(file: Read) -> Origin:
 def leaked(train: Read, test: Read) -> int | None:
     """How many rows of a test split have a prompt of the train split; null where a file is gone or
     is another one by now."""
-    if not (_is_as_read(train) and _is_as_read(test)):
+    if not all(is_still(Path(file.path), file.sha256) for file in (train, test)):
         return None
     try:
         first, second = (read_rows(Path(file.path)) for file in (train, test))
     except DataError:
         return None
     return shared_prompts(first, second).rows
-
-
-def _is_as_read(file: Read) -> bool:
-    with suppress(OSError):
-        return file_sha256(Path(file.path)) == file.sha256
-    return False
 
 
 def pairs(files: Iterable[Read]) -> list[tuple[Read, Read]]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness.errors import ConfigError, DataError, suggest
+from harness.errors import DAMAGED, ConfigError, DataError, suggest
 from harness.results.records import read_record, record_paths
 from harness.store.contents import Name
+from harness.store.files import regular_text
 from harness.store.inside import require_names
 from harness.store.layout import RUNS_READ
 from harness.store.scores import RunColumns
@@ -171,7 +172,7 @@ def _by_manifests(store: Store, cells: list[Cell]) -> dict[Name, list[Name]]:
 
 def _scored_model(store: Store, name: Name) -> Name | None:
     """The node of the model that was scored, by the manifest of its score."""
-    with suppress(OSError, ValueError, LookupError, TypeError):
+    with suppress(*DAMAGED):
         told = store.manifest(*name)["model"]
         return (told["kind"], told["key"]) if told["kind"] in MODELS else None
     return None
@@ -182,12 +183,12 @@ def _read(path: Path, damaged: list[str]) -> tuple[dict[Name, list[Name]], float
     file, or where it is `damaged`, which is told there."""
     needs = dict[Name, list[Name]]()
     try:
-        for name, need in _lines(json.loads(path.read_text())):
+        for name, need in _lines(json.loads(regular_text(path))):
             needs.setdefault(name, []).append(need)
         return needs, path.stat().st_mtime
     except FileNotFoundError:
         return None
-    except (DataError, OSError, ValueError, LookupError, TypeError) as error:
+    except DAMAGED as error:
         damaged.append(f"{path}: does not say what a run reads ({error})")
         return None
 

@@ -7,10 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import DAMAGED
 from harness.run.stored.runs import StoredRun
 from harness.store import locks
 from harness.store.broken import Broken, all_broken
 from harness.store.contents import Name
+from harness.store.files import regular_text
 from harness.store.layout import LOCKS, LOGS
 from harness.store.status import Status
 from harness.store.store import Store
@@ -94,8 +96,8 @@ class Watch:
     def _reason(self, run: str) -> tuple[str, Path | None] | None:
         """Why its last command ended early, and the log; None where it did not say."""
         try:
-            said = (self.store.root / LOGS / f"{run}.failed").read_text(encoding="utf-8")
-        except OSError:
+            said = regular_text(self.store.root / LOGS / f"{run}.failed")
+        except DAMAGED:
             return None
         found = _LOG.search(said)
         if found is None:
@@ -132,7 +134,7 @@ def _last_event(folder: Path) -> list[tuple[str, float]]:
     """What each rank told last: key of the work, and the share that is done."""
     found = list[tuple[str, float]]()
     for path in sorted(folder.glob("events.*.jsonl")):
-        with suppress(OSError, ValueError, LookupError):
-            said = json.loads(path.read_text().splitlines()[-1])
-            found.append((said["key"], said["done"]))
+        with suppress(*DAMAGED):
+            said = json.loads(regular_text(path).splitlines()[-1])
+            found.append((str(said["key"]), float(said["done"])))
     return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.config.choices import Tracker
 from harness.config.plain import plain
-from harness.errors import DataError
+from harness.errors import DAMAGED
 from harness.run.events import Event, Watcher
 from harness.run.job import Job
 from harness.run.tracking.base import Service, TrackedRun
@@ -32,7 +32,6 @@ SERVICES: dict[Tracker, Callable[[], Service]] = {
 FOLDER = "tracking"  # in the folder of results
 PATIENCE = 60.0  # seconds for a tracker to take what is left when the run is over
 _MEASURED = ("loss", "learning_rate", "grad_norm", "tokens_per_second")
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, DataError)
 
 
 def tracked(job: Job, watcher: Watcher) -> Watcher:
@@ -113,14 +112,14 @@ class Tracking:
         if not isinstance(work, TrainWork):
             yield from self._scores(work.key)
             return
-        with suppress(*_DAMAGED):
+        with suppress(*DAMAGED):
             for entry in self.job.store.read(work.kind, work.key, TRAINING)["steps"]:
                 yield _values(work.stage, work.task, entry)
 
     def _scores(self, key: str) -> Iterator[Value]:
         """The headline scores of the cells that a node fills."""
         for cell in (cell for cell in self.job.plan.cells if cell.key == key):
-            with suppress(*_DAMAGED):
+            with suppress(*DAMAGED):
                 rows = self.job.store.read(cell.kind, key, SCORES)
                 wanted = None, cell.headline, cell.filter
                 found = [r for r in rows if (r["subtask"], r["metric"], r["filter"]) == wanted]

@@ -212,6 +212,26 @@ def test_text_can_be_read(page, scheme):
     assert {name: round(r, 1) for name, r in ratios.items() if r < 4.5} == {}
 
 
+def test_the_item_that_was_chosen_last_is_shown(page, shown):
+    """Whatever is there first: here the texts of the one that was chosen first are late."""
+    page.run("""
+        window.late = [];
+        const load = texts.load.bind(texts);
+        const later = (number) => new Promise((r) => late.push(() => r(load(number))));
+        texts.load = (number) => (late === null ? load(number) : later(number));
+        const first = predictions.blocks.filter((b) => b.run === 0);
+        const block = (name) => first.find((b) => b.set.benchmark === name);
+        showItem(block("words"), 0);
+        const waiting = late;
+        late = null;
+        window.second = showItem(block("letters"), 1).then(() => waiting.forEach((go) => go()));
+        second.then(() => new Promise((r) => setTimeout(r, 200)))""")
+    assert page.run("byId('item-title').textContent") == "Item 1 of letters, method_0"
+    blocks = page.run("[...document.querySelectorAll('#item pre')].map((p) => p.textContent)")
+    assert blocks[1] == shown.made.targets["letters"][1]
+    assert len(blocks) == 2 + 3  # prompt, reference, and the answers of three stages
+
+
 def test_what_a_model_says_is_only_text(place, tab):
     answers = [
         "</script><script>window.hacked = 1</script>",
@@ -223,6 +243,7 @@ def test_what_a_model_says_is_only_text(place, tab):
     ]
     hostile = iter(answers * 10)
     place.rewrite("eval0000100".ljust(20, "0"), lambda row: row.update(prediction=[next(hostile)]))
+    place.rewrite("eval0000100".ljust(20, "0"), lambda row: row.update(item=f"{row['item']}\u202e"))
     evil = "</script><img src=x onerror='window.hacked=1'>"
     for path in (place.made.scores, *(place.made.store / "runs").glob("*.json")):
         path.write_text(path.read_text().replace("method_0", evil))
@@ -240,6 +261,7 @@ def test_what_a_model_says_is_only_text(place, tab):
         "__proto__",
     ]
     assert tab.run("document.querySelector('#list tbody td:nth-child(2)').textContent") == evil
+    assert tab.run("document.querySelector('#list td button').textContent") == "0[U+202E]"
     tab.run(
         "document.querySelector('#list td button').click(); new Promise((r) => setTimeout(r, 200))"
     )

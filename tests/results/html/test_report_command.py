@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 import struct
@@ -225,3 +226,31 @@ def test_a_page_per_run_says_what_sets_it_apart(place):
     assert "<code>seed</code>" not in page  # both have the same
     assert page.count("<polyline") == 4  # loss and gradient norm of two stages
     assert "9,000" in page
+
+
+def test_the_figures_of_the_anatomy_are_there_where_they_were_drawn(place):
+    run, out = "run00000000000000000", place.root / "anatomy"
+    places = (f"--scores={place.made.scores}", f"--store={place.made.store}", f"--out={out}")
+    assert harness("anatomy", "items", "--run", run, *places).returncode == 0
+    done = place.report(f"--anatomy={out}")
+    assert done.returncode == 0
+    assert "anatomy" not in done.stdout
+    page = re.search(r'<section [^>]*id="anatomy".*?</section>', place.out.read_text(), re.S)[0]
+    assert f"Items kept, gained and lost, by stage: method_0 ({run})" in page
+    assert "another table" not in page
+    [picture] = re.findall(r'src="data:image/svg\+xml;base64,([^"]*)"', page)
+    drawn = out / "items_run00000.svg"
+    assert base64.b64decode(picture) == drawn.read_bytes()
+    drawn.write_text(drawn.read_text().replace("scores table sha256", "scores table sha257"))
+    (out / "other.svg").write_text("<b>hello</b>")
+    os.mkfifo(out / "pipe.svg")
+    done = place.report(f"--anatomy={out}")
+    assert "other.svg of the anatomy is no figure" in done.stdout
+    assert "pipe.svg of the anatomy is no figure" in done.stdout
+    assert "Drawn from another table of scores than this report." in place.out.read_text()
+    assert 'id="anatomy"' not in report_without(place)
+
+
+def report_without(place) -> str:
+    assert place.report("--anatomy=nowhere").returncode == 0
+    return place.out.read_text()

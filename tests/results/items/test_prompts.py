@@ -1,6 +1,7 @@
 """Where the prompts of scored items come from, and where they are not believed."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,19 @@ def test_of_lm_evals_own_tasks_nothing_is_known(store: Store) -> None:
     written(store, {"benchmark": {"source": None}, "data": None, "lm_eval": "0.4"})
     assert prompts_of(store, "k") is None
     assert prompts_of(store, "gone") is None
+
+
+def test_only_regular_files_are_read(store: Store, tmp_path: Path) -> None:
+    """A pipe would be waited for, a device never ends; both may be named, or lie in the store."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, Path("/dev/zero"), Path("/proc/self/status"), tmp_path):
+        told = {"path": str(place), "sha256": "0" * 64}
+        written(store, {"benchmark": {"source": None}, "data": told})
+        assert prompts_of(store, "k") is None
+    folder = written(store, {"benchmark": {"source": {"name": "mmlu"}}})
+    os.mkfifo(folder / "task.yaml")
+    assert prompts_of(store, "k") is None
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+    assert prompts_of(store, "k") is None

@@ -47,10 +47,10 @@ def test_items_by_hand(made: Fabricated) -> None:
     found = letters(made)
     assert (found.learned, found.items, found.lacking) == (1, 4, ())
     assert [change for _, change in found.changes()] == [
-        Change(right=1, kept=0, lost=0, gained=0, format_only=1),
-        Change(right=3, kept=0, lost=1, gained=3, format_only=0),
-        Change(right=1, kept=1, lost=2, gained=0, format_only=0),
-        Change(right=2, kept=0, lost=1, gained=2, format_only=1),
+        Change(right=1, kept=0, lost=0, gained=0, format_only=1, unknown=0),
+        Change(right=3, kept=0, lost=1, gained=3, format_only=0, unknown=0),
+        Change(right=1, kept=1, lost=2, gained=0, format_only=0, unknown=0),
+        Change(right=2, kept=0, lost=1, gained=2, format_only=1, unknown=0),
     ]
     items = range(4)
     assert [found.lost(i) for i in items] == [False, True, False, True]
