@@ -61,14 +61,14 @@ class FPF(Strategy):
             require_range("buffer", self.buffer, 0)
         self.memory = Memory("fpf", self.ratio, self.buffer)
         self.before: Sharded = {}
-        self.active = False
+        self.active, self.own_rows = False, 0
 
     def needs(self) -> Needs:
         active = self.times > 0 and self.memory.active
         return Needs(history=active, rows=active, copies=2 if active else 0)
 
     def memory_rows(self) -> int:
-        return len(self.memory)
+        return len(self.memory) - self.own_rows
 
     def start(self, stage: Stage) -> None:
         self._collect(stage)
@@ -79,6 +79,7 @@ class FPF(Strategy):
         self.active = self.needs().rows and bool(stage.history.tasks)
         if self.active:
             self.memory.keep(self.memory.ahead(stage))
+            self.own_rows = len(self.memory.of(stage.task))
 
     def weights(self, stage: Stage) -> None:
         ends = {round(turn * stage.total / self.times) for turn in range(1, self.times + 1)}

@@ -98,8 +98,8 @@ class GeRe(OnTexts):
 
     def needs(self) -> Needs:
         outputs = Outputs(hidden_states=(LAST,)) if self._reads_states else Outputs()
-        copies = COPIES if self._active else 0
-        return Needs(adds_gradient=self._active, outputs=outputs, host_copies=copies)
+        copies, active = COPIES if self._active else 0, self._active
+        return replace(super().needs(), adds_gradient=active, outputs=outputs, host_copies=copies)
 
     # What the initial model says
 

@@ -7,6 +7,7 @@ from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.distilling import Distilling
 from harness.methods.memory import Memory
+from harness.methods.needs import Needs
 from harness.methods.stage import Stage
 from harness.methods.teacher import Teacher, Told
 from harness.methods.view import SavedState, State
@@ -33,9 +34,12 @@ class OnTexts(Distilling):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_range("batch_size", self.batch_size, 1)
+        self.memory = Memory(self.texts_name, ratio=1.0)
+
+    def needs(self) -> Needs:
         if not self.texts:
             raise ConfigError("texts: it needs a file of rows in TRACE's format")
-        self.memory = Memory(self.texts_name, ratio=1.0)
+        return Needs()
 
     def _tell(self, made: "Pass") -> Told:
         """What is kept of a pass over texts; see `Teacher.ask`."""

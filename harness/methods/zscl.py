@@ -61,7 +61,8 @@ class ZSCL(OnTexts):
 
     def needs(self) -> Needs:
         distils = self.weight > 0
-        return Needs(
+        return replace(
+            super().needs(),
             adds_gradient=distils,
             host_copies=COPIES if distils else 0,
             copies=1 if self.p > 0 else 0,

@@ -23,7 +23,7 @@ class SEEKR(Reference):
     def chosen(self, name: str, rows: Rows) -> Rows:
         source = random.Random(derive_seed("seekr", 0, name))
         kept = sorted(source.sample(range(len(rows)), round(self.ratio * len(rows))))
-        self.place |= {id(rows[i]): (name, i) for i in kept}
+        self.place |= {id(row): (name, i) for i, row in enumerate(rows)}
         return [rows[i] for i in kept]
 
     def rows(self, run: Run) -> Rows:
@@ -46,10 +46,10 @@ class SEEKR(Reference):
             self.start = [self.look(run, row)[1] for row in self.chosen(run.task, run.own)]
 
     def extra(self, run: Run, row: dict[str, str]) -> torch.Tensor:
-        if id(row) not in self.old:
+        if self.place[id(row)] not in self.old:
             return torch.zeros(())
         log_q, maps, _ = self.look(run, row)
-        log_p, old, where = self.old[id(row)]
+        log_p, old, where = self.old[self.place[id(row)]]
         kl = (log_p.exp() * (log_p - log_q)).sum() - run.nll(row)[0]
         by_layer: dict[int, list[torch.Tensor]] = {}
         for layer, head in where:
@@ -66,7 +66,7 @@ class SEEKR(Reference):
             loss = -log_p.gather(1, run.logits(row)[1][:, None]).mean()
             felt = felt + torch.cat(torch.autograd.grad(loss, whole)).pow(2).mean((2, 3))
             moved = moved + (maps.detach() - before).pow(2).mean((2, 3))
-            found[id(row)] = log_p.detach(), maps.detach()
+            found[self.place[id(row)]] = log_p.detach(), maps.detach()
         self.importance = self.importance + felt / felt.sum(1, keepdim=True) * moved / len(found)
         top = self.importance.flatten().topk(self.heads).indices.tolist()
         where = [divmod(at, self.importance.shape[1]) for at in top]
