@@ -1,6 +1,7 @@
 """SEEKR's maps: which heads and places are kept, and how maps are compared."""
 
 import random
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,9 +28,7 @@ def test_heads_come_from_the_largest_layers_alone() -> None:
     importance = torch.tensor([[3.0, 3.0], [5.0, 0.0], [4.0, 2.0]])
     assert chosen_heads(importance, 2, 3) == [(0, 0), (0, 1), (2, 0)]
     assert chosen_heads(importance, 3, 1) == [(1, 0)]
-    assert chosen_heads(importance, 9, 99) == [
-        (layer, head) for layer in range(3) for head in range(2)
-    ]
+    assert chosen_heads(importance, 9, 99) == [*product(range(3), range(2))]
 
 
 def test_places_are_drawn_once() -> None:
