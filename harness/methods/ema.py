@@ -16,10 +16,11 @@ itself is not changed. The factors of an adapter are averaged, not their product
 from dataclasses import dataclass
 
 from harness.config.ranges import require_range
+from harness.methods.average import Average
 from harness.methods.base import Strategy
 from harness.methods.needs import Needs
 from harness.methods.stage import Stage
-from harness.methods.view import SavedState, Sharded, State
+from harness.methods.view import SavedState, State
 
 
 @dataclass
@@ -35,27 +36,26 @@ class EMA(Strategy):
 
     def __post_init__(self) -> None:
         require_range("decay", self.decay, 0, 1)
-        self.average: Sharded = {}
+        self.average = Average()
 
     def needs(self) -> Needs:
         return Needs(copies=1 if self.decay > 0 else 0)
 
     def start(self, stage: Stage) -> None:
         if self.decay > 0:
-            self.average = stage.view.weights()
+            self.average.begin(stage.view)
 
     def weights(self, stage: Stage) -> None:
         if self.decay > 0:
             share = 1 / (stage.step + 1) if self.ramp else 0.0
-            for shard in stage.view.shards():
-                self.average[shard.name].lerp_(shard.weight, max(1 - self.decay, share))
+            self.average.add(stage.view, max(1 - self.decay, share))
 
     def finish(self, stage: Stage) -> None:
         if self.decay > 0:
-            stage.view.update_weights(lambda s: self.average[s.name])
+            self.average.leave(stage.view)
 
     def running(self) -> State:
-        return State(sharded={"average": self.average} if self.decay > 0 else {})
+        return self.average.state() if self.decay > 0 else State()
 
     def resume(self, stage: Stage, saved: SavedState) -> None:
-        self.average = saved.sharded("average", stage.view) or {}
+        self.average.read(saved, stage.view)

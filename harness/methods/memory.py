@@ -32,6 +32,7 @@ class Memory:
 
     name: of its random streams; the draws of two memories are apart by it. ratio: share of each
     task's rows, in [0, 1]. rows: unless None, so many rows in all instead, shared as `fill` says.
+    head: the first rows of each task's file instead of a draw, int(ratio of them).
     A strategy that fills one from `stage.history` says rows=True in its needs().
     """
 
@@ -39,6 +40,7 @@ class Memory:
     ratio: float = 0.1
     rows: int | None = None
     fill: Fill = Fill.per_task
+    head: bool = False
 
     def __post_init__(self) -> None:
         require_range("ratio", self.ratio, 0, 1)
@@ -76,20 +78,30 @@ class Memory:
 
     def collect(self, stage: Stage) -> None:
         """Hold what it keeps of all tasks before this stage."""
-        names = dict.fromkeys(stage.history.tasks if self.active else ())
-        past = [stage.history.load(name) for name in names]
+        self.held = self._kept(stage, stage.history.tasks)
+
+    def ahead(self, stage: Stage) -> "list[Example]":
+        """What it will hold at the next stage, rows of this stage's task among them."""
+        return self._kept(stage, [*stage.history.tasks, stage.task])
+
+    def _kept(self, stage: Stage, tasks: Sequence[str]) -> "list[Example]":
+        past = [
+            stage.own if name == stage.task else stage.history.load(name)
+            for name in dict.fromkeys(tasks if self.active else ())
+        ]
         if self.rows is not None and self.fill is Fill.reservoir:
-            self.held = self._reservoir(stage, past)
-        else:
-            self.held = [
-                row
-                for place, data in enumerate(past)
-                for row in self.choose(stage, data, _quota(self.rows, len(past), place))
-            ]
+            return self._reservoir(stage, past)
+        return [
+            row
+            for place, data in enumerate(past)
+            for row in self.choose(stage, data, _quota(self.rows, len(past), place))
+        ]
 
     def choose(self, stage: Stage, data: "TaskData", count: int | None = None) -> "list[Example]":
         """Rows of one task as they are drawn: its share, or the first `count` of a permutation, so
         that a smaller number is a subset."""
+        if self.head:
+            return data.examples[: int(self.ratio * len(data.examples))]
         source = stage.run_random(self.name, data.name)
         if count is None:
             return source.sample(data.examples, round(self.ratio * len(data.examples)))
@@ -97,11 +109,14 @@ class Memory:
         source.shuffle(order)
         return [data.examples[i] for i in order[:count]]
 
-    def draw(self, stage: Stage, count: int, task: str | None = None) -> "list[Example]":
+    def draw(
+        self, stage: Stage, count: int, task: str | None = None, part: str | None = None
+    ) -> "list[Example]":
         """`count` of its rows without repetition, or all where it holds fewer; another draw at each
-        step. task: only of this one."""
+        step. task: only of this one. part: names one of several independent draws of a step."""
         rows = self.held if task is None else self.of(task)
-        source = stage.random(f"{self.name}-batch", *([] if task is None else [task]))
+        apart = [one for one in (task, part) if one is not None]
+        source = stage.random(f"{self.name}-batch", *apart)
         return source.sample(rows, min(count, len(rows)))
 
     def _reservoir(self, stage: Stage, past: "Sequence[TaskData]") -> "list[Example]":

@@ -23,13 +23,20 @@ class Outputs:
     hidden_states: layers as transformers counts them: 0 = the embeddings, i = behind block i, the
         last one behind the final norm; negative ones count from the end.
     attentions: blocks, from 0; negative ones count from the end. Needs model.attention=eager.
+    every_attention: of all blocks, how many there may be.
     """
 
     hidden_states: tuple[int, ...] = ()
     attentions: tuple[int, ...] = ()
+    every_attention: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.hidden_states or self.attentions)
+        return bool(self.hidden_states) or self.reads_attention
+
+    @property
+    def reads_attention(self) -> bool:
+        """Of any block?"""
+        return bool(self.attentions) or self.every_attention
 
     @staticmethod
     def union(several: "Iterable[Outputs]") -> "Outputs":
@@ -38,6 +45,7 @@ class Outputs:
         return Outputs(
             tuple(dict.fromkeys(layer for one in asked for layer in one.hidden_states)),
             tuple(dict.fromkeys(layer for one in asked for layer in one.attentions)),
+            any(one.every_attention for one in asked),
         )
 
 

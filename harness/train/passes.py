@@ -107,7 +107,7 @@ class Passes:
         """One forward pass."""
         batch, asked = batch.to(self.engine.rank.device), self.outputs
         options = {"output_hidden_states": True} if asked.hidden_states else {}
-        options |= {"output_attentions": True} if asked.attentions else {}
+        options |= {"output_attentions": True} if asked.reads_attention else {}
         if stage is not None:
             stage.batch = batch
         output = self.engine.forward(**batch.inputs, **options)
@@ -118,7 +118,7 @@ class Passes:
             batch,
             output.logits[batch.answer_rows, batch.answer_columns],
             _chosen(output, "hidden_states", asked.hidden_states),
-            _chosen(output, "attentions", asked.attentions),
+            _chosen(output, "attentions", asked.attentions, asked.every_attention),
         )
 
     def _loss(self, made: Pass, loss: Loss | None) -> "Tensor":
@@ -130,9 +130,13 @@ class Passes:
         return each + 0.0 * made.logits.sum() if self.outputs else each
 
 
-def _chosen(output: Any, name: str, layers: Sequence[int]) -> "dict[int, Tensor]":
+def _chosen(
+    output: Any, name: str, layers: Sequence[int], every: bool = False
+) -> "dict[int, Tensor]":
     """The layers that were asked for. Raises StageFailed where the model has them not."""
-    found = output.get(name) if layers else ()
+    found = output.get(name) if layers or every else ()
+    if every:
+        layers = [*range(max(1, len(found or ()))), *layers]
     for layer in layers:
         if not found or not -len(found) <= layer < len(found):
             there = f"gives {len(found)}" if found else "gives none"

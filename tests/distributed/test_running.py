@@ -14,18 +14,24 @@ from harness.config.parts import Kind, names
 # Strategy -> a row of the equivalence matrix and what it keeps while it runs.
 CASES = {
     "agem": ("agem", []),
+    "der": ("der", []),
     "ema": ("ema", ["average"]),
     "ewc": ("ewc", ["anchor"]),
+    "fpf": ("fpf", ["before"]),
     "freeze": ("freeze", []),
     "gem": ("gem", []),
+    "gere": ("gere", ["side", "thresholds"]),
     "hft": ("hft", []),
+    "kl_initial": ("kl_initial", ["ids", "initial", "log_p"]),
     "l2": ("l2", ["anchor"]),
     "lwf": ("lwf", ["ids", "log_p"]),
     "migu": ("migu", []),
     "o_lora": ("o_lora_paper", []),
     "replay": ("replay", []),
     "replay_pass": ("replay_trace", []),
+    "seekr": ("seekr", ["maps"]),
     "sfa": ("sfa", ["anchor"]),
+    "zscl": ("zscl", ["average", "ids", "log_p"]),
 }
 pytestmark = pytest.mark.distributed
 

@@ -113,3 +113,32 @@ def test_what_is_not_there_yet_says_so() -> None:
         stage().step  # noqa: B018
     with pytest.raises(RuntimeError, match="the model does not run yet"):
         stage().view  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "options", [{"ratio": 0.5}, {"rows": 7}, {"rows": 7, "fill": Fill.reservoir}]
+)
+def test_what_it_will_hold_at_the_next_stage(options: dict) -> None:
+    here = Stage("b", 2, 0, History(), data_of("b"))
+    here.history = type("Two", (History,), {"tasks": ("a",)})()
+    after = Stage("c", 3, 0, type("Three", (History,), {"tasks": ("a", "b")})(), data_of("c"))
+    memory = Memory("mine", **options)
+    ahead = [row.id for row in memory.ahead(here)]
+    assert len(memory) == 0
+    memory.collect(after)
+    assert [row.id for row in memory.held] == ahead
+    assert {row.task for row in ahead} == {"a", "b"}
+
+
+def test_draws_of_one_step_are_independent() -> None:
+    memory = Memory("mine", ratio=1.0)
+    memory.collect(stage())
+    here = stage(step=0)
+    parts = [[row.id for row in memory.draw(here, 6, part=part)] for part in ("x", "y", "x")]
+    assert parts[0] == parts[2] != parts[1]
+
+
+def test_the_first_rows_of_a_file() -> None:
+    memory = Memory("mine", ratio=0.25, head=True)
+    memory.collect(stage())
+    assert ids(memory) == [*(("a", i) for i in range(5)), ("b", 0), ("b", 1)]

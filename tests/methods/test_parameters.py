@@ -118,7 +118,8 @@ def test_the_two_parents_of_an_alias_are_told_apart() -> None:
 
 
 def test_presets_of_strategies_leave_the_schedule_to_others() -> None:
-    for option in ("agem", "ewc", "l2", "sfa", "gem", "migu", "hft", "ema", "lwf", "freeze"):
+    options = ("agem", "ewc", "l2", "sfa", "gem", "migu", "hft", "ema", "lwf", "freeze")
+    for option in (*options, "der", "kl_initial", "zscl", "gere", "fpf", "seekr"):
         assert load([f"method=[joint,{option}]"]).method.schedule is Schedule.joint
 
 

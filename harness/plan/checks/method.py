@@ -130,7 +130,7 @@ def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None
                 "over; use train.reset_optimizer=each_task"
             )
         attention = config.model.attention
-        if own.outputs.attentions and attention is not Attention.eager:
+        if own.outputs.reads_attention and attention is not Attention.eager:
             raise ConfigError(
                 f"method.{name} reads attention weights, which model.attention={attention.value} "
                 "does not give; use model.attention=eager"

@@ -25,7 +25,9 @@ Ranzato, "Gradient Episodic Memory for Continual Learning", arXiv 1706.08840, eq
 0 is the initial model instead of a random one); forgetting and intransigence after Chaudhry et al.,
 "Riemannian Walk for Incremental Learning", arXiv 1801.10112; learning accuracy after Riemer et al.,
 "Learning to Learn without Forgetting by Maximizing Transfer and Minimizing Interference",
-arXiv 1810.11910.
+arXiv 1810.11910; transfer and the mean of the whole matrix after Zheng et al., "Preventing
+Zero-Shot Transfer Degradation in Continual Learning of Vision-Language Models", arXiv 2303.06628
+("Transfer", "Avg"; its "Last" is OP).
 """
 
 import math
@@ -168,6 +170,27 @@ def _triangle_mean(scores: ScoreMatrix) -> Weights | None:
     return _mean([cell for t in range(1, scores.size + 1) for cell in _row(t)])
 
 
+def _transfer(scores: ScoreMatrix) -> Weights | None:
+    """ZSCL's "Transfer": what is there of a task before its turn; every task weighs alike. Needs
+    all cells of tasks to come."""
+    columns = range(1, scores.size)
+    weights = {(t, i): 1.0 / i / len(columns) for i in columns for t in range(1, i + 1)}
+    return weights if _has_whole(scores) and columns else None
+
+
+def _matrix_mean(scores: ScoreMatrix) -> Weights | None:
+    """ZSCL's "Avg", over all stages and tasks; needs all cells of tasks to come."""
+    if not _has_whole(scores):
+        return None
+    return _mean([(t, i) for t in range(1, scores.size + 1) for i in range(scores.size)])
+
+
+def _has_whole(scores: ScoreMatrix) -> bool:
+    """Are tasks to come scored at every stage (eval.future=all)?"""
+    upper = [(t, i) for t in range(1, scores.size) for i in range(t, scores.size)]
+    return _has_triangle(scores) and all(scores.has(cell) for cell in upper)
+
+
 def _gains(scores: ScoreMatrix, cells: Sequence[Place]) -> Weights | None:
     """Mean of R[cell] - R[0, same task]; None unless row 0 and all optional cells are there."""
     starts = [(0, column) for _, column in cells]
@@ -259,6 +282,8 @@ MEASURES: dict[str, Measure] = {
         Measure("learning_gain", "mean_i (R[i,i] - R[0,i])", _learning_gain),
         Measure("mean_op", "mean_t OP_t, OP_t = mean_{i<=t} R[t,i]", _mean_op),
         Measure("triangle_mean", "mean of R[t,i] over i <= t", _triangle_mean),
+        Measure("transfer", "mean_{i>=2} mean_{1<=t<i} R[t,i]", _transfer),
+        Measure("matrix_mean", "mean of R[t,i] over all t >= 1 and i", _matrix_mean),
         Measure("bwt_over_T", "sum_{i<T} (R[T,i] - R[i,i]) / T", _bwt_over_tasks),
         Measure("bwt_clipped", "sum_{i<T} min(R[T,i] - R[i,i], 0) / T", _bwt_clipped),
     )

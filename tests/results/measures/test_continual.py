@@ -49,6 +49,18 @@ def test_every_definition_by_hand(name, expected):
     assert measures.MEASURES[name].of(matrix()).value == pytest.approx(expected)
 
 
+def test_tasks_before_their_turn():
+    """Task b waits one stage, c two: 0.35, and the mean of 0.3 and 0.4."""
+    rows = changed(1, 2, 0.3)
+    assert value("transfer", matrix(rows)) == pytest.approx((0.35 + 0.35) / 2)
+    whole = (0.8 + 0.35 + 0.3) + (0.6 + 0.9 + 0.4) + (0.5 + 0.7 + 0.6)
+    assert value("matrix_mean", matrix(rows)) == pytest.approx(whole / 9)
+    for name in ("transfer", "matrix_mean"):
+        assert value(name, matrix()) is None, "R[1,c] is not there"
+        assert value(name, matrix(rows, past="ends")) is None
+    assert value("transfer", matrix([[0.2], [0.7]])) is None
+
+
 def test_op_curve():
     assert measures.op_curve(matrix()) == pytest.approx([0.8, 0.75, 0.6])
 
