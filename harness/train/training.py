@@ -32,6 +32,7 @@ from harness.train.loop import Loop
 from harness.train.objectives import load_objective
 from harness.train.packing import settle
 from harness.train.passes import Passes
+from harness.train.rates import rate_factors
 from harness.train.states import read_states
 
 
@@ -87,7 +88,8 @@ class Training:
         )
         for strategy in self.strategies:
             model = strategy.prepare_model(self.stage, model)
-        return Engine(model, config.engine, config.train, rank, stored)
+        rates = rate_factors(self.strategies, self.stage, model)
+        return Engine(model, config.engine, config.train, rank, stored, rates)
 
     def _cut(self, rank: Rank) -> Cut | None:
         """How the ranks share a model's weights; None below ZeRO 3."""

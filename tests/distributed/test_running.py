@@ -20,12 +20,14 @@ CASES = {
     "gem": ("gem", []),
     "hft": ("hft", []),
     "l2": ("l2", ["anchor"]),
+    "llrd": ("llrd", []),
     "lwf": ("lwf", ["ids", "log_p"]),
     "migu": ("migu", []),
     "o_lora": ("o_lora_paper", []),
     "replay": ("replay", []),
     "replay_pass": ("replay_trace", []),
     "sfa": ("sfa", ["anchor"]),
+    "slow_learner": ("slca", []),
 }
 pytestmark = pytest.mark.distributed
 
