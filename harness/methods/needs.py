@@ -21,15 +21,17 @@ class Outputs:
     """What every forward pass returns besides its logits; see `Pass`.
 
     hidden_states: layers as transformers counts them: 0 = the embeddings, i = behind block i, the
-        last one behind the final norm; negative ones count from the end.
+        last one behind the final norm; negative ones count from the end. every_hidden_state: all of
+        them as well, from 0, however many the model has.
     attentions: blocks, from 0; negative ones count from the end. Needs model.attention=eager.
     """
 
     hidden_states: tuple[int, ...] = ()
     attentions: tuple[int, ...] = ()
+    every_hidden_state: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.hidden_states or self.attentions)
+        return bool(self.hidden_states or self.attentions or self.every_hidden_state)
 
     @staticmethod
     def union(several: "Iterable[Outputs]") -> "Outputs":
@@ -38,6 +40,7 @@ class Outputs:
         return Outputs(
             tuple(dict.fromkeys(layer for one in asked for layer in one.hidden_states)),
             tuple(dict.fromkeys(layer for one in asked for layer in one.attentions)),
+            any(one.every_hidden_state for one in asked),
         )
 
 
