@@ -34,6 +34,7 @@ from harness.train.packing import settle
 from harness.train.passes import Passes
 from harness.train.rates import rate_factors
 from harness.train.states import read_states
+from harness.train.texts import OwnTexts
 
 
 class Training:
@@ -116,7 +117,7 @@ class Training:
         )
         by_token = passes.by_token()
         self.view = View(self.engine, by_token.backward, by_token.observe)
-        stage.model_runs(self.view)
+        stage.model_runs(self.view, OwnTexts(self.job, prompts))
         stage.phases = [Phase(stage.own, epochs)]
         for strategy in self.strategies:
             stage.phases = strategy.data(stage, stage.phases)

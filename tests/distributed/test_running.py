@@ -7,23 +7,28 @@ from pathlib import Path
 import pytest
 from launch import cell, run_ranks
 from matrix import ADAPTERS, MATRIX
-from rows.adapters import STACK
 
 from harness.config.parts import Kind, names
 
 # Strategy -> a row of the equivalence matrix and what it keeps while it runs.
 CASES = {
     "agem": ("agem", []),
+    "answer_styles": ("answer_styles", []),
+    "cia": ("cia", ["average", "before"]),
     "ema": ("ema", ["average"]),
     "ewc": ("ewc", ["anchor"]),
     "freeze": ("freeze", []),
     "gem": ("gem", []),
     "hft": ("hft", []),
+    "i_lora": ("i_lora", ["slow"]),
+    "inf_lora": ("inf_lora", []),
     "l2": ("l2", ["anchor"]),
     "llrd": ("llrd", []),
     "lwf": ("lwf", ["ids", "log_p"]),
     "migu": ("migu", []),
+    "n_lora": ("n_lora", []),
     "o_lora": ("o_lora_paper", []),
+    "reg_lora": ("reg_lora", []),
     "replay": ("replay", []),
     "replay_pass": ("replay_trace", []),
     "sfa": ("sfa", ["anchor"]),
@@ -48,7 +53,7 @@ def found(
     places = [*tiny_conf, f"model.path={tiny_model}", f"data.root={tiny_data}"]
     cells = []
     for name, (row, _) in CASES.items():
-        adapter = ADAPTERS["lora"] if STACK in MATRIX[row].overrides else []
+        adapter = ADAPTERS["lora"] if MATRIX[row].adapters == ("lora",) else []
         overrides = [*places, *MATRIX[row].overrides, *adapter]
         cells.append(cell(overrides, ("copy", "count"), 2, out / name))
         (out / name).mkdir()
