@@ -10,6 +10,11 @@ from matrix import ADAPTERS, MATRIX
 
 from harness.config.parts import Kind, names
 
+FACTORS_A = [
+    f"base_model.model.model.layers.{block}.self_attn.{module}.lora_A.default.weight"
+    for block in (0, 1)
+    for module in ("q_proj", "v_proj")
+]
 # Strategy -> a row of the equivalence matrix and what it keeps while it runs.
 CASES = {
     "agem": ("agem", []),
@@ -33,6 +38,7 @@ CASES = {
     "replay_pass": ("replay_trace", []),
     "sfa": ("sfa", ["anchor"]),
     "slow_learner": ("slca", []),
+    "tree_lora": ("tree_lora", FACTORS_A),
 }
 pytestmark = pytest.mark.distributed
 

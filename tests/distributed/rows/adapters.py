@@ -9,6 +9,7 @@ from references.l2 import L2
 from references.rates import LLRD, SlowLearner
 from references.reg_lora import RegLoRA
 from references.stacked import OLoRA, SFAStacked, Stacked
+from references.tree_lora import TreeLoRA
 from rows.row import Row
 
 STACK = "++method.adapter.between_tasks=stack"
@@ -140,5 +141,12 @@ ROWS = {
         ("method.answer_styles.ratio=0",),
         adapters=("full",),
         zero_stages=(0, 3),
+    ),
+    "tree_lora": Row(
+        ("+method.tree_lora={_target_: tree_lora, strength: 2}",),
+        lambda: TreeLoRA(2.0),
+        ("method.tree_lora.strength=0",),
+        adapters=("lora",),
+        refused={"full": "it works on an adapter"},
     ),
 }
