@@ -17,7 +17,8 @@ until
 Singular values are those of H, as in the released code (the paper speaks of the inputs themselves),
 whose scale is 1 / sqrt(3). The paper keeps M or, once it is the smaller one, its complement, which
 changes memory and not the method; here it is M. Directions that (I - M M') H has not are zero rows.
-In main memory a stage takes [inputs, inputs] numbers for each adapted layer.
+While it looks every rank holds [inputs, inputs] numbers of 8 bytes for each adapted layer in main
+memory.
 """
 
 from collections.abc import Sequence
