@@ -65,6 +65,13 @@ class Strategy(Part):
         a hook in the model measures belongs to `stage.batch`."""
         return model
 
+    def rates(self, stage: Stage, model: Any) -> Mapping[str, float]:
+        """Factors of the learning rate, 0 or more, by the names of trained parameters in the module
+        that DeepSpeed is about to take; 1 where none is given. Those of several strategies
+        multiply. AdamW's weight decay shrinks with the rate; `stage.learning_rate`, which other
+        hooks see, stays the step's."""
+        return {}
+
     def data(self, stage: Stage, phases: list[Phase]) -> list[Phase]:
         """What the task trains on. `phases[0]` has the task's own rows, with what strategies before
         this one added; further phases are passes after it. Give back the phases with more rows

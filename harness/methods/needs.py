@@ -21,7 +21,8 @@ class Outputs:
     """What every forward pass returns besides its logits; see `Pass`.
 
     hidden_states: layers as transformers counts them: 0 = the embeddings, i = behind block i, the
-        last one behind the final norm; negative ones count from the end.
+        last one behind the final norm; negative ones count from the end. every_hidden_state: all of
+        them as well, from 0, however many the model has.
     attentions: blocks, from 0; negative ones count from the end. Needs model.attention=eager.
     every_attention: of all blocks, how many there may be.
     """
@@ -29,9 +30,10 @@ class Outputs:
     hidden_states: tuple[int, ...] = ()
     attentions: tuple[int, ...] = ()
     every_attention: bool = False
+    every_hidden_state: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.hidden_states) or self.reads_attention
+        return bool(self.hidden_states) or self.every_hidden_state or self.reads_attention
 
     @property
     def reads_attention(self) -> bool:
@@ -46,6 +48,7 @@ class Outputs:
             tuple(dict.fromkeys(layer for one in asked for layer in one.hidden_states)),
             tuple(dict.fromkeys(layer for one in asked for layer in one.attentions)),
             any(one.every_attention for one in asked),
+            any(one.every_hidden_state for one in asked),
         )
 
 

@@ -6,20 +6,26 @@ has a fresh adapter beside the frozen earlier ones, and the loss gains, for each
     paper:    lambda_1 sum_{i<t} |B_i' B_t|^2      (eq. 8: the update's columns, which are B's)
     upstream: lambda_1 sum_{i<t} sum |A_i A_t'|    (what the released code penalises: A, in L1)
 
-and lambda_2 times the L2 norms of A_t and B_t. The gradients are exact and enter once a step.
+and lambda_2 times the L2 norms of A_t and B_t. (c A, B / c) is the same update for every c, and
+with it both change: training can make either small by shrinking the factor that it sees, and leave
+the overlap as it is. Two forms of ours cannot be evaded so:
+
+    cosine:   lambda_1 sum_{i<t} sum cos(a, a')^2  (over the rows a of A_i and a' of A_t)
+    delta:    lambda_1 sum_{i<t} |(B_i A_i)' (B_t A_t)|^2   (paper's, of the updates themselves)
+
+The gradients are exact and enter once a step.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
-from harness.methods.base import Strategy
+from harness.methods.beside import Beside, add_gradients, penalty_gradients
 from harness.methods.needs import Adapter, Needs
 from harness.methods.stage import Stage
-from harness.methods.view import SavedState, State, View
-from harness.models.adapters.lora import factor_of
+from harness.methods.view import State, View
+from harness.models.adapters.lora import factor_of, partner_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,16 +34,21 @@ if TYPE_CHECKING:
 class Penalty(Enum):
     paper = "paper"
     upstream = "upstream"
+    cosine = "cosine"
+    delta = "delta"
+
+
+KEPT = {Penalty.paper: "B", Penalty.upstream: "A", Penalty.cosine: "A", Penalty.delta: "AB"}
 
 
 @dataclass
-class OLoRA(Strategy):
+class OLoRA(Beside):
     """Penalise overlap with the earlier adapters.
 
-    lambda_1: of the overlap, 0 or more; the released code takes 0.5 for its penalty, and the two
-        forms are of different size.
+    lambda_1: of the overlap, 0 or more; the released code takes 0.5 for its penalty, and the forms
+        are of different size.
     lambda_2: of the new adapter's norms, 0 or more.
-    penalty: paper | upstream.
+    penalty: paper | upstream | cosine | delta.
     """
 
     lambda_1: float = 0.5
@@ -45,10 +56,9 @@ class OLoRA(Strategy):
     penalty: Penalty = Penalty.paper
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range("lambda_1", self.lambda_1, 0)
         require_range("lambda_2", self.lambda_2, 0)
-        self.saved: SavedState | None = None
-        self.earlier: dict[str, Tensor] = {}
 
     def needs(self) -> Needs:
         return Needs(
@@ -57,16 +67,11 @@ class OLoRA(Strategy):
             adds_gradient=self.lambda_1 > 0 or self.lambda_2 > 0,
         )
 
-    def load(self, saved: SavedState) -> None:
-        self.saved = saved
-
-    def start(self, stage: Stage) -> None:
-        if self.saved is not None:
-            found = {name: self.saved.tensor(name) for name in self.saved.values["names"]}
-            self.earlier = {name: value.to(stage.view.device) for name, value in found.items()}
+    def kept_factors(self) -> str:
+        return KEPT[self.penalty]
 
     def running(self) -> State:
-        return State()  # the earlier adapters are those that `load` gave
+        return super().running()  # its hook keeps nothing
 
     def gradients(self, stage: Stage) -> None:
         view, added = stage.view, {}
@@ -74,13 +79,15 @@ class OLoRA(Strategy):
             extra = self._gradient(view, name)
             if extra is not None:
                 added[name] = extra
-        if added:
-            view.update_gradients(
-                lambda s: s.grad + s.cut(added[s.name]) if s.name in added else None
-            )
+        if self.lambda_1 > 0 and self.penalty in (Penalty.cosine, Penalty.delta):
+            for name, extra in penalty_gradients(view, self._overlap).items():
+                added[name] = added.get(name, 0.0) + extra
+        add_gradients(view, added)
 
     def _gradient(self, view: View, name: str) -> "Tensor | None":
-        overlap = self.lambda_1 > 0 and name in self.earlier
+        """Of the published penalties, and of the norms."""
+        published = self.penalty in (Penalty.paper, Penalty.upstream)
+        overlap = self.lambda_1 > 0 and published and name in self.earlier
         if not overlap and self.lambda_2 == 0:
             return None
         whole = view.gather(name)
@@ -96,18 +103,30 @@ class OLoRA(Strategy):
             extra = extra + self.lambda_2 * whole / norm
         return extra
 
-    def measure(self, stage: Stage) -> None:
-        import torch
+    def _overlap(self, name: str, a: "Tensor", b: "Tensor") -> "Tensor | None":
+        if name not in self.earlier:
+            return None
+        if self.penalty is Penalty.cosine:
+            return self.lambda_1 * cosine_overlap(self.earlier[name], a)
+        return self.lambda_1 * delta_overlap(
+            self.earlier[name], self.earlier[partner_of(name)], a, b
+        )
 
-        view = stage.view
-        for name in self._adapted(list(view.shapes)):
-            new = view.gather(name)
-            parts = [self.earlier[name], new] if name in self.earlier else [new]
-            self.earlier[name] = torch.cat(parts, dim=0 if factor_of(name) == "A" else 1)
 
-    def _adapted(self, names: Sequence[str]) -> list[str]:
-        kept = "A" if self.penalty is Penalty.upstream else "B"
-        return [name for name in names if factor_of(name) == kept]
+def cosine_overlap(old_a: "Tensor", a: "Tensor") -> "Tensor":
+    """Sum of the squared cosines between the rows of [earlier ranks, inputs] and [rank, inputs]."""
+    from torch.nn.functional import normalize
 
-    def state(self) -> State:
-        return State(dict(self.earlier), values={"names": sorted(self.earlier)})
+    return (normalize(old_a, dim=1) @ normalize(a, dim=1).T).square().sum()
+
+
+def delta_overlap(old_a: "Tensor", old_b: "Tensor", a: "Tensor", b: "Tensor") -> "Tensor":
+    """Sum over the earlier tasks i of |(B_i A_i)' B A|^2, by products of the size of ranks: with
+    M = B_i' B it is trace(M' (A_i A_i') M (A A'))."""
+    rank, total = len(a), a.new_zeros(())
+    within = a @ a.T
+    for first in range(0, len(old_a), rank):
+        rows = old_a[first : first + rank]
+        across = old_b[:, first : first + rank].T @ b
+        total = total + ((rows @ rows.T @ across) * (across @ within)).sum()
+    return total

@@ -30,6 +30,18 @@ class History(Protocol):
         StageFailed for a file that no strategy names in its `file_parameters`."""
 
 
+class Texts(Protocol):
+    """The text behind the stage's own rows."""
+
+    def of(self, row: "Example") -> tuple[str, str]:
+        """Prompt and answer as they stand in the file. Raises StageFailed for a row that is none
+        of the stage's own."""
+
+    def encoded(self, row: "Example", prompt: str, answer: str) -> "Example":
+        """A row with another text in the place of `row`, in the run's encoding; it tells whether
+        the task's limits cut it."""
+
+
 @dataclass
 class Phase:
     """One pass of training: which rows, for how many epochs. The order of rows hangs on the name
@@ -51,6 +63,7 @@ class Stage:
     again has two places. seed: the run's. history: the tasks before. own: the task's own rows.
     phases: what is trained on, known from the hook `start` on; total: optimizer steps of all phases
     together, known likewise. learning_rate: of the current optimizer step.
+    texts: what the own rows say, for the hook `data`.
     batch: the rows of the forward pass that runs at the moment, for hooks that a strategy puts into
     the model; None outside training's own forward passes.
     """
@@ -67,6 +80,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self._view: View | None = None
+        self._texts: Texts | None = None
         self._step: int | None = None
 
     @property
@@ -76,6 +90,13 @@ class Stage:
         if self._view is None:
             raise RuntimeError("the model does not run yet: use the view from `data` on")
         return self._view
+
+    @property
+    def texts(self) -> Texts:
+        """The text of the stage's own rows. RuntimeError in `prepare_model`."""
+        if self._texts is None:
+            raise RuntimeError("texts are there from `data` on")
+        return self._texts
 
     @property
     def step(self) -> int:
@@ -108,9 +129,9 @@ class Stage:
 
     # For the training loop.
 
-    def model_runs(self, view: "View") -> None:
+    def model_runs(self, view: "View", texts: Texts | None = None) -> None:
         """The engine is up."""
-        self._view = view
+        self._view, self._texts = view, texts
 
     def at_step(self, step: int | None, learning_rate: float = 0.0) -> None:
         """Optimizer step `step` begins; None: no step is under way."""

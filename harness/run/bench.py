@@ -44,8 +44,22 @@ METHODS = {
     "lora_seqft": ["method=lora_seqft"],
     "lora_stack": ["method=lora_stack"],
     "o_lora": ["method=o_lora"],
+    "llrd": ["method=llrd"],
+    "cia": ["method=cia"],
+    "lora_merge": ["method=lora_merge"],
+    "i_lora": ["method=i_lora"],
+    "n_lora": ["method=n_lora"],
+    "reg_lora": ["method=reg_lora"],
+    "inf_lora": ["method=inf_lora"],
 }
-BASELINE = {"o_lora": "lora_stack"}  # beside what an adapter alone costs
+# Beside what an adapter alone costs.
+BASELINE = {
+    "o_lora": "lora_stack",
+    "n_lora": "lora_stack",
+    "i_lora": "lora_seqft",
+    "reg_lora": "lora_merge",
+    "inf_lora": "lora_merge",
+}
 ROWS, LENGTH = 96, 192
 
 

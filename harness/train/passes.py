@@ -106,7 +106,8 @@ class Passes:
     def _run(self, batch: MicroBatch, stage: Stage | None = None) -> Pass:
         """One forward pass."""
         batch, asked = batch.to(self.engine.rank.device), self.outputs
-        options = {"output_hidden_states": True} if asked.hidden_states else {}
+        every = asked.every_hidden_state
+        options = {"output_hidden_states": True} if asked.hidden_states or every else {}
         options |= {"output_attentions": True} if asked.reads_attention else {}
         if stage is not None:
             stage.batch = batch
@@ -117,7 +118,7 @@ class Passes:
         return Pass(
             batch,
             output.logits[batch.answer_rows, batch.answer_columns],
-            _chosen(output, "hidden_states", asked.hidden_states),
+            _chosen(output, "hidden_states", asked.hidden_states, asked.every_hidden_state),
             _chosen(output, "attentions", asked.attentions, asked.every_attention),
         )
 

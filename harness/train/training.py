@@ -32,7 +32,9 @@ from harness.train.loop import Loop
 from harness.train.objectives import load_objective
 from harness.train.packing import settle
 from harness.train.passes import Passes
+from harness.train.rates import rate_factors
 from harness.train.states import read_states
+from harness.train.texts import OwnTexts
 
 
 class Training:
@@ -87,7 +89,8 @@ class Training:
         )
         for strategy in self.strategies:
             model = strategy.prepare_model(self.stage, model)
-        return Engine(model, config.engine, config.train, rank, stored)
+        rates = rate_factors(self.strategies, self.stage, model)
+        return Engine(model, config.engine, config.train, rank, stored, rates)
 
     def _cut(self, rank: Rank) -> Cut | None:
         """How the ranks share a model's weights; None below ZeRO 3."""
@@ -114,7 +117,7 @@ class Training:
         )
         by_token = passes.by_token()
         self.view = View(self.engine, by_token.backward, by_token.observe)
-        stage.model_runs(self.view)
+        stage.model_runs(self.view, OwnTexts(self.job, prompts))
         stage.phases = [Phase(stage.own, epochs)]
         for strategy in self.strategies:
             stage.phases = strategy.data(stage, stage.phases)

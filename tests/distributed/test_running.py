@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 from launch import cell, run_ranks
 from matrix import ADAPTERS, MATRIX
-from rows.adapters import STACK
 
 from harness.config.parts import Kind, names
 
+FACTORS_A = [
+    f"base_model.model.model.layers.{block}.self_attn.{module}.lora_A.default.weight"
+    for block in (0, 1)
+    for module in ("q_proj", "v_proj")
+]
 # Strategy -> a row of the equivalence matrix and what it keeps while it runs.
 CASES = {
     "agem": ("agem", []),
+    "answer_styles": ("answer_styles", []),
+    "cia": ("cia", ["average", "before"]),
     "der": ("der", []),
     "ema": ("ema", ["average"]),
     "ewc": ("ewc", ["anchor"]),
@@ -22,15 +28,22 @@ CASES = {
     "gem": ("gem", []),
     "gere": ("gere", ["side", "thresholds"]),
     "hft": ("hft", []),
+    "i_lora": ("i_lora", ["slow"]),
+    "inf_lora": ("inf_lora", []),
     "kl_initial": ("kl_initial", ["ids", "initial", "log_p"]),
     "l2": ("l2", ["anchor"]),
+    "llrd": ("llrd", []),
     "lwf": ("lwf", ["ids", "log_p"]),
     "migu": ("migu", []),
+    "n_lora": ("n_lora", []),
     "o_lora": ("o_lora_paper", []),
+    "reg_lora": ("reg_lora", []),
     "replay": ("replay", []),
     "replay_pass": ("replay_trace", []),
     "seekr": ("seekr", ["maps"]),
     "sfa": ("sfa", ["anchor"]),
+    "slow_learner": ("slca", []),
+    "tree_lora": ("tree_lora", FACTORS_A),
     "zscl": ("zscl", ["average", "ids", "log_p"]),
 }
 pytestmark = pytest.mark.distributed
@@ -52,7 +65,7 @@ def found(
     places = [*tiny_conf, f"model.path={tiny_model}", f"data.root={tiny_data}"]
     cells = []
     for name, (row, _) in CASES.items():
-        adapter = ADAPTERS["lora"] if STACK in MATRIX[row].overrides else []
+        adapter = ADAPTERS["lora"] if MATRIX[row].adapters == ("lora",) else []
         overrides = [*places, *MATRIX[row].overrides, *adapter]
         cells.append(cell(overrides, ("copy", "count"), 2, out / name))
         (out / name).mkdir()

@@ -27,6 +27,13 @@ def factor_of(name: str) -> str | None:
     return found[1] if found else None
 
 
+def partner_of(name: str) -> str:
+    """The other factor of the same layer, by the path of one that is a factor."""
+    found = _FACTOR.search(name)
+    other = {"A": "B", "B": "A"}[found[1]]
+    return name[: found.start(1)] + other + name[found.end(1) :]
+
+
 def is_adapted(model: Any) -> bool:
     """True for a module with an adapter."""
     return hasattr(model, "peft_config")

@@ -1,6 +1,6 @@
 """The training engine: DeepSpeed at any ZeRO stage behind forward, backward, step and export."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from harness.train.engine.gathering import gathered_pieces
 from harness.train.engine.layout import layout_of
 from harness.train.engine.letting_go import forget_partitioned_modules
 from harness.train.engine.masters import ExactWeights
-from harness.train.engine.optimizer import adamw, forget_moments
+from harness.train.engine.optimizer import NO_RATES, adamw, forget_moments, set_rate
 from harness.train.engine.partitioned import partition, round_the_rest, whole_size
 from harness.train.engine.ranks import Rank
 from harness.train.engine.settings import deepspeed_settings
@@ -27,7 +27,7 @@ class Engine:
     `model` is a whole module, or at ZeRO 3 one whose parameters are on `meta` and come from
     `stored`, its files. Under bf16 the fp32 masters have its exact values, and weights that are not
     trained are exported as they came: these are the module's own, or, of a module that was loaded
-    in bf16, those of `stored`.
+    in bf16, those of `stored`. rates: factors of the learning rate by parameter name.
     Call `destroy()` when done: a second engine in a process that skips it leaks the first.
     """
 
@@ -38,6 +38,7 @@ class Engine:
         train: TrainConfig,
         rank: Rank,
         stored: "StoredWeights | None" = None,
+        rates: Mapping[str, float] = NO_RATES,
     ) -> None:
         import deepspeed
 
@@ -53,7 +54,7 @@ class Engine:
             round_the_rest(model)
         self.deepspeed, _, _, _ = deepspeed.initialize(
             model=model,
-            optimizer=adamw(model, train, engine, rank.device),
+            optimizer=adamw(model, train, engine, rank.device, rates),
             config=deepspeed_settings(engine, train, whole_size(model), rank.device),
             dist_init_required=False,
         )
@@ -80,8 +81,7 @@ class Engine:
 
     def step(self, learning_rate: float) -> None:
         """Clip, update with this learning rate, clear the gradients."""
-        for group in self.deepspeed.optimizer.param_groups:
-            group["lr"] = learning_rate
+        set_rate(self.deepspeed.optimizer, learning_rate)
         whole_norm = self._whole_norm() if self.zero_stage == 0 else None
         self.deepspeed.step()
         self._norm = whole_norm or self.deepspeed.get_global_grad_norm()

@@ -10,9 +10,11 @@ from plain import RATE, Reference, Run
 class L2(Reference):
     strength: float
     form: str
+    initial: bool = False
 
     def before_task(self, run: Run) -> None:
-        self.anchor = run.copy()
+        if not (self.initial and run.earlier):
+            self.anchor = run.copy()
 
     def edit(self, run: Run, step: int) -> None:
         if self.form == "loss":
