@@ -7,7 +7,7 @@ from harness.methods.edits.base import Edit
 from harness.methods.edits.loading import load_edit
 from harness.plan.cells import merges_experts
 from harness.plan.scoring import Scoring
-from harness.store.records import Evaluation, ModelRef
+from harness.store.records import Evaluation, Lesson, ModelRef
 from harness.store.work import EditWork
 
 
@@ -28,6 +28,7 @@ class EditNodes:
             name: load_edit(settings, f"method.{name}")
             for name, settings in config.method.edits.items()
         }
+        self.order = task_order(config)
         self.models: list[ModelRef] = []
         self.last = initial
 
@@ -65,12 +66,24 @@ class EditNodes:
             edit=plain_identity(edit),
             base=self.initial,
             tuned=tuned,
-            validation=self._validation(stage) if edit.chooses() else (),
+            validation=self._validation(stage, edit) if edit.chooses() else (),
+            lessons=self._lessons(tuned, edit.split) if edit.split else (),
             name=name,
             settings=self.method.edits[name],
         )
 
-    def _validation(self, stage: int) -> tuple[Evaluation, ...]:
-        """The eval splits of the tasks so far."""
-        names = dict.fromkeys(task_order(self.config)[:stage])
+    def _validation(self, stage: int, edit: Edit) -> tuple[Evaluation, ...]:
+        """The eval splits of the tasks so far; of one model that of the task at hand last."""
+        names = list(dict.fromkeys(self.order[:stage]))
+        if not edit.merges():
+            names.sort(key=lambda name: name == self.order[stage - 1])
         return tuple(self.scoring.validation(name) for name in names)
+
+    def _lessons(self, tuned: tuple[ModelRef, ...], split: str) -> tuple[Lesson, ...]:
+        """Of every model the rows of the task that it was trained on last."""
+        tasks = {model.key: name for model, name in zip(self.models, self.order, strict=False)}
+        names = [tasks[model.key] for model in tuned]
+        return tuple(
+            Lesson(name, self.config.task[name], self.scoring.rows(name, split), self.config.model)
+            for name in names
+        )

@@ -21,8 +21,8 @@ OLD, NEW = 0, 1
 
 @dataclass
 class DOP(TaskVectorEdit):
-    """theta = theta_0 + scale * D_T; D_1 = tau_1, and of a linear layer's matrix D_t is what `steps`
-    of Adam (0.9, 0.999) make of (D_(t-1) + tau_t) / 2, at which it starts, on
+    """theta = theta_0 + scale * D_T; D_1 = tau_1, and of a linear layer's matrix D_t is what
+    `steps` of Adam (0.9, 0.999) from (D_(t-1) + tau_t) / 2 make of
     w L(D_(t-1)) + (1 - w) L(tau_t), with
 
     L(A) = |S U^T (D - A)|^2 + |(D - A) V S|^2, A = U S V^T without its least singular values.

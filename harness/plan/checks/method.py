@@ -93,9 +93,10 @@ def _check_edits(config: HarnessConfig) -> None:
         edit = load_edit(spec, f"method.{name}")
         if method.schedule is not Schedule.sequential:
             raise ConfigError(f"method.{name}: edits follow the stages of a sequence")
-        if edit.chooses():
+        if edit.chooses() or edit.split == "eval":
+            does = "chooses models" if edit.chooses() else "learns"
             for task in dict.fromkeys(task_order(config)):
-                check_validation(config, task, f"method.{name} chooses models on eval")
+                check_validation(config, task, f"method.{name} {does} on eval")
         if edit.merges() and place > 0:
             raise ConfigError(
                 f"method.{name} merges the models of several tasks: list it before the other edits"
