@@ -1,5 +1,7 @@
 """The work that edits a run's models after training: stage t from the models of stages 0..t."""
 
+from collections.abc import Sequence
+
 from harness.config import EditStages, HarnessConfig
 from harness.config.plain import plain_identity
 from harness.config.sequence import task_order
@@ -36,16 +38,23 @@ class EditNodes:
         """Is this stage scored? A lone expert is not a stage of the run."""
         return final or not (self.alone and self.method.edit.at is EditStages.final)
 
-    def after(self, stage: int, final: bool, column: str, model: ModelRef) -> list[EditWork]:
+    def after(
+        self,
+        stage: int,
+        final: bool,
+        column: str,
+        model: ModelRef,
+        rivals: Sequence[ModelRef] = (),
+    ) -> list[EditWork]:
         """The edits of a stage whose trained model is `model`; none where nothing is edited.
-        `last` then is the stage's model."""
+        `last` then is the stage's model. rivals: the same stage at other learning rates."""
         self.models.append(model)
         self.last = model
         if self.method.edit.at is EditStages.final and not final:
             return []
         made: list[EditWork] = []
         for name, edit in self.edits.items():
-            tuned = self._experts() if edit.merges() else (self.last,)
+            tuned = self._experts(rivals) if edit.merges() else (self.last,)
             if edit.merges() and len(tuned) == 1:
                 continue
             node = self._node(stage, name, edit, column, tuned)
@@ -53,7 +62,9 @@ class EditNodes:
             made.append(node)
         return made
 
-    def _experts(self) -> tuple[ModelRef, ...]:
+    def _experts(self, rivals: Sequence[ModelRef]) -> tuple[ModelRef, ...]:
+        if rivals:
+            return self.models[-1], *rivals
         return tuple({model.key: model for model in self.models}.values())
 
     def _node(
@@ -67,7 +78,7 @@ class EditNodes:
             base=self.initial,
             tuned=tuned,
             validation=self._validation(stage, edit) if edit.chooses() else (),
-            lessons=self._lessons(tuned, edit.split) if edit.split else (),
+            lessons=self._lessons(stage, tuned, edit.split) if edit.split else (),
             name=name,
             settings=self.method.edits[name],
         )
@@ -79,10 +90,10 @@ class EditNodes:
             names.sort(key=lambda name: name == self.order[stage - 1])
         return tuple(self.scoring.validation(name) for name in names)
 
-    def _lessons(self, tuned: tuple[ModelRef, ...], split: str) -> tuple[Lesson, ...]:
+    def _lessons(self, stage: int, tuned: tuple[ModelRef, ...], split: str) -> tuple[Lesson, ...]:
         """Of every model the rows of the task that it was trained on last."""
         tasks = {model.key: name for model, name in zip(self.models, self.order, strict=False)}
-        names = [tasks[model.key] for model in tuned]
+        names = [tasks.get(model.key, self.order[stage - 1]) for model in tuned]
         return tuple(
             Lesson(name, self.config.task[name], self.scoring.rows(name, split), self.config.model)
             for name in names

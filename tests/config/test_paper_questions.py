@@ -19,7 +19,8 @@ JOBS = {
     "adapter_dropout": 2 * 4 * 2,
     "migu_stacks": 20,
     "interpolation_rates": 4 * 4,
-    "soup_rates": 6 * 4,
+    "merge_rates": 6 * 4,
+    "soup_rates": 2,
 }
 # Sequences of eight (twenty visits) that have to be trained for all jobs together, each stage once.
 STAGES = {
@@ -30,6 +31,7 @@ STAGES = {
     "plain_baselines": 16 * 8,
     "adapter_dropout": 16 * 8,
     "interpolation_rates": 4 * 8,
+    "merge_rates": 4 * 8,
     "soup_rates": 4 * 8,
 }
 

@@ -1,6 +1,6 @@
 """AdaMerging: the coefficients at which the merged model is surest of itself, without any label.
 
-"AdaMerging: Adaptive Model Merging for Multi-Task Learning" (arXiv 2310.02575), eqs. 4 to 6. There
+"AdaMerging: Adaptive Model Merging for Multi-Task Learning" (arXiv 2310.02575), section 3. There
 the entropy is that of a classifier's output on test inputs. Here it is that of the next token
 behind the prompt, the first of the answer, on prompts of the eval splits: what is learned on test
 would be reported on test.

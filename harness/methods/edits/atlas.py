@@ -1,7 +1,7 @@
 """aTLAS: task vectors stretched tensor by tensor, by what a few solved rows ask for.
 
-"Knowledge Composition using Task Vectors with Learned Anisotropic Scaling" (arXiv 2407.02880), eqs.
-3 to 5: the scaling is a block-diagonal matrix with one number for every parameter tensor.
+"Knowledge Composition using Task Vectors with Learned Anisotropic Scaling" (arXiv 2407.02880),
+section 3: the scaling is a block-diagonal matrix with one number for every parameter tensor.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Fisher-weighted merging: of every weight a mean in which that model counts most to which it
 matters most.
 
-"Merging Models with Fisher-Weighted Averaging" (arXiv 2111.09832), eq. 3, with the diagonal Fisher
-information of section 3.
+"Merging Models with Fisher-Weighted Averaging" (arXiv 2111.09832), section 3, with the diagonal of
+the Fisher information and equal weights of the models.
 """
 
 from dataclasses import dataclass
