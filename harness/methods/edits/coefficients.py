@@ -143,6 +143,8 @@ class LearnedCoefficients(Edit):
 
         found = torch.zeros_like(learned)
         for place, (name, _, weight) in enumerate(self._rows(weights, learned)):
+            if weight.grad is None:  # of what a text alone does not use
+                continue
             base, tuned = models.read(name)
             gradient = weight.grad.cpu()
             products = [(gradient * (one - base)).sum(dtype=torch.float64) for one in tuned]

@@ -83,6 +83,7 @@ class DOP(TaskVectorEdit):
         """U S [m, r] and V S [n, r]."""
         import torch
 
+        beat(patient=True)
         u, sizes, v_t = torch.linalg.svd(vector, full_matrices=False)
         shares = sizes.double().cumsum(0) / sizes.double().sum()
         rank = int((shares < self.energy).sum())

@@ -57,8 +57,9 @@ class Fisher(MeasuredEdit):
             self._loss(model, example).backward()
             beat()
             for name, weight in weights.items():
-                gradient = weight.grad.float().cpu()
-                total[name].addcmul_(gradient, gradient, value=1 / len(examples))
+                if weight.grad is not None:  # of what a text alone does not use
+                    gradient = weight.grad.float().cpu()
+                    total[name].addcmul_(gradient, gradient, value=1 / len(examples))
         return total
 
     def _loss(self, model: Any, example: "Example") -> "Tensor":
