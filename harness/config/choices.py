@@ -153,6 +153,7 @@ class EditStages(Choice):
 class Experts(Choice):
     single = "single", "models of one task each, trained from the initial one"
     sequential = "sequential", "the stages of the sequence"
+    rates = "rates", "the stage of one sequence at several learning rates"
 
 
 class DemonstrationSource(Choice):

@@ -52,6 +52,10 @@ class PromptingConfig(Section):
 class EditConfig(Section):
     at: EditStages = key("when models are edited", EditStages.all)
     experts: Experts = key("what an edit merges that takes several models", Experts.single)
+    rates: list[float] = key(
+        "experts=rates: learning rates beside train.learning_rate, a sequence each",
+        factory=list,
+    )
 
 
 @dataclass

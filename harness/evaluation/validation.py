@@ -11,17 +11,17 @@ from harness.evaluation.evaluator import Evaluator
 from harness.store.layout import DATASETS, SCORES, cache_place
 from harness.store.records import Evaluation
 
-Score = Callable[[Path], float]
+Scores = Callable[[Path], list[float]]
 
 
-def validation_score(config: HarnessConfig, asked: Sequence[Evaluation], device: str) -> Score:
-    """A function from a model folder to the mean headline score, 0..1, over evaluations."""
+def validation_scores(config: HarnessConfig, asked: Sequence[Evaluation], device: str) -> Scores:
+    """A function from a model folder to the headline score, 0..1, of each evaluation."""
 
-    def score(model: Path) -> float:
+    def scores(model: Path) -> list[float]:
         evaluator = Evaluator(config, model, device)
-        return sum(_headline(evaluator, one) for one in asked) / len(asked)
+        return [_headline(evaluator, one) for one in asked]
 
-    return score
+    return scores
 
 
 def _headline(evaluator: Evaluator, asked: Evaluation) -> float:

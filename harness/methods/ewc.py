@@ -153,7 +153,7 @@ class EWC(Anchored):
     def _likelihood(self, stage: Stage, first: int) -> Loss | None:
         if self.fisher is not Fisher.sampled_labels:
             return None
-        return lambda made: _of_drawn_labels(made, stage.generator("ewc-label", first))
+        return lambda made: of_drawn_labels(made, stage.generator("ewc-label", first))
 
     def state(self) -> State:
         if self.importance is None:
@@ -170,7 +170,7 @@ class EWC(Anchored):
         self._read(stage)
 
 
-def _of_drawn_labels(made: "Pass", generator: "Generator") -> "Tensor":
+def of_drawn_labels(made: "Pass", generator: "Generator") -> "Tensor":
     """Cross entropy of tokens drawn from the model's own distribution, [n]."""
     import torch
 

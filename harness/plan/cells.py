@@ -17,9 +17,15 @@ def merges_experts(config: HarnessConfig) -> bool:
 
     edits = config.method.edits
     first = next(iter(edits.items()), None)
-    if first is None or config.method.edit.experts is Experts.sequential:
+    if first is None or config.method.edit.experts is not Experts.single:
         return False
     return load_edit(first[1], f"method.{first[0]}").merges()
+
+
+def merged_rates(config: HarnessConfig) -> list[float]:
+    """The learning rates whose sequences are trained beside the run's own, to be merged with it."""
+    edit = config.method.edit
+    return edit.rates if edit.experts is Experts.rates else []
 
 
 def reported_schedule(config: HarnessConfig) -> Schedule:

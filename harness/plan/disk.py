@@ -1,7 +1,8 @@
 """Bytes that work writes into a store, for `plan` and before it starts; no torch.
 
 Stages hold fp32 values, whatever the passes' precision. A checkpoint holds fp32 weights and two
-moments of what is trained; what strategies keep in it is not counted.
+moments of what is trained; what strategies keep in it is not counted. What edits measure of models
+waits in files about as large as the models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from harness.config import BetweenTasks, HarnessConfig, ResetOptimizer
 from harness.data.encoding import BYTES_A_TOKEN
+from harness.methods.edits.loading import load_edit
 from harness.plan.memory.model import model_of
 from harness.store.work import EditWork, EvalWork, TrainWork, Work
 
@@ -47,7 +49,8 @@ class DiskNeeds:
             return self._stage(work)
         if isinstance(work, EditWork):
             edited = FP32 * self.weights
-            return Written(edited, edited)
+            waits = load_edit(work.settings, f"method.{work.name}").keeps
+            return Written(edited, edited * (1 + len(work.lessons) * waits))
         if isinstance(work, EvalWork):
             text = float(BYTES_A_TOKEN * work.read_tokens + OF_A_ROW * work.items)
             return Written(text, text)

@@ -60,6 +60,10 @@ class Scoring:
         path = self._split(name, "eval")
         return self._evaluation(benchmark, path, limit=self.config.eval.limit)
 
+    def rows(self, name: str, split: str) -> Content:
+        """The file of a task's split, by its content."""
+        return self._content(self._split(name, split))
+
     def benchmark(
         self, name: str, config: BenchmarkConfig, temperature: float | None = None
     ) -> Evaluation:

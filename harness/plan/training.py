@@ -12,7 +12,7 @@ from harness.data.rows import read_rows, split_path
 from harness.methods.base import Strategy
 from harness.methods.loading import load_strategies
 from harness.models.folders import ADAPTER_CONFIG
-from harness.plan.cells import merges_experts
+from harness.plan.cells import merged_rates, merges_experts
 from harness.plan.editing import EditNodes
 from harness.plan.scoring import Scoring
 from harness.store.keys import FileHashes, digest
@@ -50,16 +50,28 @@ class TrainingNodes:
         """Stage 0 and the trained stages, each as the method's edits leave it."""
         initial = self.initial_model()
         edits = EditNodes(self.config, self.scoring, initial)
-        for stage, model, nodes in self._trained(columns, initial):
+        rivals = [self._at_rate(rate) for rate in merged_rates(self.config)]
+        beside = [rival._trained(columns, initial) for rival in rivals]
+        for (stage, model, own), *others in zip(
+            self._trained(columns, initial), *beside, strict=True
+        ):
+            nodes = [*own, *(node for _, _, theirs in others for node in theirs)]
             if stage == 0:
                 yield stage, model, nodes
                 continue
             final = stage == len(self.order)
-            made = edits.after(stage, final, columns[stage - 1], model)
+            same = [other for _, other, _ in others]
+            made = edits.after(stage, final, columns[stage - 1], model, same)
             if edits.shows(final):
                 yield stage, edits.last, [*nodes, *made]
             else:
                 self.hidden += nodes
+
+    def _at_rate(self, rate: float) -> "TrainingNodes":
+        """The same run at another learning rate."""
+        train = replace(self.config.train, learning_rate=rate)
+        config = replace(self.config, train=train)
+        return TrainingNodes(config, self.hashes, self.order, self.scoring)
 
     def _trained(self, columns: Sequence[str], initial: ModelRef) -> Iterator[Stage]:
         """Stage 0 and the stages that the schedule has, in order.

@@ -1,5 +1,6 @@
 """The tidy table from records of runs and from nodes: rebuilt whole, never appended to."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from harness.errors import DAMAGED, DataError
 from harness.models.folders import ADAPTER_WEIGHTS
 from harness.models.weights.headers import stored_weights
 from harness.results.columns import ROW_KEY, SCHEMA_VERSION, TableRow, problems
-from harness.results.records import RunRecord, Trained, read_record, record_paths
+from harness.results.records import RunRecord, read_record, record_paths
 from harness.results.schema import Scores
 from harness.results.unscored import unscored
 from harness.results.versions import Versions, told_versions
@@ -79,11 +80,14 @@ def _of_record(
             rows += found or _of_unscored(record.run, cell, lacking)
         except DAMAGED as error:
             left_out[cell.key] = _line(record.run, cell, _in_words(error))
-    for trained in record.training:
+    trained = defaultdict[int, list[str]](list)
+    for one in record.training:
+        trained[one["stage"]].append(one["key"])
+    for stage, keys in trained.items():
         try:
-            rows += list(_of_stage(store, record.run, trained))
+            rows += list(_of_stage(store, record.run, stage, keys))
         except DAMAGED as error:
-            left_out[trained["key"]] = f"costs of train/{trained['key']}: {_in_words(error)}"
+            left_out[keys[0]] = f"costs of train/{' and '.join(keys)}: {_in_words(error)}"
     return rows
 
 
@@ -214,33 +218,39 @@ def _is_beside(name: str) -> bool:
     return name == ADAPTER_WEIGHTS or name.startswith("strategy_")
 
 
-def _of_stage(store: Store, run: RunColumns, trained: Trained) -> Iterator[TableRow]:
-    """What a training stage cost. Extra parameters: values stored beside the model, those of an
-    adapter and what the strategies hand on."""
-    key = trained["key"]
-    folder = store.path("train", key)
-    if not (folder / MANIFEST).is_file():
+def _of_stage(store: Store, run: RunColumns, stage: int, keys: Sequence[str]) -> Iterator[TableRow]:
+    """What training a stage cost, all of its nodes together: those of a soup of learning rates are
+    several, of which the run's own is the first. Nothing while one is not there."""
+    if not all((store.path("train", key) / MANIFEST).is_file() for key in keys):
         return
+    costs = [_training_cost(store, key) for key in keys]
+    about = {
+        "stage": stage,
+        "trained_task": run["tasks"][stage - 1] if run["schedule"] != "joint" else None,
+        "benchmark": "training",
+        "subtask": None,
+        "split": "train",
+        "shots": 0,
+        "model_key": keys[0],
+        "eval_key": None,
+        "versions": told_versions(store.manifest("train", keys[0])),
+    }
+    for kind in COSTS:
+        found = [cost[kind.name] for cost in costs if kind.name in cost]
+        if found:
+            yield _cost(run, about, kind.name, kind.of_run(found), kind)
+
+
+def _training_cost(store: Store, key: str) -> dict[str, float]:
+    """What one node cost. Extra parameters: values stored beside the model, those of an adapter
+    and what the strategies hand on."""
+    folder = store.path("train", key)
     cost = store.read("train", key, TRAINING).get("cost", {})
     beside = [path for path in folder.glob("*.safetensors") if _is_beside(path.name)]
     dropped = store.dropped("train", key)
     gone = (dropped[name] for name in dropped if _is_beside(name))
     extra = sum(stored_weights(path) for path in beside if path.name not in dropped) + sum(gone)
-    cost = {**cost, "extra_parameters": extra}
-    about = {
-        "stage": trained["stage"],
-        "trained_task": run["tasks"][trained["stage"] - 1] if run["schedule"] != "joint" else None,
-        "benchmark": "training",
-        "subtask": None,
-        "split": "train",
-        "shots": 0,
-        "model_key": key,
-        "eval_key": None,
-        "versions": told_versions(store.manifest("train", key)),
-    }
-    for kind in COSTS:
-        if kind.name in cost:
-            yield _cost(run, about, kind.name, cost[kind.name], kind)
+    return {**cost, "extra_parameters": extra}
 
 
 def _judge_costs(store: Store, run: RunColumns, cell: Cell) -> Iterator[TableRow]:

@@ -4,6 +4,7 @@ A new kind of work is a dataclass in `store.work` and one class here. Importing 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +64,7 @@ class Editing(Handler[EditWork]):
 
     def run(self, works: Sequence[EditWork], site: Site) -> None:
         from harness.methods.edits.apply import write_edit
+        from harness.methods.edits.lessons import lessons
         from harness.methods.edits.loading import load_edit
 
         for work in works if site.rank.first else ():
@@ -70,11 +72,14 @@ class Editing(Handler[EditWork]):
             tuned = [local_folder(model, site.store) for model in work.tuned]
             edit = load_edit(work.settings, f"method.{work.name}")
             if work.validation:
-                from harness.evaluation.validation import validation_score
+                from harness.evaluation.validation import validation_scores
 
                 asked, device = work.validation, site.rank.device
-                edit.score_by(validation_score(site.config, asked, device))
-            with site.writing(work) as (folder, listener):
+                edit.score_by(validation_scores(site.config, asked, device))
+            with site.writing(work) as (folder, listener), ExitStack() as stack:
+                if work.lessons:
+                    asked = site.config, work.lessons, base, tuned, site.rank.device, folder
+                    edit.learn_from(stack.enter_context(lessons(*asked)))
                 write_edit(edit, base, tuned, folder, listener.update)
         site.rank.barrier()
 

@@ -76,6 +76,17 @@ class Part(Record):
 
 
 @dataclass(frozen=True)
+class Lesson(Record):
+    """Rows of one task that an edit learns from, and what their encoding depends on."""
+
+    marks: ClassVar[str] = "train"
+    name: str = identity()
+    task: TaskConfig = identity()
+    data: Content = identity()
+    model: ModelConfig = identity()
+
+
+@dataclass(frozen=True)
 class EarlierTask(Record):
     """The training split of a task before. What a strategy reads of it is in `replayed`."""
 

@@ -18,6 +18,7 @@ from harness.store.records import (
     EarlierTask,
     Evaluation,
     Json,
+    Lesson,
     Made,
     ModelRef,
     Part,
@@ -99,13 +100,15 @@ class EvalWork(Work, Evaluation):
 @dataclass(frozen=True, kw_only=True)
 class EditWork(Work):
     """Make a model of a base and models tuned from it. settings: the edit as the configuration
-    has it; validation: what it chooses models by."""
+    has it; validation: what it chooses models by; lessons: of each tuned model's task the rows that
+    it learns from."""
 
     kind: ClassVar[str] = "edit"
     edit: Json = identity()
     base: ModelRef = identity()
     tuned: tuple[ModelRef, ...] = identity()
     validation: tuple[Evaluation, ...] = identity(())
+    lessons: tuple[Lesson, ...] = identity(())
     name: str = detail()
     settings: Json = detail()
 

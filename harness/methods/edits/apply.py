@@ -47,8 +47,7 @@ def apply_edit(
     from harness.store.folders import appearing
 
     edit.check_count(len(tuned))
-    if edit.chooses():
-        raise ConfigError("edit.score: missing; give the dotted path of a function score(folder)")
+    edit.check_folders()
     if dtype is not None and dtype not in TYPES:
         raise ConfigError(f"dtype={dtype}: it must be one of {', '.join(TYPES)}")
     if shard_bytes <= 0:

@@ -18,6 +18,8 @@ from harness.errors import ConfigError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from harness.methods.edits.lessons import Lessons
+
 
 class Models(Protocol):
     """A base model and T >= 1 tuned ones with the same tensors."""
@@ -44,14 +46,30 @@ class Edit(Part):
     most: ClassVar[int | None] = None
     # May `merge` be given a weight part by part, each flat? Parts stay in the processor's cache.
     in_parts: ClassVar[bool] = False
+    # Which split of its models' tasks it learns from (train or eval); "" where weights say all.
+    split: ClassVar[str] = ""
+    # Does something of every model, about as large as its weights, wait on the disk meanwhile?
+    keeps: ClassVar[bool] = False
 
     def chooses(self) -> bool:
         """Does it choose between models by a score on validation data? Then `score_by` comes before
         `select` wherever the configuration names no score of its own."""
         return False
 
-    def score_by(self, score: Callable[[Path], float]) -> None:
-        """Take a function from a model folder to a number, higher being better."""
+    def score_by(self, scores: Callable[[Path], list[float]]) -> None:
+        """Take a function from a model folder to its scores on the tasks so far, higher being
+        better; an edit of one model has the task that it was trained on last."""
+
+    def check_folders(self) -> None:
+        """Raise ConfigError where folders of models alone do not say what to make of them."""
+        if self.split:
+            raise ConfigError(
+                f"{type(self).__name__} learns from rows of its models' tasks, which folders do "
+                "not have: merge the models of a run (method=...)"
+            )
+
+    def learn_from(self, lessons: "Lessons") -> None:
+        """Take the rows and models that it asks for by `split`, before anything else."""
 
     def by_parts(self) -> bool:
         """Are weights given to it part by part?"""

@@ -34,13 +34,19 @@ class GreedySoup(Edit):
     in_parts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self.given: Callable[[Path], float] | None = None
+        self.given: Callable[[Path], list[float]] | None = None
 
     def chooses(self) -> bool:
         return not self.score
 
-    def score_by(self, score: Callable[[Path], float]) -> None:
-        self.given = score
+    def score_by(self, scores: Callable[[Path], list[float]]) -> None:
+        self.given = scores
+
+    def check_folders(self) -> None:
+        if not self.score:
+            raise ConfigError(
+                "edit.score: missing; give the dotted path of a function score(folder)"
+            )
 
     def select(self, tuned: list[Path], trial: Trial) -> tuple[list[Path], dict[str, Any]]:
         score = self.given or self._named()
@@ -48,7 +54,8 @@ class GreedySoup(Edit):
         def measure(models: list[Path]) -> float:
             with trial(models) as folder:
                 if self.given is not None:
-                    return self.given(folder)
+                    scores = self.given(folder)
+                    return sum(scores) / len(scores)
                 try:
                     return float(score(folder))
                 except (TypeError, ValueError) as error:  # a user's own function

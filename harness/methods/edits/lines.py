@@ -4,12 +4,14 @@
 2410.17146), eq. 1 and section 5. The layer is read from a weight's path (models/weights/blocks.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.ranges import require_choice, require_finite, require_range
 from harness.errors import ConfigError, DataError
-from harness.methods.edits.base import Edit, Models, Parts, TaskVectorEdit
+from harness.methods.edits.base import Edit, Models, Parts, TaskVectorEdit, Trial
 from harness.methods.edits.loading import load_merge
 from harness.models.weights.blocks import find_blocks, is_embedding
 
@@ -26,8 +28,14 @@ class LiNeS(Edit):
 
     One tuned model: tau = theta_1 - theta_0. Several: tau is the vector that `merge_with` makes.
 
-    alpha: lambda of the first block, in [0, 1]. One model: required. Several: by default the
-        paper's (1/T) |sum_t tau_t|_1 / |tau|_1.
+    alpha: lambda of the first block, in [0, 1]. One model: required, or `alphas`. Several: by
+        default the paper's (1/T) |sum_t tau_t|_1 / |tau|_1.
+    alphas: of one model in a run, values of alpha of which the best is taken: at which
+        target_weight * target + control is largest, the greatest of equals. target is the score on
+        the eval split of the task trained last, control the mean over the tasks before it (without
+        any, 0). The paper's rule, but that it divides target by the tuned model's and control by
+        the initial model's, which of a task that has to be learned may be 0.
+    target_weight: the paper's is 2.
     beta: what the last block gets more, 0 or more. One model: 1 - alpha by default. Several:
         required; the paper tunes it from 0.1 to 1.0, to 1.5 for TIES.
     schedule: f(x) = x (linear, the paper's), x^exponent (power), 0 in the first half of the blocks
@@ -45,13 +53,18 @@ class LiNeS(Edit):
     exponent: float = 2.0
     head: str = "alpha"
     merge_with: dict[str, Any] | None = None
+    alphas: list[float] | None = None
+    target_weight: float = 2.0
 
     def __post_init__(self) -> None:
+        self.given: Callable[[Path], list[float]] | None = None
         self.coefficients: dict[str, float] = {}
         self.inner: TaskVectorEdit | None = None
         if self.merge_with is not None:
             self.inner = load_merge(self.merge_with)
-        if self.alpha is None and self.inner is None:
+        if self.alphas is not None:
+            self._check_alphas(self.alphas)
+        elif self.alpha is None and self.inner is None:
             raise ConfigError("alpha: missing; without merge_with it has no default (0 to 1)")
         if self.beta is None and self.inner is not None:
             raise ConfigError("beta: missing; with merge_with it has no default (0.1 to 1.0)")
@@ -63,6 +76,40 @@ class LiNeS(Edit):
         require_range("exponent", self.exponent, 0, open_low=True)
         require_choice("schedule", self.schedule, SCHEDULES)
         require_choice("head", self.head, ("alpha", "alpha+beta"))
+
+    def _check_alphas(self, alphas: list[float]) -> None:
+        if self.inner is not None or self.alpha is not None or not alphas:
+            raise ConfigError(
+                f"alphas={alphas}: a list of one or more in the place of alpha, for one tuned model"
+            )
+        for alpha in alphas:
+            require_range("alphas", alpha, 0, 1)
+        require_range("target_weight", self.target_weight, 0)
+
+    def chooses(self) -> bool:
+        return self.alphas is not None
+
+    def score_by(self, scores: Callable[[Path], list[float]]) -> None:
+        self.given = scores
+
+    def check_folders(self) -> None:
+        if self.alphas is not None:
+            raise ConfigError("alphas: folders have no eval split to choose by; give alpha")
+
+    def select(self, tuned: list[Path], trial: Trial) -> tuple[list[Path], dict[str, Any]]:
+        """Every alpha with its place in the plane of target and control."""
+        plane = []
+        for alpha in sorted(self.alphas or ()):
+            self.alpha = alpha
+            with trial(tuned) as folder:
+                *before, target = self.given(folder)
+            control = sum(before) / len(before) if before else 0.0
+            score = self.target_weight * target + control
+            plane.append({"alpha": alpha, "target": target, "control": control, "score": score})
+        if not plane:
+            return tuned, {}
+        self.alpha = max(plane, key=lambda one: (one["score"], one["alpha"]))["alpha"]
+        return tuned, {"plane": plane}
 
     def by_parts(self) -> bool:
         return self.inner is None or self.inner.by_parts()

@@ -19,14 +19,15 @@ from harness.config import (
 )
 from harness.config.sequence import task_order
 from harness.data.rows import read_rows
-from harness.errors import ConfigError, mistakes_of, suggest
+from harness.errors import ConfigError, mistakes_of, refuse, suggest
 from harness.methods.base import Strategy
 from harness.methods.edits.loading import load_edit
 from harness.methods.loading import ask, load_strategies
 from harness.methods.needs import Adapter, Needs
 from harness.models.folders import ADAPTER_CONFIG
 from harness.models.weights.headers import weight_shapes
-from harness.plan.cells import merges_experts
+from harness.plan.cells import merged_rates, merges_experts
+from harness.plan.checks.rates import rates_mistakes
 from harness.plan.checks.selection import check_validation
 from harness.train.objectives import load_objective
 
@@ -89,25 +90,31 @@ def _check_edits(config: HarnessConfig) -> None:
     """Edits follow the stages of a sequence; a merge comes first and fits the number of tasks."""
     method, total = config.method, len(task_order(config))
     first = total if method.edit.at is EditStages.final else min(2, total)
+    counts = list(range(first, total + 1))
+    told = (
+        f"the run has {total} tasks, and method.edit.at=all merges after each from the second on "
+        "(final: after the last alone)"
+    )
+    refuse(rates_mistakes(config))
+    if rates := merged_rates(config):
+        counts, told = [1 + len(rates)], f"the run merges {1 + len(rates)} learning rates"
     for place, (name, spec) in enumerate(method.edits.items()):
         edit = load_edit(spec, f"method.{name}")
         if method.schedule is not Schedule.sequential:
             raise ConfigError(f"method.{name}: edits follow the stages of a sequence")
-        if edit.chooses():
+        if edit.chooses() or edit.split == "eval":
+            does = "chooses models" if edit.chooses() else "learns"
             for task in dict.fromkeys(task_order(config)):
-                check_validation(config, task, f"method.{name} chooses models on eval")
+                check_validation(config, task, f"method.{name} {does} on eval")
         if edit.merges() and place > 0:
             raise ConfigError(
                 f"method.{name} merges the models of several tasks: list it before the other edits"
             )
-        for count in range(first, total + 1) if edit.merges() else ():
+        for count in counts if edit.merges() else ():
             try:
                 edit.check_count(count)
             except ConfigError as error:
-                raise ConfigError(
-                    f"method.{name}.{error}; the run has {total} tasks, and method.edit.at=all "
-                    "merges after each from the second on (final: after the last alone)"
-                ) from error
+                raise ConfigError(f"method.{name}.{error}; {told}") from error
 
 
 def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None:

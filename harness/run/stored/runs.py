@@ -137,7 +137,9 @@ def stored_runs(store: Store) -> StoredRuns:
             continue
         read = _read(places / path.name, damaged)
         needs, used = read or (_by_manifests(store, record.cells), 0.0)
-        trained = {told["stage"]: ("train", told["key"]) for told in record.training}
+        trained = dict[int, Name]()
+        for told in record.training:  # of several of a stage the first is the run's own
+            trained.setdefault(told["stage"], ("train", told["key"]))
         used = max(used, touched)
         runs[path.stem] = StoredRun(path.stem, record.run, trained, record.cells, needs, used)
     for path in sorted(places.glob("*.json")):
