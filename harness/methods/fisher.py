@@ -1,6 +1,6 @@
 """Mean squared gradients of a finished or a coming task's rows: the diagonal Fisher information.
 
-"Overcoming catastrophic forgetting in neural networks" (arXiv 1612.00796), section 2: over rows x
+"Overcoming catastrophic forgetting in neural networks" (arXiv 1612.00796): over rows x
 with answers y the mean of (d log p(y | x) / d theta)^2, log p summed over the answer's tokens. A
 group of several rows is the cheaper and smaller form: its mean gradient is squared.
 """

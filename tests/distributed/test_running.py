@@ -14,8 +14,10 @@ from harness.config.parts import Kind, names
 # Strategy -> a row of the equivalence matrix and what it keeps while it runs.
 CASES = {
     "agem": ("agem", []),
+    "coso": ("coso", ["sketch", "span"]),
     "ema": ("ema", ["average"]),
     "ewc": ("ewc", ["anchor"]),
+    "fggm": ("fggm", ["masks"]),
     "freeze": ("freeze", []),
     "gem": ("gem", []),
     "hft": ("hft", []),
@@ -23,6 +25,9 @@ CASES = {
     "lwf": ("lwf", ["ids", "log_p"]),
     "migu": ("migu", []),
     "o_lora": ("o_lora_paper", []),
+    "ogd": ("ogd", []),
+    "osft": ("osft_adaptive", ["origin"]),
+    "refresh": ("refresh", []),
     "replay": ("replay", []),
     "replay_pass": ("replay_trace", []),
     "sfa": ("sfa", ["anchor"]),
