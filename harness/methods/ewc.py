@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.anchored import Anchor, Anchored
+from harness.methods.fisher import drawn, mean_square
 from harness.methods.needs import Needs
 from harness.methods.stage import Stage
 from harness.methods.view import Loss, SavedState, Shard, Sharded, State
@@ -34,7 +35,6 @@ from harness.methods.view import Loss, SavedState, Shard, Sharded, State
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from harness.data.encoding import Example
     from harness.methods.forward import Pass
 
 
@@ -136,19 +136,9 @@ class EWC(Anchored):
 
     def _estimate(self, stage: Stage) -> Sharded:
         """Mean over groups of examples of the squared gradient of their mean log-likelihood."""
-        own, view = stage.own.examples, stage.view
-        count = min(self.num_samples, len(own))
-        chosen = stage.random("ewc").sample(range(len(own)), count)
         width = self.batch_size if self.fisher is Fisher.batched else 1
-        groups = [chosen[start : start + width] for start in range(0, count, width)]
-        total = {shard.name: shard.weight.zero_() for shard in view.shards()}
-        for group in groups:
-            examples = [own[index] for index in group]
-            scale = _answer_tokens(examples) / len(examples)  # of the mean over tokens
-            gradients = view.gradient_of(examples, self._likelihood(stage, group[0]))
-            for name, gradient in gradients.items():
-                total[name].addcmul_(gradient, gradient, value=scale**2 / len(groups))
-        return total
+        groups = drawn(stage, "ewc", self.num_samples, width)
+        return mean_square(stage, groups, lambda first: self._likelihood(stage, first))
 
     def _likelihood(self, stage: Stage, first: int) -> Loss | None:
         if self.fisher is not Fisher.sampled_labels:
@@ -177,7 +167,3 @@ def of_drawn_labels(made: "Pass", generator: "Generator") -> "Tensor":
     chances = made.logits.detach().float().softmax(-1).cpu()
     drawn = torch.multinomial(chances, 1, generator=generator)[:, 0].to(made.logits.device)
     return torch.nn.functional.cross_entropy(made.logits.float(), drawn, reduction="none")
-
-
-def _answer_tokens(examples: "list[Example]") -> int:
-    return sum(len(example.answer_ids) for example in examples)

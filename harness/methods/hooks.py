@@ -46,6 +46,7 @@ IN_NEEDS = (
     "changes_trained",
     "thaws",
     "bounds_gradient",
+    "replaces_gradient",
     "copies",
     "host_copies",
     "group",

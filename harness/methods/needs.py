@@ -72,6 +72,8 @@ class Needs:
     adds_gradient: its hook `gradients` adds the gradient of a penalty.
     bounds_gradient: its hook `gradients` masks or projects the gradient that it finds, which a
         later penalty would escape.
+    replaces_gradient: its hook `gradients` puts the gradient of the objective at other weights in
+        the place of the one that it finds, so that what others add before it would be lost.
     group: of one group a method takes one strategy: what the first does the next would undo.
     packing: several examples may share a row; false asks for padded rows.
     outputs: what it reads of a forward pass besides logits.
@@ -89,6 +91,7 @@ class Needs:
     thaws: bool = False
     adds_gradient: bool = False
     bounds_gradient: bool = False
+    replaces_gradient: bool = False
     group: str | None = None
     packing: bool = True
     outputs: Outputs = LOGITS_ALONE

@@ -62,7 +62,7 @@ class Stage:
     task: its name. position: its place in the sequence, counted from 1; a task that is visited
     again has two places. seed: the run's. history: the tasks before. own: the task's own rows.
     phases: what is trained on, known from the hook `start` on; total: optimizer steps of all phases
-    together, known likewise. learning_rate: of the current optimizer step.
+    together, known likewise. learning_rate, examples: the current optimizer step's rate and rows.
     texts: what the own rows say, for the hook `data`.
     batch: the rows of the forward pass that runs at the moment, for hooks that a strategy puts into
     the model; None outside training's own forward passes.
@@ -76,6 +76,7 @@ class Stage:
     phases: list[Phase] = field(default_factory=list)
     total: int = 0
     learning_rate: float = 0.0
+    examples: "Sequence[Example]" = ()
     batch: "MicroBatch | None" = None
 
     def __post_init__(self) -> None:
@@ -133,6 +134,8 @@ class Stage:
         """The engine is up."""
         self._view, self._texts = view, texts
 
-    def at_step(self, step: int | None, learning_rate: float = 0.0) -> None:
+    def at_step(
+        self, step: int | None, learning_rate: float = 0.0, examples: "Sequence[Example]" = ()
+    ) -> None:
         """Optimizer step `step` begins; None: no step is under way."""
-        self._step, self.learning_rate = step, learning_rate
+        self._step, self.learning_rate, self.examples = step, learning_rate, examples

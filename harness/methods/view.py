@@ -69,12 +69,14 @@ class View(Protocol):
     """The trained parameters of a running engine; see the module's text for the rules.
 
     shapes: shape of every trained parameter by name, the same on all ranks. device: of the shards.
-    first_rank: is this rank the one that writes files?
+    first_rank: is this rank the one that writes files? index, ranks: which of how many it is.
     """
 
     shapes: "Mapping[str, Size]"
     device: str
     first_rank: bool
+    index: int
+    ranks: int
 
     def shards(self) -> Iterator[Shard]:
         """This rank's shards, in the module's order; may be empty."""

@@ -67,7 +67,7 @@ class Loop:
         stage, rank = self.stage, self.engine.rank
         seed = derive_seed("step", stage.seed, stage.position, step, rank.index)
         seed_device(seed, rank.device)
-        stage.at_step(step, self._rate(step))
+        stage.at_step(step, self._rate(step), examples)
         with self.passes.fitting(examples):
             loss = self.passes.backward(examples, self._loss, stage)
             with self.view.gradients_open():

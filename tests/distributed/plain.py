@@ -118,6 +118,7 @@ class Run:
 
     def step(self, rows: Rows, step: int, method: Reference) -> None:
         """One optimizer step on these rows."""
+        self.batch = rows
         for name, grad in self.gradient(rows, method).items():
             self.params[name].grad = grad
         method.edit(self, step)

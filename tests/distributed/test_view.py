@@ -45,6 +45,8 @@ def test_view(world: int, precision: str, zero: int, found: dict) -> None:
         assert rank["by_row"]
         assert rank["by_column"]
         assert rank["dot"] <= 1e-6
+        assert rank["summed"]
+        assert rank["matrices"]
         assert rank["read"]
         assert rank["refused"]
         assert rank["gradient"] <= (2e-2 if bf16 else 1e-6)

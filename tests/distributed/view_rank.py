@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from harness.config import EngineConfig, Packing, Precision, TrainConfig
 from harness.data.batches import pack
 from harness.data.encoding import Example
+from harness.methods.subspace import Matrices
 from harness.train.engine.core import Engine
 from harness.train.engine.ranks import Rank, leave, start
 from harness.train.engine.sharded_file import SavedState, save_state
@@ -94,6 +95,12 @@ def weights(bench: Bench, found: dict, out: Path) -> None:
     sharded = view.weights()
     exact = sum(float((p.detach().double() ** 2).sum()) for p in plain.params.values())
     found["dot"] = abs(view.dot(sharded, sharded) - exact) / exact
+    table = torch.arange(6.0).view(2, 3)
+    mine = table.T.contiguous().T if view.first_rank else table  # as it lies in memory
+    found["summed"] = torch.equal(view.sum_over_ranks(mine), bench.rank.world * table)
+    matrices = Matrices(view, [SMALL, MATRIX])
+    doubled = matrices.changed(lambda s: s.weight, lambda name, m: (2 * m.T).contiguous().T)
+    found["matrices"] = all(torch.equal(piece, 2 * sharded[n]) for n, piece in doubled.items())
     save_state(out, {"a": sharded, "b": torch.arange(3)}, view)
     bench.rank.barrier()
     found["file"] = hashlib.sha256(out.read_bytes()).hexdigest()

@@ -122,6 +122,7 @@ def _check_stack(config: HarnessConfig, strategies: dict[str, Strategy]) -> None
     needs = {name: strategy.needs() for name, strategy in strategies.items()}
     _check_order(needs)
     _check_groups(needs)
+    _check_replaced(strategies, needs)
     for name, own in needs.items():
         _check_own_adapter(name, own, config.method.adapter)
         if own.history and not _has_history(config):
@@ -171,6 +172,26 @@ def _check_order(needs: dict[str, Needs]) -> None:
             )
         if own.bounds_gradient:
             bounded = name
+
+
+def _check_replaced(strategies: dict[str, Strategy], needs: dict[str, Needs]) -> None:
+    """A gradient that is put in another's place leaves out what others had added."""
+    names = list(needs)
+    for place, name in enumerate(names):
+        if not needs[name].replaces_gradient:
+            continue
+        for other in names:
+            if type(strategies[other]).loss is not Strategy.loss:
+                raise ConfigError(
+                    f"method.{other} adds to the loss, and method.{name} goes on with the "
+                    "gradient of the objective alone; choose one"
+                )
+        for other in names[:place]:
+            if needs[other].adds_gradient or needs[other].bounds_gradient:
+                raise ConfigError(
+                    f"method.{name} puts another gradient in the place of the one that "
+                    f"method.{other} has changed; list it first, method=[{name},{other}]"
+                )
 
 
 def _check_groups(needs: dict[str, Needs]) -> None:

@@ -84,6 +84,7 @@ class View(protocols.View):
         self.layout: Layout = engine.layout
         self.rank = engine.rank
         self.device, self.first_rank = engine.rank.device, engine.rank.first
+        self.index, self.ranks = engine.rank.index, engine.rank.world
         self._engine, self._backward, self._observe = engine, backward, observe
         self._editing, self._final = False, False
         trained = [(name, p) for name, p in engine.module.named_parameters() if p.requires_grad]
@@ -212,8 +213,9 @@ class View(protocols.View):
         import torch
         import torch.distributed as dist
 
-        tensor = value.clone() if torch.is_tensor(value) else torch.tensor(float(value)).double()
-        tensor = tensor.to(self.device)
+        tensor = value if torch.is_tensor(value) else torch.tensor(float(value)).double()
+        # Ranks add up memory: a transposed matrix on one of them has to lie there like the others'.
+        tensor = tensor.to(self.device).clone(memory_format=torch.contiguous_format)
         dist.all_reduce(tensor)
         return tensor if torch.is_tensor(value) else float(tensor)
 
