@@ -1,4 +1,4 @@
-"""A T5 of two blocks a side with random weights and the embedded model's words, as a folder."""
+"""A T5 of two and three blocks with random weights and the embedded model's words, as a folder."""
 
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ def t5_tokenizer() -> Any:
     return tokenizer
 
 
-def write_t5(folder: Path, gated: bool = False, dropout: float = 0.0) -> Path:
-    """gated: as T5 1.1 and FLAN-T5 are: a gate in the feed-forward part, a head of its own."""
+def write_t5(folder: Path, gated: bool = False, decoder: int = 3) -> Path:
+    """gated: as T5 1.1 and FLAN-T5 are: a gate in the feed-forward part, a head of its own.
+    decoder: its blocks; transformers generates with a cache only where they are as many as the
+    encoder's two."""
     import torch
     from transformers import T5Config, T5ForConditionalGeneration
 
@@ -34,11 +36,11 @@ def write_t5(folder: Path, gated: bool = False, dropout: float = 0.0) -> Path:
         d_kv=12,
         d_ff=96,
         num_layers=2,
-        num_decoder_layers=3,
+        num_decoder_layers=decoder,
         num_heads=4,
         relative_attention_num_buckets=8,
         relative_attention_max_distance=20,
-        dropout_rate=dropout,
+        dropout_rate=0.0,
         initializer_factor=0.5,
         feed_forward_proj="gated-gelu" if gated else "relu",
         tie_word_embeddings=not gated,
