@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.places import MICRO_MODEL
 from support.raw_files import write_rows
+from support.tiny_t5 import write_t5
 
 from harness.config.allowed import ALLOWED
 from harness.run.launch.forked import PASSING
@@ -55,6 +56,18 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random T5 of two and three blocks with the micro tokenizer, as a model folder."""
+    return write_t5(tmp_path_factory.mktemp("tiny") / "t5")
+
+
+@pytest.fixture(scope="session")
+def tiny_flan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in the form of T5 1.1 and FLAN-T5."""
+    return write_t5(tmp_path_factory.mktemp("tiny") / "flan", gated=True)
 
 
 @pytest.fixture(scope="session")

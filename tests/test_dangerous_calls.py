@@ -44,7 +44,7 @@ def dangers(path: Path) -> list[str]:
             value = getattr(keyword.value, "value", None)
             if keyword.arg in NOT_SO and value is NOT_SO[keyword.arg]:
                 found.append(f"{what}({keyword.arg}={value})")
-        loads = what.endswith("ForCausalLM.from_pretrained")
+        loads = what.endswith(("ForCausalLM.from_pretrained", "model_class().from_pretrained"))
         if loads and not {"weights_only", "quantization_config"} & {k.arg for k in node.keywords}:
             found.append(f"{what} without weights_only")
     return found

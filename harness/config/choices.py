@@ -42,6 +42,11 @@ class Precision(Choice):
     bf16 = "bf16"
 
 
+class ModelKind(Choice):
+    causal = "causal", "decoder-only"
+    seq2seq = "seq2seq", "encoder-decoder: T5 and its kin"
+
+
 class Attention(Choice):
     sdpa = "sdpa"
     eager = "eager"

@@ -6,6 +6,7 @@ from typing import Any
 from harness.config.choices import (
     Attention,
     DemonstrationSource,
+    ModelKind,
     Order,
     Precision,
     Quantization,
@@ -20,7 +21,9 @@ class ModelConfig(Section):
     name: str = key("name of the model in tables", "???")
     path: str = key("folder of a Hugging Face model, or a hub id", "???")
     revision: str | None = key("hub revision (commit, tag or branch); unused for folders", None)
-    kind: str = key("model family; only 'causal' is supported", "causal")
+    kind: ModelKind = key(
+        "model family; of a folder its config.json says it where this does not", ModelKind.causal
+    )
     parameters: float | None = key(
         "billions of weights, for the estimates of `plan` where the folder is not here", None
     )

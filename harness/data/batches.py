@@ -103,6 +103,48 @@ def pack(examples: Sequence[Example]) -> MicroBatch:
     )
 
 
+def pad_both(examples: Sequence[Example], pad_token_id: int, start: int) -> MicroBatch:
+    """For an encoder-decoder: prompts [examples, P] and what the decoder reads [examples, A], each
+    answer behind `start` and without its last token; both padded on the right.
+
+    Place j of the decoder predicts answer token j. `spans` are places of the decoder, of which an
+    answer's last token, the one behind its row's end, is read by nobody.
+    """
+    import torch
+
+    answers = [example.answer_ids for example in examples]
+    read, there = _padded_right([example.prompt_ids for example in examples], pad_token_id)
+    decoded, mask = _padded_right([[start, *ids[:-1]] for ids in answers], pad_token_id)
+    rows, columns = mask.nonzero(as_tuple=True)  # row by row
+    inputs = {
+        "input_ids": read,
+        "attention_mask": there,
+        "decoder_input_ids": decoded,
+        "decoder_attention_mask": mask,
+        "use_cache": False,
+    }
+    return MicroBatch(
+        inputs,
+        rows,
+        columns,
+        torch.tensor([token for ids in answers for token in ids]),
+        members=tuple(examples),
+        spans=tuple((row, 0, len(ids) + 1) for row, ids in enumerate(answers)),
+    )
+
+
+def _padded_right(rows: Sequence[list[int]], fill: int) -> "tuple[Tensor, Tensor]":
+    """Ids and which of them are there, each [rows, longest]."""
+    import torch
+
+    ids = torch.full((len(rows), max(map(len, rows))), fill)
+    mask = torch.zeros_like(ids)
+    for row, tokens in enumerate(rows):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        mask[row, : len(tokens)] = 1
+    return ids, mask
+
+
 def pad(examples: Sequence[Example], pad_token_id: int) -> MicroBatch:
     """Rows [examples, L], padded on the left so that answers end together; logits are computed
     for the columns from the earliest answer on."""

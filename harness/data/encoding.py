@@ -41,6 +41,8 @@ class PromptFormat:
     cue for the assistant; a prompt that is too long loses its own head, never the template.
     """
 
+    apart = False  # is the answer read by another part of the model than the prompt?
+
     def __init__(self, tokenizer: Any, eos_token_id: int, chat: bool = False) -> None:
         self.tokenizer = tokenizer
         self.eos_token_id = eos_token_id
@@ -129,6 +131,26 @@ class PromptFormat:
 
     def _decode(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+class Seq2seqFormat(PromptFormat):
+    """The same for an encoder-decoder, whose encoder reads the prompt and whose decoder writes the
+    answer, so that neither's ids hang on the other's text.
+
+    Prompt ids are the tokenizer's own encoding, with the EOS that T5's puts behind every text; it
+    stays where a prompt is cut, on the left. Answer ids are those of the answer alone, and EOS.
+
+    pad: the id under masks. start: what the decoder reads before the first token.
+    """
+
+    apart = True
+
+    def __init__(self, tokenizer: Any, eos_token_id: int, pad: int, start: int) -> None:
+        super().__init__(tokenizer, eos_token_id)
+        self.pad, self.start = pad, start
+
+    def _answer_ids(self, prompt_ids: list[int], prompt: str, answer: str) -> list[int]:
+        return self._bare(answer)
 
 
 def _chat_frame(tokenizer: Any) -> tuple[str, str]:

@@ -41,6 +41,7 @@ class Asker(TemplateLM):
         super().__init__()
         self.prompts, self.context, self.prompt_limit = prompts, context, prompt_limit
         self.tokenizer = prompts.tokenizer
+        self.backend = "seq2seq" if prompts.apart else "causal"  # how lm-eval encodes pairs
         self._requests = self._cut = 0
 
     def ask(self, kind: str, requests: list[Instance]) -> Asked:
@@ -109,17 +110,24 @@ class Asker(TemplateLM):
         return groups
 
     def _prompt(self, text: str, new_tokens: int) -> list[int]:
+        limit = self._room(new_tokens)
+        whole = self.prompts.prompt_ids(text)
+        self._requests += 1
+        self._cut += len(whole) > limit
+        return whole if len(whole) <= limit else self.prompts.prompt_ids(text, limit)
+
+    def _room(self, new_tokens: int) -> int:
+        """Most tokens of a prompt. One that is read apart has the context to itself, which says
+        how long texts were in pretraining: the task's own limit is what training cuts by."""
+        if self.prompts.apart:
+            return self.context if self.prompt_limit is None else self.prompt_limit
         room = self.context - new_tokens
         if room <= 0:
             raise StageFailed(
                 f"answers of {new_tokens} tokens leave no room for a prompt in the model's context "
                 f"of {self.context}; lower max_answer_tokens"
             )
-        limit = room if self.prompt_limit is None else min(room, self.prompt_limit)
-        whole = self.prompts.prompt_ids(text)
-        self._requests += 1
-        self._cut += len(whole) > limit
-        return whole if len(whole) <= limit else self.prompts.prompt_ids(text, limit)
+        return room if self.prompt_limit is None else min(room, self.prompt_limit)
 
     def _loglikelihood_tokens(
         self, requests: list[tuple[Any, list[int], list[int]]], **kwargs: Any
@@ -127,7 +135,10 @@ class Asker(TemplateLM):
         """Likelihoods; the last tokens of context and continuation that fit are kept."""
         pairs = [(context, continuation) for _, context, continuation in requests]
         self._requests += len(pairs)
-        self._cut += sum(len(a) + len(b) > self.context + 1 for a, b in pairs)
+        if self.prompts.apart:
+            self._cut += sum(len(context) > self.context for context, _ in pairs)
+        else:
+            self._cut += sum(len(a) + len(b) > self.context + 1 for a, b in pairs)
         return Asked([Call(None, pairs)], lambda answers: [tuple(found) for found in answers[0]])
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> Asked:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.config import EvalBackend, EvalConfig, HarnessConfig
-from harness.data.encoding import PromptFormat
+from harness.data.encoding import PromptFormat, Seq2seqFormat
 from harness.generation.backend import Backend
 from harness.generation.batches import Limits
 
@@ -31,6 +31,10 @@ def backend_of(
 
     model = load_stage(config.model, source, config.engine.precision.value, device)
     limits = Limits(config.eval.batch_size, config.eval.batch_tokens)
+    if isinstance(prompts, Seq2seqFormat):
+        from harness.generation.seq2seq import Seq2seqBackend
+
+        return Seq2seqBackend(model.eval(), prompts, limits)
     plain = HuggingFaceBackend(model.eval(), prompts.tokenizer, prompts.eos_token_id, limits)
     if config.eval.backend is EvalBackend.hf:
         return plain

@@ -18,7 +18,7 @@ from harness.generation.backend import Done, Likelihood, Sampling, TokenIds
 from harness.generation.batches import Limits
 from harness.generation.greedy import Greedy
 from harness.generation.memory import Batches
-from harness.generation.passes import laid_out
+from harness.generation.passes import Passes, laid_out
 from harness.generation.prefixes import together
 from harness.generation.stopping import StopCriterion, StopTexts
 from harness.generation.suitable import own_passes, plainly_greedy
@@ -44,7 +44,7 @@ class HuggingFaceBackend:
         own = model.generation_config.eos_token_id
         self.ends = {eos, *(own if isinstance(own, list) else [own])}
         self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
-        self.passes = own_passes(model)
+        self.passes = self._own_passes()
         self._greedy = self.passes is not None and plainly_greedy(model)
 
     @property
@@ -127,7 +127,7 @@ class HuggingFaceBackend:
         else:
             logits, ends = self._padded_behind(asked)
         return {
-            number: _likelihood(logits[row, : ends[row]], text)
+            number: likelihood(logits[row, : ends[row]], text)
             for row, tokens in enumerate(rows)
             for number, text in asked[tokens]
         }
@@ -163,10 +163,23 @@ class HuggingFaceBackend:
                 stopping_criteria=StoppingCriteriaList(stops),
                 pad_token_id=self.eos,
                 use_cache=True,
+                **self._cache(),
                 **sampled,
                 **how.options,
             )
-        return [self.until_end(row) for row in made[:, ids.shape[1] :].tolist()]
+        return [self.until_end(row) for row in self._new_tokens(made, ids.shape[1]).tolist()]
+
+    def _own_passes(self) -> Passes | None:
+        """Passes over what rows share, where the model allows for it."""
+        return own_passes(self.model)
+
+    def _cache(self) -> dict[str, Any]:
+        """What `generate` is told of its cache: nothing where it makes the right one."""
+        return {}
+
+    def _new_tokens(self, made: Tensor, width: int) -> Tensor:
+        """Of what `generate` gives for prompts of `width` places, what is new."""
+        return made[:, width:]
 
     def until_end(self, row: list[int]) -> list[int]:
         """The tokens before the first that ends a text."""
@@ -191,8 +204,8 @@ def context_length(config: Any) -> int:
     return next((int(value) for value in known if value is not None), DEFAULT_CONTEXT)
 
 
-def _likelihood(logits: Tensor, continuation: TokenIds) -> Likelihood:
-    """logits: [tokens of the row, vocabulary]; the last ones answer for the continuation. All
+def likelihood(logits: Tensor, continuation: TokenIds) -> Likelihood:
+    """Of a continuation. logits: [tokens of the row, vocabulary]; the last ones answer for it. All
     logarithms and sums are in fp32, whatever the model's precision is."""
     chosen = logits[-len(continuation) :].float()
     targets = torch.tensor(continuation, device=logits.device)

@@ -21,6 +21,7 @@ class FreezeBottom(Strategy):
     """Train everything but the first blocks.
 
     layers: how many blocks, from the bottom; 0 is sequential fine-tuning. The paper freezes 1 to 6.
+        The bottom of an encoder-decoder is its encoder's, behind which the decoder's blocks come.
     embeddings: freeze the input embeddings too (with tied weights this is the head as well).
     from_task: the first task with frozen layers, counted from 1.
     """
@@ -39,7 +40,9 @@ class FreezeBottom(Strategy):
         return Needs(history=self.from_task > 1 and self.layers > 0, changes_trained=True)
 
     def check_model(self, description: Mapping[str, Any]) -> None:
-        count = description.get("num_hidden_layers")
+        from harness.models.family import block_count
+
+        count = block_count(description)
         if count is not None and self.layers >= count:
             raise ConfigError(f"layers={self.layers}: the model has {count}; leave some")
 

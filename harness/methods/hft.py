@@ -4,6 +4,7 @@
 half of the attention matrices are frozen; of the feed-forward matrices the larger half in a random
 half of the blocks and the smaller half in the others (2 of 3, and 1 of 3); half of the norms.
 Embeddings and head are always trained, and so are biases; of fused matrices each counts as one.
+Of an encoder-decoder every block of both is drawn from; attention to the encoder is attention.
 Every task draws anew. Frozen weights leave the optimizer.
 """
 
@@ -52,15 +53,19 @@ class HFT(Strategy):
 
 def frozen_names(shapes: dict[str, tuple[int, ...]], source: random.Random) -> set[str]:
     """The weights that a draw freezes; `shapes` of all weights by name, in the model's order."""
-    from harness.models.weights.blocks import find_blocks
+    from harness.models.weights.blocks import find_blocks, is_embedding
 
     sizes = {name: len(shape) for name, shape in shapes.items()}
     blocks = find_blocks(sizes)
     more = set(source.sample(range(blocks.count), blocks.count // 2))
     frozen: set[str] = set()
     for block in range(blocks.count):
-        matrices = [n for n in shapes if blocks.index(n) == block and len(shapes[n]) == 2]
-        attention = [n for n in matrices if any(part in n for part in ATTENTION)]
+        matrices = [
+            n
+            for n in shapes
+            if blocks.index(n) == block and len(shapes[n]) == 2 and not is_embedding(n)
+        ]
+        attention = [n for n in matrices if any(part in n.lower() for part in ATTENTION)]
         forward = [n for n in matrices if n not in attention]
         frozen.update(source.sample(attention, len(attention) // 2))
         count = -(-len(forward) // 2) if block in more else len(forward) // 2

@@ -125,6 +125,8 @@ class MIGU(Strategy):
     def _watch(self, stage: Stage, name: str) -> Any:
         """A hook that adds up a layer's magnitudes over the rows that training takes its step on:
         other passes, and ranks without rows of their own, do not count."""
+        from harness.models.family import mask_of
+
         self.watched.append(name)
 
         def hook(module: Any, arguments: Any, output: "Tensor") -> None:
@@ -132,7 +134,7 @@ class MIGU(Strategy):
                 return
             size = output.detach().float().abs()
             share = size / size.sum(-1, keepdim=True).clamp_min(1e-30)
-            valid = stage.batch.inputs.get("attention_mask")
+            valid = mask_of(name, stage.batch)
             if valid is not None:
                 share = share * valid.unsqueeze(-1)
             added = share.sum(dim=tuple(range(share.dim() - 1)))

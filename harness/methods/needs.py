@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from harness.config import ModelKind
+
 
 class Adapter(Enum):
     """Is a strategy defined with an adapter: with and without (any), only with one (required), only
@@ -53,6 +55,7 @@ class Outputs:
 
 
 LOGITS_ALONE = Outputs()
+ALL_FAMILIES = tuple(ModelKind)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class Needs:
         the place of the one that it finds, so that what others add before it would be lost.
     group: of one group a method takes one strategy: what the first does the next would undo.
     packing: several examples may share a row; false asks for padded rows.
-    outputs: what it reads of a forward pass besides logits.
+    outputs: what it reads of a forward pass besides logits; of causal models alone.
+    defined_for: the families of models that it is defined for.
     copies: how many fp32 copies of the trained weights, sharded like them, it holds at most at
         once, for the memory that a run is checked against. host_copies: the same in main memory
         (`gradient_of(..., host=True)`); host_copies_a_task: as many more for each task trained
@@ -95,6 +99,14 @@ class Needs:
     group: str | None = None
     packing: bool = True
     outputs: Outputs = LOGITS_ALONE
+    defined_for: tuple[ModelKind, ...] = ALL_FAMILIES
     copies: float = 0.0
     host_copies: float = 0.0
     host_copies_a_task: float = 0.0
+
+    @property
+    def families(self) -> tuple[ModelKind, ...]:
+        """`defined_for`, as far as what it reads is there."""
+        if not self.outputs:
+            return self.defined_for
+        return tuple(kind for kind in self.defined_for if kind is ModelKind.causal)

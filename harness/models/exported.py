@@ -14,6 +14,7 @@ SHARD_BYTES = 5 * 10**9
 TYPES = {"fp32": "F32", "bf16": "BF16"}
 # What must agree where a stage takes over its base's config.json as it stands there.
 _SIZES = ("model_type", "hidden_size", "num_hidden_layers", "vocab_size", "intermediate_size")
+_SIZES += ("d_model", "num_layers", "d_ff")  # by T5's words
 
 
 def export(request: dict[str, Any]) -> dict[str, Any]:

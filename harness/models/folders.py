@@ -71,7 +71,7 @@ def require_causal(description: dict[str, Any], place: str) -> None:
     """Raise ConfigError for the config.json of an encoder-decoder."""
     if description.get("is_encoder_decoder"):
         kind = description.get("model_type", "this model")
-        raise ConfigError(f"{place}: {kind} is an encoder-decoder; only causal models are there")
+        raise ConfigError(f"{place}: {kind} is an encoder-decoder; only causal models judge")
 
 
 def context_length(description: dict[str, Any]) -> int | None:

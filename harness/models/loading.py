@@ -7,6 +7,7 @@ from typing import Any
 from harness.config import ModelConfig, Quantization
 from harness.data.encoding import PromptFormat, first_eos
 from harness.errors import ConfigError, StageFailed
+from harness.models.family import family_of
 from harness.models.folders import NOT_PLAIN, TOKENIZER_FILES, is_adapter
 from harness.models.hub import cached_file
 from harness.models.quantized import keep_trainable, quantization_options
@@ -20,22 +21,24 @@ def load_model(model: ModelConfig, source: Path | str, precision: str, device: s
     Raises StageFailed where its files lack a weight: transformers would draw it at random; and
     where they hold more than tensors.
     """
-    from transformers import AutoModelForCausalLM
-
     from harness.models.dtypes import model_dtype
 
     beat(patient=True)
     try:
-        loaded, report = AutoModelForCausalLM.from_pretrained(
-            source,
-            dtype=model_dtype(precision),
-            attn_implementation=model.attention.value,
-            trust_remote_code=model.trust_remote_code,
-            weights_only=True,
-            output_loading_info=True,
-            **_placed(device),
-            **quantization_options(model, precision),
-            **_revision(model, source),
+        loaded, report = (
+            family_of(model)
+            .model_class()
+            .from_pretrained(
+                source,
+                dtype=model_dtype(precision),
+                attn_implementation=model.attention.value,
+                trust_remote_code=model.trust_remote_code,
+                weights_only=True,
+                output_loading_info=True,
+                **_placed(device),
+                **quantization_options(model, precision),
+                **_revision(model, source),
+            )
         )
     except UnpicklingError:
         raise StageFailed(f"{source}: {NOT_PLAIN}") from None
@@ -79,10 +82,11 @@ def load_prompts(model: ModelConfig, source: Path | str) -> PromptFormat:
         generation = GenerationConfig.from_pretrained(source, **_revision(model, source))
     except OSError:
         generation = None
-    eos = first_eos(AutoConfig.from_pretrained(source, **options), generation, tokenizer)
+    described = AutoConfig.from_pretrained(source, **options)
+    eos = first_eos(described, generation, tokenizer)
     if model.chat_template and tokenizer.chat_template is None:
         raise StageFailed(f"model.chat_template=true: the tokenizer of {source} has no template")
-    return PromptFormat(tokenizer, eos, model.chat_template)
+    return family_of(model).prompts(tokenizer, eos, described, model.chat_template)
 
 
 def load_tokenizer(source: Path | str, **options: Any) -> Any:

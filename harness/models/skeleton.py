@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import ModelConfig
+from harness.models.family import family_of
 from harness.models.loading import load_model, stored_folder
 
 if TYPE_CHECKING:
@@ -34,14 +35,17 @@ def _buffers(loaded: Any, model: ModelConfig) -> dict[str, Any] | None:
     """Its buffers as its classes compute them (rotary frequencies); None where a file has some."""
     import torch
     from accelerate import init_empty_weights
-    from transformers import AutoModelForCausalLM
 
     names = {name for name, _ in loaded.named_buffers()}
     if names & set(loaded.state_dict()):
         return None
     with init_empty_weights(include_buffers=False), torch.random.fork_rng(devices=[]):
-        made = AutoModelForCausalLM.from_config(
-            loaded.config, dtype=loaded.dtype, trust_remote_code=model.trust_remote_code
+        made = (
+            family_of(model)
+            .model_class()
+            .from_config(
+                loaded.config, dtype=loaded.dtype, trust_remote_code=model.trust_remote_code
+            )
         )
     found = {name: buffer for name, buffer in made.named_buffers() if not buffer.is_meta}
     return found if set(found) == names else None

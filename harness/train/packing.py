@@ -11,6 +11,7 @@ from harness.models.attention import varlen
 from harness.models.attention.blocks import attend_by_blocks
 from harness.models.attention.choice import MASKLESS, situation, tried, ways
 from harness.models.attention.kernel import kernel_fault
+from harness.models.family import Padded
 from harness.store.listener import Notice
 from harness.train.engine.core import Engine
 from harness.train.engine.dropout import without_dropout
@@ -35,7 +36,7 @@ def settle(
     config: HarnessConfig,
     wanted: bool,
     rows: Sequence[Example],
-    pad: int,
+    padded: Padded,
     halvings: int = 0,
 ) -> Packing:
     """Set the engine's model to the fastest attention that packs exactly, or to padded rows.
@@ -77,7 +78,7 @@ def settle(
         if way in here:
             faults[way] = fault or ELSEWHERE
     # What is asked for was tried last, so the model is set to it.
-    cost = padded_share(config.train, rows, pad, halvings)
+    cost = padded_share(config.train, rows, padded, halvings)
     return Packing(False, asked.value, [_lost(model, asked, faults, cost)])
 
 
@@ -130,13 +131,15 @@ def _lost(model: Any, asked: Attention, faults: dict[str, str], cost: float) -> 
     )
 
 
-def padded_share(train: TrainConfig, rows: Sequence[Example], pad: int, halvings: int = 0) -> float:
+def padded_share(
+    train: TrainConfig, rows: Sequence[Example], padded: Padded, halvings: int = 0
+) -> float:
     """How many tokens more padded rows have, of the first batches of a task: 0.5 = half as many
     again."""
-    padded = tokens = 0
+    computed = tokens = 0
     for start in range(0, min(len(rows), 4 * train.batch_size), train.batch_size):
         part = rows[start : start + train.batch_size]
         tokens += sum(map(len, part))
-        shares = step_shares(part, train, False, 1, pad, halvings)
-        padded += sum(batch.inputs["input_ids"].numel() for batch, _ in shares if batch)
-    return padded / tokens - 1 if tokens else 0.0
+        shares = step_shares(part, train, False, 1, padded, halvings)
+        computed += sum(batch.inputs["input_ids"].numel() for batch, _ in shares if batch)
+    return computed / tokens - 1 if tokens else 0.0

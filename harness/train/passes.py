@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.config import LossNorm, TrainConfig
-from harness.data.batches import MicroBatch, pack, pad
+from harness.data.batches import MicroBatch, pack
 from harness.data.encoding import Example
 from harness.errors import StageFailed
 from harness.methods.forward import Pass
 from harness.methods.needs import LOGITS_ALONE, Outputs
 from harness.methods.stage import Stage
 from harness.methods.view import Loss
+from harness.models.family import Padded
 from harness.store.pulse import beat
 from harness.train.engine.core import Engine
 from harness.train.fitting import Division
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 class Passes:
     """Runs examples through the engine, spread over the ranks.
 
-    objective: (logits [n, vocabulary], targets [n]) -> loss of each answer token, [n].
+    objective: (logits [n, vocabulary], targets [n]) -> loss of each answer token, [n]. padded:
+    makes a batch of rows that are not packed.
     outputs: what passes return besides logits. halvings: as Division says.
     """
 
@@ -33,7 +35,7 @@ class Passes:
     train: TrainConfig
     objective: "Callable[[Tensor, Tensor], Tensor]"
     packed: bool
-    pad_token_id: int
+    padded: Padded
     outputs: Outputs = LOGITS_ALONE
     halvings: int = 0
 
@@ -99,9 +101,7 @@ class Passes:
 
     def _shares(self, examples: Sequence[Example]) -> list[tuple[MicroBatch | None, float]]:
         world = self.engine.rank.world
-        return step_shares(
-            examples, self.train, self.packed, world, self.pad_token_id, self.halvings
-        )
+        return step_shares(examples, self.train, self.packed, world, self.padded, self.halvings)
 
     def _run(self, batch: MicroBatch, stage: Stage | None = None) -> Pass:
         """One forward pass."""
@@ -150,7 +150,7 @@ def step_shares(
     train: TrainConfig,
     packed: bool,
     world: int,
-    pad_token_id: int,
+    padded: Padded,
     halvings: int = 0,
 ) -> list[tuple[MicroBatch | None, float]]:
     """The forward passes of one optimizer step, a multiple of `world`; pass i is rank i % world's.
@@ -164,7 +164,7 @@ def step_shares(
     def batch(group: list[Example]) -> MicroBatch | None:
         if not group:
             return None
-        return pack(group) if packed else pad(group, pad_token_id)
+        return pack(group) if packed else padded(group)
 
     return [(batch(group), divisor) for group, divisor in passes]
 

@@ -13,6 +13,7 @@ from harness.methods.needs import Needs, Outputs
 from harness.methods.stage import Phase, Stage
 from harness.methods.view import SavedState, State
 from harness.models.adapters.stages import Cut, start_model
+from harness.models.family import family_of
 from harness.models.memory import lasting_blocks
 from harness.store.layout import TRANSIENT
 from harness.store.listener import Notice
@@ -102,16 +103,17 @@ class Training:
     def _run(self, needs: Sequence[Needs], prompts: PromptFormat, epochs: int) -> None:
         """From the running model to the first step."""
         config, stage = self.job.config, self.stage
-        may, rows = _may_pack(config.train, needs), stage.own.examples
+        family, rows = family_of(config.model), stage.own.examples
+        may, padded = family.packs and _may_pack(config.train, needs), family.padded(prompts)
         halvings = self.job.halvings
         with model_fitting(config.engine):
-            self.packing = settle(self.engine, config, may, rows, prompts.eos_token_id, halvings)
+            self.packing = settle(self.engine, config, may, rows, padded, halvings)
         self.passes = passes = Passes(
             self.engine,
             config.train,
             load_objective(config.train),
             self.packing.packed,
-            prompts.eos_token_id,
+            padded,
             Outputs.union(one.outputs for one in needs),
             halvings,
         )

@@ -1,6 +1,7 @@
 """Packed and padded rows give the loss and gradients of examples run one by one."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM
 
 from harness.config import LossNorm, Packing, Precision, TrainConfig
-from harness.data.batches import bins
+from harness.data.batches import bins, pad
 from harness.data.encoding import Example
 from harness.train.engine.probe import packing_fault
 from harness.train.passes import step_shares
+
+PADDED = partial(pad, pad_token_id=1)
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_rows_equal_single_examples(
     wanted = gradients(model, expected)
     answer_tokens = sum(len(example.answer_ids) for example in examples)
     loss = torch.zeros(())
-    for batch, _ in step_shares(examples, train, packed, world, pad_token_id=1):
+    for batch, _ in step_shares(examples, train, packed, world, padded=PADDED):
         if batch is not None:
             logits = model(**batch.inputs).logits[batch.answer_rows, batch.answer_columns]
             loss = loss + cross_entropy(logits, batch.targets, reduction="sum") / answer_tokens
@@ -70,7 +73,7 @@ def test_logits_are_computed_at_answers_only(
     model: torch.nn.Module, examples: list[Example]
 ) -> None:
     train = TrainConfig(batch_size=7, learning_rate=1.0, pack_tokens=500)
-    [(batch, _)] = step_shares(examples, train, True, 1, pad_token_id=1)
+    [(batch, _)] = step_shares(examples, train, True, 1, padded=PADDED)
     logits = model(**batch.inputs).logits
     assert logits.shape[1] == sum(len(example.answer_ids) for example in examples)
 
@@ -79,7 +82,7 @@ def test_micro_batch_normalisation_is_the_mean_of_means(examples: list[Example])
     train = TrainConfig(
         batch_size=7, learning_rate=1.0, micro_batch_size=3, loss_norm=LossNorm.micro_batch
     )
-    shares = step_shares(examples, train, False, 2, pad_token_id=1)
+    shares = step_shares(examples, train, False, 2, padded=PADDED)
     sizes = [None if batch is None else batch.inputs["input_ids"].shape[0] for batch, _ in shares]
     assert sizes == [3, 3, 1, None]  # in the order of the step, filled up for two ranks
     assert {count for _, count in shares} == {3}

@@ -7,6 +7,7 @@ beside transformers alone on one row after the other.
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from view_rank import each_token, example
 
 from harness.config import EngineConfig, Precision, TrainConfig
+from harness.data.batches import pad
 from harness.methods import Outputs, Pass
 from harness.train.engine.core import Engine
 from harness.train.engine.ranks import Rank, leave, start
@@ -90,7 +92,8 @@ def measure(plan: dict[str, Any], zero: int, packed: bool, again: bool, rank: Ra
     settings = EngineConfig(zero_stage=zero, precision=Precision.fp32, gradient_checkpointing=again)
     engine = Engine(Alone(folder).model.train(), settings, train, rank)
     asked = Outputs(hidden_states=LAYERS, attentions=BLOCKS)
-    passes = Passes(engine, train, each_token, packed, tokenizer.eos_token_id, asked)
+    padded = partial(pad, pad_token_id=tokenizer.eos_token_id)
+    passes = Passes(engine, train, each_token, packed, padded, asked)
     view = View(engine, passes.backward, passes.observe)
     found: dict[str, Any] = {}
     view.observe(rows, lambda made: seen(made, alone, found))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from harness.data.order import batch_indices
 
@@ -72,6 +72,8 @@ class Run:
     earlier: (name, rows) of the tasks before.
     """
 
+    family = AutoModelForCausalLM
+
     def __init__(
         self,
         folder: Path,
@@ -81,7 +83,7 @@ class Run:
     ) -> None:
         self.next_a = next_a  # initial A of every adapted module at a stage
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
+        self.model = self.family.from_pretrained(folder, dtype=torch.float32).train()
         self.model.requires_grad_(first_a is None)
         for name, a in (first_a or {}).items():
             parent, _, leaf = name.rpartition(".")
@@ -144,3 +146,18 @@ class Run:
             self.earlier.append((self.task, self.own))
             after.append(method.exported(self))
         return after
+
+
+class Seq2seqRun(Run):
+    """The same of an encoder-decoder, whose own class shifts the labels."""
+
+    family = AutoModelForSeq2SeqLM
+
+    def logits(self, row: dict[str, str]) -> tuple[torch.Tensor, torch.Tensor]:
+        prompt = self.tokenizer(row["prompt"])["input_ids"]
+        answer = torch.tensor(self.tokenizer(row["answer"])["input_ids"])  # EOS is behind both
+        logits = self.model(torch.tensor([prompt]), labels=answer[None]).logits[0]
+        return logits, answer
+
+
+RUNS = {"llama": Run, "t5": Seq2seqRun, "flan": Seq2seqRun}

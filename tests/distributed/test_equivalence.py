@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from launch import cell, launch, note, why_failed
 from matrix import ADAPTERS, MATRIX
-from plain import Run, Tensors, read
+from plain import RUNS, Tensors, read
 from rows.row import Row
 from safetensors.torch import load_file
 
@@ -76,6 +76,7 @@ EXACT = [
     for name, row in MATRIX.items()
     for adapter in row.adapters
     for zero in row.zero_stages
+    if row.has(zero, world)
 ]
 IDENTITY = [
     Cell(name, adapter, 2, 2, "identity")
@@ -94,7 +95,7 @@ BF16 = [
 class Trained:
     """Runs the cells that the selected tests ask for, all of one number of ranks at once."""
 
-    def __init__(self, wanted: list[Cell], places: list[str], out: Path) -> None:
+    def __init__(self, wanted: list[Cell], places: dict[str, list[str]], out: Path) -> None:
         self._wanted = [*wanted, *(c.seqft for c in wanted)]
         self._places, self._out = places, out
         self._launched: set[int] = set()
@@ -113,7 +114,8 @@ class Trained:
     def _launch(self, world: int) -> None:
         plans = []
         for chosen in dict.fromkeys(c for c in self._wanted if c.world == world):
-            out, overrides = self._out / str(chosen), [*self._places, *chosen.overrides]
+            out = self._out / str(chosen)
+            overrides = [*self._places[chosen.row.model], *chosen.overrides]
             try:
                 plans.append(cell(overrides, chosen.row.tasks, chosen.zero, out))
             except HarnessError as error:
@@ -127,9 +129,22 @@ def places(tiny_model: Path, tiny_data: Path, tiny_conf: list[str]) -> list[str]
 
 
 @pytest.fixture(scope="module")
+def models(tiny_model: Path, tiny_t5: Path, tiny_flan: Path) -> dict[str, Path]:
+    return {"llama": tiny_model, "t5": tiny_t5, "flan": tiny_flan}
+
+
+@pytest.fixture(scope="module")
 def trained(
-    request: pytest.FixtureRequest, places: list[str], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    models: dict[str, Path],
+    tiny_data: Path,
+    tiny_conf: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Trained:
+    places = {
+        name: [*tiny_conf, f"model.path={path}", f"data.root={tiny_data}"]
+        for name, path in models.items()
+    }
     selected = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     wanted = [params["wanted"] for params in selected if "wanted" in params]
     return Trained(wanted, places, tmp_path_factory.mktemp("cells"))
@@ -138,18 +153,19 @@ def trained(
 class References:
     """The plain loops, each run once."""
 
-    def __init__(self, model: Path, data: Path) -> None:
-        self._model, self._data = model, data
+    def __init__(self, models: dict[str, Path], data: Path) -> None:
+        self._models, self._data = models, data
         self.weights = cache(self._weights)
 
     def _weights(self, method: str, adapter: str) -> list[Tensors]:
         """Weights after each task, under the names of the exported files."""
         row = MATRIX[method]
         stages = [(task, read(self._data, task)) for task in row.tasks]
+        make, model = RUNS[row.model], self._models[row.model]
         if adapter == "full":
-            return Run(self._model, None).train(stages, row.reference())
-        draw = partial(first_a, self._model)
-        after = Run(self._model, draw(1), next_a=draw).train(stages, row.reference())
+            return make(model, None).train(stages, row.reference())
+        draw = partial(first_a, model)
+        after = make(model, draw(1), next_a=draw).train(stages, row.reference())
         return [
             {
                 f"base_model.model.{name}.weight" if "lora_" in name else name: value
@@ -163,11 +179,13 @@ def first_a(model: Path, stage: int) -> Tensors:
     """Initial A of every adapted module, as a stage with seed 0 draws it; B starts at zero."""
     from harness.data.randomness import seed_everything
     from harness.models.adapters.lora import new_adapter
+    from harness.models.family import family_of
     from harness.models.loading import load_model
 
     config = load([*ADAPTERS["lora"], f"model.path={model}"])
     seed_everything(derive_seed("stage", 0, stage))
-    adapted = new_adapter(load_model(config.model, model, "fp32"), config.method.adapter)
+    base = load_model(config.model, model, "fp32")
+    adapted = new_adapter(base, config.method.adapter, family_of(config.model))
     end = ".lora_A.default.weight"
     return {
         name.removeprefix("base_model.model.").removesuffix(end): parameter.detach().clone()
@@ -177,8 +195,8 @@ def first_a(model: Path, stage: int) -> Tensors:
 
 
 @pytest.fixture(scope="module")
-def references(tiny_model: Path, tiny_data: Path) -> References:
-    return References(tiny_model, tiny_data)
+def references(models: dict[str, Path], tiny_data: Path) -> References:
+    return References(models, tiny_data)
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +244,7 @@ def test_refused_where_undefined(
 
 
 # What these adapters are compared with has other tensors; `o_lora` is compared with them.
-ALONE = ("lora_stack", "lora_merge")
+ALONE = ("lora_stack", "lora_merge", "t5_lora_stack")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +256,7 @@ def test_reference_differs_from_plain_fine_tuning(
 ) -> None:
     """So that equality to it is not that of a method that does nothing."""
     last = references.weights(method, adapter)[-1]
-    if method.startswith("seqft"):
+    if "seqft" in method:
         other = references.weights(method, adapter)[-2]
     else:
         other = references.weights(_seqft_of(MATRIX[method]), adapter)[-1]

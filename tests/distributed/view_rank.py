@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from harness.config import EngineConfig, Packing, Precision, TrainConfig
-from harness.data.batches import pack
+from harness.data.batches import pack, pad
 from harness.data.encoding import Example
 from harness.methods.subspace import Matrices
 from harness.train.engine.core import Engine
@@ -44,7 +45,7 @@ class Bench:
         settings = EngineConfig(zero_stage=zero, precision=Precision(precision))
         self.engine = Engine(model.train(), settings, TRAIN, rank)
         objective = each_token
-        self.passes = Passes(self.engine, TRAIN, objective, True, tokenizer.eos_token_id)
+        self.passes = Passes(self.engine, TRAIN, objective, True, partial(pad, pad_token_id=0))
         self.view = View(self.engine, self.passes.backward)
 
     def masters(self) -> dict[str, torch.Tensor]:

@@ -11,13 +11,19 @@ from support.places import MICRO_MODEL, REPOSITORY
 
 
 def lm_eval(
-    include: Path, tasks: str, out: Path, *options: str, **environment: str
+    include: Path,
+    tasks: str,
+    out: Path,
+    *options: str,
+    model: str = f"pretrained={MICRO_MODEL}",
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run tasks of a folder without network; results are written below `out`."""
+    """Run tasks of a folder without network; results are written below `out`. model: arguments of
+    its class for transformers."""
     return subprocess.run(
         [
             *(sys.executable, "-m", "lm_eval", "run", "--model", "hf"),
-            *("--model_args", f"pretrained={MICRO_MODEL},dtype=float32"),
+            *("--model_args", f"{model},dtype=float32"),
             *("--include_path", str(include), "--tasks", tasks, "--device", "cpu"),
             *("--output_path", str(out), *options),
         ],

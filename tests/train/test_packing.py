@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from harness.config import Attention, HarnessConfig, Precision
 from harness.config.compose.compose import load
+from harness.data.batches import pad
 from harness.data.encoding import Example
 from harness.errors import StageFailed
 from harness.models.attention import choice, varlen
@@ -31,6 +33,7 @@ from harness.run.check.model import examples, random_llama
 from harness.train import packing
 from harness.train.engine.probe import packing_fault
 
+PADDED = partial(pad, pad_token_id=1)
 SMALL = {"vocab_size": 200, "hidden_size": 64}
 BOTH = [(Precision.fp32, torch.float32), (Precision.bf16, torch.bfloat16)]
 
@@ -127,7 +130,7 @@ def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_the_kernel_without_a_mask_is_taken(config: HarnessConfig, on_a_gpu: None) -> None:
     model = random_llama().to(torch.bfloat16)
-    made = packing.settle(engine_of(model), config, True, examples(), 1)
+    made = packing.settle(engine_of(model), config, True, examples(), PADDED)
     assert (made.packed, made.attention, made.notices) == (True, "varlen", [])
     assert model.config._attn_implementation == "varlen"
 
@@ -140,7 +143,7 @@ def test_where_it_does_not_work_the_next_is(
 
     monkeypatch.setattr(varlen, "kernel", lambda: broken)
     model = random_llama().to(torch.bfloat16)
-    made = packing.settle(engine_of(model), config, True, examples(), 1)
+    made = packing.settle(engine_of(model), config, True, examples(), PADDED)
     assert (made.packed, made.attention) == (True, "sdpa")
     assert model.config._attn_implementation == "sdpa"
     (notice,) = made.notices
@@ -167,7 +170,7 @@ def test_ranks_with_other_kernels_ask_each_other_alike(
             return next(others) and mine
 
         engine.rank.agree = agree
-        made = packing.settle(engine, config, True, examples(), 1)
+        made = packing.settle(engine, config, True, examples(), PADDED)
         assert (made.packed, made.attention) == (True, "sdpa")
         told = [notice.line for notice in made.notices]
         assert told == (
@@ -188,7 +191,7 @@ def test_a_kernel_that_is_wrong_on_one_example_alone(
 
     monkeypatch.setattr(varlen, "kernel", lambda: doubled)
     model = random_llama().to(torch.bfloat16)
-    made = packing.settle(engine_of(model), config, True, examples(), 1)
+    made = packing.settle(engine_of(model), config, True, examples(), PADDED)
     assert made.attention == model.config._attn_implementation == "sdpa"
     (notice,) = made.notices
     assert "varlen: logits of an example alone differ from sdpa's by " in notice.line
@@ -204,7 +207,7 @@ def test_a_model_that_cannot_be_set(
 
     for setter, told in ((refuses, "ValueError: no varlen here"), (str, "the model stays at sdpa")):
         monkeypatch.setattr(model, "set_attn_implementation", setter)
-        made = packing.settle(engine_of(model), config, True, examples(), 1)
+        made = packing.settle(engine_of(model), config, True, examples(), PADDED)
         assert (made.packed, made.attention) == (True, "sdpa")
         assert made.notices[0].line.endswith(f"because of varlen: {told}")
 
@@ -245,7 +248,7 @@ def test_a_model_that_fails_is_left_as_it_was_asked_for(
     engine = engine_of(model)
     engine.forward = looks_back
     config = replace(config, model=replace(config.model, attention=asked))
-    made = packing.settle(engine, config, True, examples(), 1)
+    made = packing.settle(engine, config, True, examples(), PADDED)
     assert (made.packed, made.attention) == (False, asked.value)
     assert model.config._attn_implementation == asked.value
     (notice,) = made.notices
@@ -256,7 +259,7 @@ def test_a_model_that_fails_is_left_as_it_was_asked_for(
 
 def test_nothing_is_changed_where_rows_are_padded(config: HarnessConfig, on_a_gpu: None) -> None:
     model = random_llama()
-    made = packing.settle(engine_of(model), config, False, examples(), 1)
+    made = packing.settle(engine_of(model), config, False, examples(), PADDED)
     assert (made.packed, made.attention, made.notices) == (False, "sdpa", [])
     assert model.config._attn_implementation == "sdpa"
 
@@ -264,15 +267,15 @@ def test_nothing_is_changed_where_rows_are_padded(config: HarnessConfig, on_a_gp
 def test_attention_that_is_asked_for_and_does_not_work(config: HarnessConfig) -> None:
     flash = replace(config, model=replace(config.model, attention=Attention.flash_attention_2))
     with pytest.raises(StageFailed, match=r"^model\.attention=flash_attention_2: .*=sdpa$"):
-        packing.settle(engine_of(random_llama()), flash, True, examples(), 1)
+        packing.settle(engine_of(random_llama()), flash, True, examples(), PADDED)
 
 
 def test_what_padding_costs(config: HarnessConfig) -> None:
     rows = [Example([2] * n, [3]) for n in (9, 1, 4, 4)]  # 10, 2, 5, 5 tokens
     train = replace(config.train, batch_size=4)
     # Two a row, sorted: 2 and 5 make 10 places, 5 and 10 make 20, of 22 tokens.
-    assert packing.padded_share(train, rows, 0) == pytest.approx(30 / 22 - 1)
-    assert packing.padded_share(train, [], 0) == 0
+    assert packing.padded_share(train, rows, PADDED) == pytest.approx(30 / 22 - 1)
+    assert packing.padded_share(train, [], PADDED) == 0
 
 
 @pytest.mark.distributed

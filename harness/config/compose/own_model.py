@@ -1,10 +1,12 @@
-"""What a bare `model.path` implies: an option of the `model` group, or another name."""
+"""What a bare `model.path` implies: an option of the `model` group, or another name; the family."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from harness.config.choices import ModelKind
 from harness.config.compose.remembered import chosen_options
 from harness.config.places import option_files, parse, read_yaml
 
@@ -21,6 +23,8 @@ def with_own_model(overrides: list[str]) -> list[str]:
     path = given["model.path"].value() if "model.path" in given else None
     if not isinstance(path, str):
         return overrides
+    if "model.kind" not in given and _is_encoder_decoder(Path(path)):
+        overrides = [*overrides, f"model.kind={ModelKind.seq2seq}"]
     chosen = next((c for c in chosen_options(overrides) if c.startswith("model/")), "")
     if chosen == f"model/{DEFAULT}":
         written = str(given["model"].input_line) if "model" in given else None
@@ -45,6 +49,15 @@ def _place(chosen: str, overrides: list[str]) -> str | None:
     file = option_files("model", overrides).get(chosen.removeprefix("model/"))
     found: Any = {} if file is None else OmegaConf.to_container(read_yaml(file))
     return found.get("path") or found.get("model", {}).get("path")
+
+
+def _is_encoder_decoder(folder: Path) -> bool:
+    """By its config.json; one that cannot be read is told of when the configuration is checked."""
+    try:
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and bool(told.get("is_encoder_decoder"))
 
 
 def _is_small(folder: Path) -> bool:

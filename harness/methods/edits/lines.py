@@ -27,6 +27,8 @@ class LiNeS(Edit):
     """theta_l = theta_0,l + lambda_l tau_l, lambda_l = alpha + beta f((l - 1) / (L - 1)), l = 1..L.
 
     One tuned model: tau = theta_1 - theta_0. Several: tau is the vector that `merge_with` makes.
+    The blocks of an encoder-decoder are its encoder's and then its decoder's, as a text goes
+    through them, in one line of depth; the paper's code has no example of it.
 
     alpha: lambda of the first block, in [0, 1]. One model: required, or `alphas`. Several: by
         default the paper's (1/T) |sum_t tau_t|_1 / |tau|_1.

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.config import AdapterConfig
 from harness.errors import StageFailed
+from harness.models.family import CAUSAL, Family
 from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, NOT_PLAIN
 from harness.models.weights.headers import TensorSpec, read_specs
 from harness.store.files import write_json
@@ -53,17 +54,17 @@ def adapted_layer(model: Any, name: str) -> Any | None:
     return model.get_submodule(name[: _FACTOR.search(name).start()])
 
 
-def new_adapter(base: Any, adapter: AdapterConfig) -> Any:
+def new_adapter(base: Any, adapter: AdapterConfig, family: Family = CAUSAL) -> Any:
     """A fresh adapter; its product is zero, so the model is the base model at first."""
     from peft import LoraConfig, get_peft_model
 
-    targets = adapter.targets
+    targets = family.layers(adapter.targets)
     lora = LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,
         lora_dropout=adapter.dropout,
-        target_modules="all-linear" if targets == ["all-linear"] else list(targets),
-        task_type="CAUSAL_LM",
+        target_modules="all-linear" if targets == ["all-linear"] else targets,
+        task_type=family.adapter_task,
     )
     try:
         return get_peft_model(base, lora)

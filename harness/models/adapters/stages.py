@@ -20,6 +20,7 @@ from harness.models.adapters.lora import (
     new_adapter,
     order_names,
 )
+from harness.models.family import family_of
 from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, is_adapter
 from harness.models.loading import load_model, stored_folder
 from harness.models.skeleton import load_skeleton
@@ -58,13 +59,14 @@ def start_model(
     if adapter is None:
         found = _skeleton(model, parent, precision, device, cut)
         return found or _full_model(model, parent, precision, device)
+    family = family_of(model)
     if adapter.between_tasks is BetweenTasks.merge:
-        return new_adapter(_base(model, parent, precision, device, cut), adapter), None
+        return new_adapter(_base(model, parent, precision, device, cut), adapter, family), None
     if stage > 1 and adapter.between_tasks is BetweenTasks.stack:
-        return new_adapter(load_stage(model, parent, precision, device), adapter), None
+        return new_adapter(load_stage(model, parent, precision, device), adapter, family), None
     base = _base(model, model.path, precision, device, cut)
     if stage == 1:
-        return new_adapter(base, adapter), None
+        return new_adapter(base, adapter, family), None
     return load_adapter(base, parent, trainable=True), None
 
 

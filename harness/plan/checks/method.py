@@ -24,6 +24,7 @@ from harness.methods.base import Strategy
 from harness.methods.edits.loading import load_edit
 from harness.methods.loading import ask, load_strategies
 from harness.methods.needs import Adapter, Needs
+from harness.models.family import block_count, family_of
 from harness.models.folders import ADAPTER_CONFIG
 from harness.models.weights.headers import weight_shapes
 from harness.plan.cells import merged_rates, merges_experts
@@ -226,7 +227,7 @@ def _check_carried(name: str, needs: dict[str, Needs], adapter: AdapterConfig | 
 
 def check_strategies_fit(config: HarnessConfig, description: dict[str, Any]) -> None:
     """Raise ConfigError where a strategy does not go with the model's config.json."""
-    blocks = description.get("num_hidden_layers")
+    blocks = block_count(description)
     for name, strategy in load_strategies(config.method).items():
         ask(f"method.{name}", strategy.check_model, description)
         outputs = strategy.needs().outputs
@@ -312,6 +313,7 @@ def _check_targets(targets: list[str], model: ModelConfig) -> None:
     to the embedding is in no file."""
     if targets == ["all-linear"] or not Path(model.path).is_dir():
         return
+    targets = family_of(model).layers(targets)
     shapes = weight_shapes(Path(model.path))
     matrices = [name for name, shape in shapes.items() if len(shape) > 1]
     layers = [f".{name.removesuffix('.weight')}" for name in matrices] + [".lm_head"]

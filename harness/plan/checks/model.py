@@ -6,14 +6,15 @@ from typing import Any
 
 from harness.config import BenchmarkConfig, HarnessConfig, TaskConfig
 from harness.errors import ConfigError, mistakes_of, require
+from harness.models.family import family_of, require_family
 from harness.models.folders import (
     context_length,
     folder_description,
-    require_causal,
     require_known_code,
 )
 from harness.models.gguf.converted import is_gguf
 from harness.models.hub import cached_description, require_chat_template
+from harness.plan.checks.family import family_mistakes
 from harness.plan.checks.likewise import once
 from harness.plan.checks.method import check_strategies_fit
 
@@ -22,8 +23,6 @@ def model_mistakes(config: HarnessConfig) -> list[str]:
     """What the model's config.json and its tokenizer's say against a run; of a hub model nothing
     before they are cached, of a GGUF file before it is converted."""
     model, details = config.model, dict[str, Any]()
-    if model.kind != "causal":
-        return [f"model.kind={model.kind}: only 'causal' is there"]
 
     def describe() -> None:
         if is_gguf(model.path):
@@ -31,13 +30,14 @@ def model_mistakes(config: HarnessConfig) -> list[str]:
         details.update(
             folder_description(model.path, "model.path") or cached_description(model) or {}
         )
-        require_causal(details, "model.path")
+        require_family(model, details, "model.path")
         require_known_code(details, model)
 
     return mistakes_of(describe) or [
         *mistakes_of(lambda: require_chat_template(model)),
         *mistakes_of(lambda: check_strategies_fit(config, details)),
-        *_lengths(config, context_length(details)),
+        *family_mistakes(config),
+        *_lengths(config, None if family_of(model).relative else context_length(details)),
     ]
 
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.config import AdapterConfig, HarnessConfig, ModelConfig, Quantization
+from harness.config import AdapterConfig, HarnessConfig, ModelConfig, ModelKind, Quantization
 from harness.config.plain import plain
 from harness.config.shape import NEEDED
+from harness.models.family import Family, family_of
 from harness.models.hub import cached_description
 from harness.plan.estimates import weight_count
+from harness.plan.memory.seq2seq import of_shape, read_encoder_decoder
+from harness.plan.memory.shapes import Shapes
 
 ALL_LINEAR = ["all-linear"]
 # Of an adapter where the shapes that it adapts are not known.
@@ -26,49 +29,6 @@ _WORDS = {
     "intermediate": ("intermediate_size", "n_inner", "ffn_dim"),
     "vocab": ("vocab_size",),
 }
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """The sizes of a decoder. context: most tokens that it takes; None where nothing says it."""
-
-    hidden: int
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    intermediate: int
-    vocab: int
-    tied: bool
-    context: int | None = None
-
-    @property
-    def queries(self) -> int:
-        """Width of all heads of queries together."""
-        return self.heads * self.head_dim
-
-    @property
-    def keys(self) -> int:
-        """Width of all heads of keys together."""
-        return self.kv_heads * self.head_dim
-
-    def linear_layers(self) -> dict[str, tuple[int, int]]:
-        """(inputs, outputs) of a block's matrices by their usual names."""
-        hidden, inner = self.hidden, self.intermediate
-        return {
-            "q_proj": (hidden, self.queries),
-            "k_proj": (hidden, self.keys),
-            "v_proj": (hidden, self.keys),
-            "o_proj": (self.queries, hidden),
-            "gate_proj": (hidden, inner),
-            "up_proj": (hidden, inner),
-            "down_proj": (inner, hidden),
-        }
-
-    def weights(self) -> float:
-        """All matrices of a Llama of these sizes."""
-        block = sum(inputs * outputs for inputs, outputs in self.linear_layers().values())
-        return float(self.vocab * self.hidden * (1 if self.tied else 2) + self.layers * block)
 
 
 @dataclass(frozen=True)
@@ -103,7 +63,11 @@ def model_of(config: HarnessConfig) -> Model | None:
     if weights is None:
         return None
     adapter = config.method.adapter
-    trained = weights if adapter is None else _adapter_weights(adapter, shapes, weights)
+    trained = (
+        weights
+        if adapter is None
+        else adapter_weights(adapter, shapes, weights, family_of(config.model))
+    )
     model = Model(weights, trained, shapes)
     return model if config.model.quantization is Quantization.none else model.in_4_bits()
 
@@ -114,11 +78,15 @@ def shapes_of(model: ModelConfig) -> Shapes | None:
     told = json.loads(path.read_text()) if path.is_file() else cached_description(model)
     if told is None and model.shape is not None:
         told = plain(model.shape)
+        if model.kind is ModelKind.seq2seq:
+            return of_shape(told)
     return None if told is None else read_shapes(told)
 
 
 def read_shapes(description: Mapping[str, Any]) -> Shapes | None:
     """The sizes that a config.json tells; None where it lacks one that nothing follows from."""
+    if description.get("is_encoder_decoder"):
+        return read_encoder_decoder(description)
     told = description.get("text_config") or description
     found = {name: _first(told, words) for name, words in _WORDS.items()}
     hidden, layers, heads, vocab = (found[n] for n in ("hidden", "layers", "heads", "vocab"))
@@ -160,13 +128,17 @@ def _first(told: Mapping[str, Any], words: tuple[str, ...]) -> int | None:
     return next((int(told[word]) for word in words if told.get(word)), None)
 
 
-def _adapter_weights(adapter: AdapterConfig, shapes: Shapes | None, weights: float) -> float:
+def adapter_weights(
+    adapter: AdapterConfig, shapes: Shapes | None, weights: float, family: Family
+) -> float:
     """Weights of a low-rank adapter: rank * (inputs + outputs) of every layer that it adapts."""
     if shapes is None:
         return ADAPTER_SHARE * weights
     layers = shapes.linear_layers()
-    targets = list(layers) if list(adapter.targets) == ALL_LINEAR else adapter.targets
+    targets = family.layers(adapter.targets)
+    targets = list(layers) if targets == ALL_LINEAR else targets
     # A layer with a name of its own (W_pack, c_attn) is one of queries, keys and values together.
     fused = (shapes.hidden, shapes.queries + 2 * shapes.keys)
-    each = sum(sum(layers.get(target.rpartition(".")[2], fused)) for target in targets)
-    return float(adapter.rank * shapes.layers * each)
+    names = [target.rpartition(".")[2] for target in targets]
+    each = sum(shapes.times(name) * sum(layers.get(name, fused)) for name in names)
+    return float(adapter.rank * each)

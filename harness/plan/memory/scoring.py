@@ -41,7 +41,7 @@ def scoring_memory(
     batch = Limits(config.eval.batch_size, config.eval.batch_tokens).fitting(longest)
     cache = logits = 0.0
     if shapes is not None:
-        by_token = 2 * shapes.keys * width * (shapes.layers + 1)
+        by_token = 2 * shapes.keys * width * (shapes.cached + 1)
         cache = float(batch * longest * by_token)
         logits = float(batch * shapes.vocab * (width + 4))
     return ScoringMemory(

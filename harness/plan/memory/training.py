@@ -15,10 +15,14 @@ from harness.config import (
     Packing,
     Precision,
     Schedule,
+    TaskConfig,
 )
 from harness.config.sequence import task_order
 from harness.methods.loading import load_strategies
-from harness.plan.memory.model import Model, Shapes
+from harness.models.family import family_of
+from harness.plan.memory.model import Model
+from harness.plan.memory.seq2seq import EncoderDecoder
+from harness.plan.memory.shapes import Shapes
 
 FP32 = 4
 BUCKET = 200_000_000  # weights in a bucket of the engine, no more than the model has
@@ -37,7 +41,8 @@ HOST_STATE = 22  # a weight in host memory: 16 of state, 4 of gradients on their
 class Setting:
     """What memory hangs on besides the model. row_tokens and answer_tokens are those of one forward
     pass; copies, host_copies: fp32 copies of the trained weights that the method's strategies hold,
-    on the device and in main memory; whole: a stage begins with the whole model at ZeRO 3 too."""
+    on the device and in main memory; whole: a stage begins with the whole model at ZeRO 3 too;
+    longest_prompt: in tokens."""
 
     zero_stage: int
     offload: Offload
@@ -50,6 +55,7 @@ class Setting:
     copies: float
     host_copies: float
     whole: bool = False
+    longest_prompt: int = 0
 
     @property
     def width(self) -> int:
@@ -123,6 +129,7 @@ def setting_of(config: HarnessConfig, ranks: int, cuda: bool) -> Setting:
         copies=_copies(config)[0],
         host_copies=_copies(config)[1],
         whole=_comes_whole(config),
+        longest_prompt=max(task.max_prompt_tokens for task in _tasks(config)),
     )
 
 
@@ -201,6 +208,12 @@ def _activations(shapes: Shapes | None, s: Setting) -> float:
     if shapes is None:
         return 0.0
     e = s.width
+    if isinstance(shapes, EncoderDecoder):
+        prompts = s.row_tokens - s.answer_tokens
+        kept = shapes.activations(e, prompts, s.answer_tokens, s.longest_prompt)
+        if s.checkpointing:
+            return kept / shapes.layers + e * s.row_tokens * shapes.hidden * shapes.layers
+        return kept
     norms = 2 * (FP32 + 2 * e) * shapes.hidden
     block = norms + 4 * e * shapes.queries + 4 * e * shapes.intermediate
     if s.checkpointing:
@@ -231,15 +244,23 @@ def _offloaded(state: TrainingMemory, s: Setting, part: float) -> TrainingMemory
 def _row(config: HarnessConfig, ranks: int) -> tuple[int, int]:
     """(tokens, answer tokens) of the largest forward pass that the limits of the tasks allow."""
     train = config.train
-    tasks = [config.task[name] for name in dict.fromkeys(task_order(config))]
+    tasks = _tasks(config)
     longest = max(task.max_prompt_tokens + task.max_answer_tokens for task in tasks)
     share = max(t.max_answer_tokens / (t.max_prompt_tokens + t.max_answer_tokens) for t in tasks)
-    if train.packing is Packing.auto and train.loss_norm is LossNorm.tokens:
+    if (
+        family_of(config.model).packs
+        and train.packing is Packing.auto
+        and train.loss_norm is LossNorm.tokens
+    ):
         mine = -(-train.batch_size // ranks) * longest
         row = min(max(train.pack_tokens, longest), mine)
     else:
         row = min(train.micro_batch_size, train.batch_size) * longest
     return row, round(row * share)
+
+
+def _tasks(config: HarnessConfig) -> list[TaskConfig]:
+    return [config.task[name] for name in dict.fromkeys(task_order(config))]
 
 
 def _comes_whole(config: HarnessConfig) -> bool:

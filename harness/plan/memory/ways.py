@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from harness.config import HarnessConfig, Offload, Precision
+from harness.config import AdapterConfig, HarnessConfig, Offload, Precision
+from harness.models.family import family_of
 from harness.plan.memory.machine import GB, Machine
-from harness.plan.memory.model import Model
+from harness.plan.memory.model import Model, adapter_weights
 from harness.plan.memory.training import Setting, TrainingMemory, training_memory
 
 CLOSE = 0.9  # of what there is; above, a run may fail all the same
 SHORTEST_ROW = 512
 MOST_RANKS = 64
-LORA, LORA_RANK = "method=lora_seqft", 8  # the adapter that is offered, on queries and values
+LORA = "method=lora_seqft"  # its adapter is that of the defaults: rank 8, queries and values
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,8 @@ def _kinds(config: HarnessConfig, base: Way) -> Iterator[list[Way]]:
     yield [base.then(f"engine.ranks={n}", ranks=n) for n in more if n <= MOST_RANKS]
     shapes = base.model.shapes
     if config.method.adapter is None and shapes is not None:
-        sizes = shapes.linear_layers()
-        each = sum(sum(sizes[name]) for name in ("q_proj", "v_proj"))
-        trained = float(LORA_RANK * shapes.layers * each)
+        family = family_of(config.model)
+        trained = adapter_weights(AdapterConfig(), shapes, base.model.weights, family)
         adapted = base.then(LORA, replace(base.model, trained=trained), copies=0.0, host_copies=0.0)
         yield [adapted, *_in_4_bits(adapted)]
     if config.method.adapter is not None and not base.model.packed:

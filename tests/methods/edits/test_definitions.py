@@ -210,6 +210,14 @@ def test_lines_by_hand(edit: LiNeS, expected: list[float]) -> None:
             ["model.layers.0.experts.1.a", "model.layers.1.experts.0.a", "model.layers.2.b"],
             [0, 0.5, 1],
         ),
+        # A decoder's blocks come behind the encoder's, also where they are more; a bias of
+        # positions belongs to its block, what is shared comes before.
+        (
+            ["shared.weight", "encoder.block.0.a", "encoder.block.1.layer.0.b"]
+            + [f"decoder.block.{i}.layer.{j}.a" for i in range(3) for j in range(2)]
+            + ["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"],
+            [0, 0, 0.25, 0.5, 0.5, 0.75, 0.75, 1, 1, 0],
+        ),
         # A smaller stack of something else is outside the blocks.
         (
             ["vision.layers.1.a", "vision.layers.0.a"]
@@ -228,6 +236,8 @@ def test_lines_wants_a_stack_of_blocks() -> None:
         blocks("encoder.weight").edited(LiNeS(alpha=0.5))
     with pytest.raises(DataError, match="without a gap"):
         blocks("h.0.a", "h.2.a").edited(LiNeS(alpha=0.5))
+    with pytest.raises(DataError, match=r"encoder\.block.*without a gap"):
+        blocks("encoder.block.1.a", "decoder.block.0.a").edited(LiNeS(alpha=0.5))
 
 
 def test_lines_for_several_models() -> None:
