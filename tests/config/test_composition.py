@@ -75,6 +75,18 @@ def test_a_task_may_be_revisited_when_asked_for() -> None:
     assert column_names(task_order(config)) == ["micro_units", "micro_stance", "micro_units#2"]
 
 
+def test_recurring_goes_through_the_list_again() -> None:
+    words = ["task=[micro_units,micro_stance,micro_sums]", "sequence.recurring=3"]
+    three = ["micro_units", "micro_stance", "micro_sums"]
+    assert task_order(load(words)) == 3 * three
+    assert task_order(load([*words, "sequence.order=reversed"])) == 3 * three[::-1]
+    random = ["sequence.order=random", "sequence.order_seed=2"]
+    drawn = task_order(load([*words, *random]))
+    assert drawn[:3] == task_order(load([*words, *random, "sequence.recurring=1"]))
+    assert all(sorted(drawn[at : at + 3]) == sorted(three) for at in (0, 3, 6))
+    assert len({tuple(drawn[at : at + 3]) for at in (0, 3, 6)}) > 1  # each time anew
+
+
 def test_a_tasks_name_may_begin_with_a_digit() -> None:
     """Hydra's own grammar refuses the key."""
     tasks = ["sequence=trace", "data.root=anywhere"]
