@@ -150,7 +150,7 @@ def _row(fields: dict[str, str], source: Source, path: Path) -> Row:
             raise DataError(f"{path}: an answer has no {source.pattern!r}: {answer[-40:]!r}")
         answer = part[1]
     told = fields | {"choices": source.choices}
-    kept = {name: _filled(f"{{{name}}}", fields, path) for name in source.keep}
+    kept = {new: _filled(f"{{{old}}}", fields, path) for new, old in source.keep.items()}
     prompt = _filled(source.prompt, told, path)
     return {"prompt": prompt, "answer": source.labels.get(answer, answer), **kept}
 

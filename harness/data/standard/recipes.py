@@ -17,7 +17,8 @@ class Source:
     * where its name varies. columns: names of columns that have none in the file, in order. rows:
     the published number, None where it is not known. labels: what stands in the file -> the word
     that is trained on; none = the answer is a text. prompt, answer: templates of fields; pattern:
-    the part of the answer that counts, its first group. keep: further fields of test rows."""
+    the part of the answer that counts, its first group. keep: further fields of the
+    rows, by the names that they have in the file."""
 
     format: str
     file: str
@@ -27,7 +28,7 @@ class Source:
     rows: int | None = None
     labels: dict[str, str] = field(default_factory=dict)
     pattern: str | None = None
-    keep: tuple[str, ...] = ()
+    keep: dict[str, str] = field(default_factory=dict)
 
     @property
     def choices(self) -> str:
@@ -74,5 +75,5 @@ _SHARED = ("format", "columns", "labels", "prompt", "answer")
 
 def _source(told: dict[str, Any]) -> Source:
     words = {str(key): word for key, word in told.pop("labels", {}).items()}
-    lists = {key: tuple(told.pop(key)) for key in ("columns", "keep") if key in told}
+    lists = {key: tuple(told.pop(key)) for key in ("columns",) if key in told}
     return Source(**told, **lists, labels=words)

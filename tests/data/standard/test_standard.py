@@ -115,7 +115,7 @@ def test_a_file_that_is_all_trained_on_leaves_nothing_to_choose_on(tmp_path: Pat
 def test_tests_of_code_come_with_their_problem(tmp_path: Path) -> None:
     made = rows_of(write_standard(tmp_path, ["code"]), "code")
     row = made["test"][3]
-    assert set(row) == {"prompt", "answer", "test", "entry_point"}
+    assert set(row) == {"prompt", "answer", "header", "test", "entry_point"}
     assert row["entry_point"] == "add3"
     assert "def add3(x):" in row["prompt"]
 
