@@ -66,6 +66,15 @@ class SequenceConfig(Section):
     order: Order = key("order of the tasks", Order.given)
     order_seed: int = key("seed of order=random", 0)
     recurrence: bool = key("allow a task to be visited more than once", False)
+    recurring: int = key(
+        "how often the whole list is gone through; order=random draws each time anew", 1
+    )
+    # No identity: what it changes is in the stages that get other rows.
+    blur: float = key(
+        "blurry boundaries: the share of a task's rows, 0 to 0.5, that trains in the stage before "
+        "in place of its own, and as many in the stage after",
+        0.0,
+    )
 
 
 @dataclass

@@ -54,6 +54,7 @@ _PLACES = {
     Kind.scorer: (
         "harness.scorers.tasks",
         "harness.scorers.reasoned",
+        "harness.scorers.programs",
         "harness.data.micro.scorers",
     ),
     Kind.source: ("harness.evaluation.sources",),

@@ -3,6 +3,7 @@
 import random
 
 from harness.config import HarnessConfig, Order
+from harness.config.ranges import require_range
 from harness.errors import ConfigError, suggest
 
 
@@ -22,11 +23,15 @@ def task_order(config: HarnessConfig) -> list[str]:
             raise ConfigError(
                 f"sequence.tasks: '{name}' is listed twice; set sequence.recurrence=true to revisit"
             )
+    require_range("sequence.recurring", sequence.recurring, 1)
     if sequence.order is Order.reversed:
         names.reverse()
-    elif sequence.order is Order.random:
-        random.Random(sequence.order_seed).shuffle(names)
-    return names
+    order, source = list[str](), random.Random(sequence.order_seed)
+    for _ in range(sequence.recurring):
+        if sequence.order is Order.random:
+            source.shuffle(names)
+        order += names
+    return order
 
 
 def widest_limits(config: HarnessConfig) -> tuple[int, int]:

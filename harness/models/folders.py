@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from harness.config import ModelConfig
+from harness.config import Attention, ModelConfig
 from harness.errors import ConfigError
 
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -21,6 +21,9 @@ NOT_PLAIN = "a file of its weights is not plain tensors: it could run code, so i
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 # What models call the number of their positions.
 _POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+# And the number of their experts, and the parts that are made of experts.
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+_OF_EXPERTS = re.compile(r"(^|\.)(experts|gate|router|w[123]|(gate|up|down|gate_up)_proj)$")
 
 
 def is_adapter(folder: Path | str) -> bool:
@@ -76,12 +79,46 @@ def require_causal(description: dict[str, Any], place: str) -> None:
 
 def context_length(description: dict[str, Any]) -> int | None:
     """Most tokens that a model takes, by its config.json; null where it does not tell."""
-    inner = description.get("text_config")
-    for place in (description, inner if isinstance(inner, dict) else {}):
+    for place in _sections(description):
         for name in _POSITIONS:
             if isinstance(place.get(name), int):
                 return place[name]
     return None
+
+
+def _sections(description: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The description itself and, where it is of more than text, the part of it about text."""
+    inner = description.get("text_config")
+    return (description, inner) if isinstance(inner, dict) else (description,)
+
+
+def require_attention(description: dict[str, Any], model: ModelConfig) -> None:
+    """Raise ConfigError for attention that leaves out what a model does to its scores."""
+    capped = any(place.get("attn_logit_softcapping") for place in _sections(description))
+    if capped and model.attention is Attention.sdpa:
+        kind = description.get("model_type", "this model")
+        raise ConfigError(
+            f"model.attention=sdpa: {kind} caps the scores of attention (attn_logit_softcapping), "
+            "which sdpa does not; use model.attention=eager"
+        )
+
+
+def require_no_experts(
+    targets: Iterable[str], description: dict[str, Any], place: str = "model.path"
+) -> None:
+    """Raise ConfigError for adapted layers (names of modules) that would be experts or what routes
+    to them: each kind is one tensor for all experts and no layer, so factors of it are no LoRA of
+    a layer. Layers of attention have an adapter as in any model."""
+    if not any(place.get(name) for place in _sections(description) for name in _EXPERTS):
+        return
+    wrong = [name for name in targets if name == "all-linear" or _OF_EXPERTS.search(name)]
+    if wrong:
+        kind = description.get("model_type", "this model")
+        raise ConfigError(
+            f"method.adapter.targets: '{wrong[0]}' takes in the experts of {place} ({kind}), which "
+            "are one tensor and no layers; name layers of its attention, such as "
+            "[q_proj,k_proj,v_proj,o_proj]"
+        )
 
 
 def require_known_code(description: dict[str, Any], model: ModelConfig) -> None:

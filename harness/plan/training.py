@@ -21,7 +21,9 @@ from harness.store.records import (
     EarlierTask,
     Folder,
     Hub,
+    Lender,
     ModelRef,
+    Neighbours,
     Part,
     TrainSettings,
 )
@@ -152,6 +154,7 @@ class TrainingNodes:
             micro_batch_size=config.train.micro_batch_size if by_micro_batch else None,
             replayed=replayed,
             limits=limits,
+            neighbours=self._neighbours(stage) if len(names) == 1 else None,
             seed=config.seed,
             position=position,
             task=names[0] if len(names) == 1 else ALL_TASKS,
@@ -162,6 +165,20 @@ class TrainingNodes:
     def _part(self, name: str) -> Part:
         data = self._content(self.training_file(name))
         return Part(name, self.config.task[name], data, self._epochs(name))
+
+    def _neighbours(self, stage: int) -> Neighbours | None:
+        """With whom a stage exchanges rows: nobody where boundaries are sharp."""
+        if not self.config.sequence.blur:
+            return None
+        before, after = stage - 2, stage  # places in the order, which counts from 0
+        return Neighbours(
+            self.config.sequence.blur,
+            self._lender(self.order[before]) if before >= 0 else None,
+            self._lender(self.order[after]) if after < len(self.order) else None,
+        )
+
+    def _lender(self, name: str) -> Lender:
+        return Lender(name, self.config.task[name], self._content(self.training_file(name)))
 
     def _content(self, path: Path) -> Content:
         return Content(str(path), self.hashes.file(path))

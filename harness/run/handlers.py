@@ -41,6 +41,7 @@ class Training(Handler[TrainWork]):
                 parent=source(work.model, site.store),
                 earlier=[(task.name, Path(task.path)) for task in work.earlier],
                 last=work.last,
+                neighbours=work.neighbours,
                 halvings=site.halvings,
             )
             kept = site.kept(work)

@@ -9,6 +9,7 @@ A prediction that a strict accuracy accepts, its lenient one accepts too.
 
 from typing import Any
 
+from harness.scorers import final_answer
 from harness.scorers.bleu import bleu
 from harness.scorers.edit_similarity import (
     edit_similarity,
@@ -24,6 +25,7 @@ from harness.scorers.extraction import (
     number_value,
     short_answers,
 )
+from harness.scorers.final_answer import same_number
 from harness.scorers.rouge_l import rouge_l
 from harness.scorers.sari import sari
 
@@ -70,6 +72,14 @@ def number(doc: dict[str, Any], prediction: str) -> dict[str, float]:
     else:
         lenient = float(last_number(prediction) == expected)
     return {"accuracy": exact_match(prediction, answer), "accuracy_lenient": lenient}
+
+
+def final_number(doc: dict[str, Any], prediction: str) -> dict[str, float]:
+    """Score reasoning by its final number, compared by value: the last one of the text, or, for
+    `accuracy_lenient`, that or the one behind "the answer is"."""
+    last = same_number(final_answer.last_number(prediction), doc["answer"])
+    cued = same_number(final_answer.cued_number(prediction), doc["answer"])
+    return {"accuracy": last, "accuracy_lenient": max(last, cued)}
 
 
 def summary(doc: dict[str, Any], prediction: str) -> dict[str, float]:

@@ -87,6 +87,25 @@ class Lesson(Record):
 
 
 @dataclass(frozen=True)
+class Lender(Record):
+    """A task of which rows train in a stage beside its own, and its training split."""
+
+    name: str = identity()
+    task: TaskConfig = identity()
+    data: Content = identity()
+
+
+@dataclass(frozen=True)
+class Neighbours(Record):
+    """What is on both sides of a stage whose boundaries are blurry: the share of every task's rows
+    that crosses one, and the tasks of the stages before and after (null: there is none)."""
+
+    share: float = identity()
+    before: Lender | None = identity(None)
+    after: Lender | None = identity(None)
+
+
+@dataclass(frozen=True)
 class EarlierTask(Record):
     """The training split of a task before. What a strategy reads of it is in `replayed`."""
 

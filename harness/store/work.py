@@ -21,6 +21,7 @@ from harness.store.records import (
     Lesson,
     Made,
     ModelRef,
+    Neighbours,
     Part,
     TrainSettings,
 )
@@ -68,7 +69,8 @@ class Work(Record):
 class TrainWork(Work):
     """Train one stage. position: how many tasks the model has seen after it. replayed: data besides
     the tasks' own that strategies read; limits: the longest prompt and answer of rows among them
-    that belong to no task. last: nothing goes on from here."""
+    that belong to no task. neighbours: with whom the stage exchanges rows. last: nothing goes on
+    from here."""
 
     kind: ClassVar[str] = "train"
     model: ModelRef = identity()
@@ -79,6 +81,7 @@ class TrainWork(Work):
     micro_batch_size: int | None = identity(None)
     replayed: tuple[Content, ...] = identity(())
     limits: tuple[int, ...] = identity(())
+    neighbours: Neighbours | None = identity(None)
     seed: int = identity()
     position: int = identity()
     task: str = detail()

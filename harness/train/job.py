@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import HarnessConfig
+from harness.store.records import Neighbours
 
 Progress = Callable[[int, int], None]
 
@@ -24,7 +25,8 @@ class TrainJob:
 
     `stage` counts the tasks trained including this one; `earlier` are the tasks before with their
     training files, visit by visit; `parent` is the folder of the stage before (or the initial
-    model). `halvings`: how often what a forward pass takes is halved, since more did not fit."""
+    model). `neighbours`: with whom rows are exchanged. `halvings`: how often what a forward pass
+    takes is halved, since more did not fit."""
 
     config: HarnessConfig
     stage: int
@@ -34,4 +36,5 @@ class TrainJob:
     parent: Path | str
     earlier: list[tuple[str, Path]]
     last: bool
+    neighbours: Neighbours | None = None
     halvings: int = 0

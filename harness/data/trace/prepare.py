@@ -7,7 +7,7 @@ from harness import __version__
 from harness.data.trace.archive import Archive, Tree
 from harness.data.trace.check import SizeReport
 from harness.data.trace.check_text import as_json
-from harness.errors import DataError
+from harness.data.written import is_there
 from harness.store.files import file_sha256, write_atomically, write_json
 
 REPORT = "prepared.json"
@@ -34,7 +34,9 @@ def prepare_size(archive: Archive, tree: Tree, report: SizeReport, out: Path) ->
         for task, found in report.tasks.items()
         for split, part in found.splits.items()
     }
-    present = {path for path, (_, sha256) in files.items() if _is_there(path, sha256)}
+    present = {
+        path for path, (_, sha256) in files.items() if is_there(path, sha256, "the archive's file")
+    }
     for path, (name, _) in files.items():
         if path not in present:
             write_atomically(path, archive.read(name))
@@ -46,13 +48,3 @@ def prepare_size(archive: Archive, tree: Tree, report: SizeReport, out: Path) ->
     }
     write_json(folder / REPORT, summary)
     return Written(folder, len(files) - len(present), len(present))
-
-
-def _is_there(path: Path, sha256: str) -> bool:
-    if not path.is_file():
-        return False
-    if file_sha256(path) != sha256:
-        raise DataError(
-            f"{path}: differs from the archive's file; remove it to have it written again"
-        )
-    return True

@@ -11,9 +11,14 @@ from pickle import UnpicklingError
 from typing import Any
 
 from harness.config import AdapterConfig
-from harness.errors import StageFailed
+from harness.errors import ConfigError, StageFailed
 from harness.models.family import CAUSAL, Family
-from harness.models.folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, NOT_PLAIN
+from harness.models.folders import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    NOT_PLAIN,
+    require_no_experts,
+)
 from harness.models.weights.headers import TensorSpec, read_specs
 from harness.store.files import write_json
 
@@ -59,6 +64,10 @@ def new_adapter(base: Any, adapter: AdapterConfig, family: Family = CAUSAL) -> A
     from peft import LoraConfig, get_peft_model
 
     targets = family.layers(adapter.targets)
+    try:  # of a model of the hub it was not known before it was fetched
+        require_no_experts(targets, getattr(base.config, "to_dict", dict)(), "the model")
+    except ConfigError as error:
+        raise StageFailed(str(error)) from None
     lora = LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,

@@ -17,6 +17,7 @@ from harness.config import (
     ResetOptimizer,
     Schedule,
 )
+from harness.config.ranges import require_range
 from harness.config.sequence import task_order
 from harness.data.rows import read_rows
 from harness.errors import ConfigError, mistakes_of, refuse, suggest
@@ -77,6 +78,7 @@ def _check_schedule(config: HarnessConfig) -> None:
         _check_checkpoints(config, method.checkpoints)
     if method.schedule is Schedule.joint:
         _check_joint(config)
+    _check_blur(config)
 
 
 def _check_files(strategies: dict[str, Strategy]) -> None:
@@ -287,7 +289,27 @@ def _check_joint(config: HarnessConfig) -> None:
                 f"task.{name}.learning_rate: joint training has one rate; use train.learning_rate"
             )
     if len(set(task_order(config))) < len(task_order(config)):
-        raise ConfigError("sequence.recurrence: joint training sees every task once")
+        raise ConfigError(
+            "sequence.recurrence, sequence.recurring: joint training sees every task once"
+        )
+
+
+def _check_blur(config: HarnessConfig) -> None:
+    blur, method = config.sequence.blur, config.method
+    require_range("sequence.blur", blur, 0, 0.5)
+    if not blur:
+        return
+    if method.checkpoints is not None or method.schedule is not Schedule.sequential:
+        what = "checkpoints" if method.checkpoints is not None else f"{method.schedule.value}"
+        raise ConfigError(
+            f"sequence.blur={blur}: method={method.name} ({what}) trains no task after the other, "
+            "so that there is no boundary to blur; leave it out"
+        )
+    if merges_experts(config):
+        raise ConfigError(
+            f"sequence.blur={blur}: method={method.name} merges models of one task each, between "
+            "which there is no boundary; leave it out"
+        )
 
 
 def _adapter(adapter: AdapterConfig, moments: ResetOptimizer) -> Iterator[str]:

@@ -10,7 +10,9 @@ from harness.models.family import family_of, require_family
 from harness.models.folders import (
     context_length,
     folder_description,
+    require_attention,
     require_known_code,
+    require_no_experts,
 )
 from harness.models.gguf.converted import is_gguf
 from harness.models.hub import cached_description, require_chat_template
@@ -33,8 +35,12 @@ def model_mistakes(config: HarnessConfig) -> list[str]:
         require_family(model, details, "model.path")
         require_known_code(details, model)
 
+    adapter = config.method.adapter
+    targets = [] if adapter is None else adapter.targets
     return mistakes_of(describe) or [
         *mistakes_of(lambda: require_chat_template(model)),
+        *mistakes_of(lambda: require_attention(details, model)),
+        *mistakes_of(lambda: require_no_experts(targets, details)),
         *mistakes_of(lambda: check_strategies_fit(config, details)),
         *family_mistakes(config),
         *_lengths(config, None if family_of(model).relative else context_length(details)),

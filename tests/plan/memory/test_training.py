@@ -29,6 +29,18 @@ PRESETS = (
     "olmo2-1b",
     "olmo2-7b",
     "gemma3-1b",
+    "llama3-8b-instruct",
+    "llama3.2-1b-instruct",
+    "llama3.2-3b-instruct",
+    "qwen2-1.5b",
+    "qwen2.5-1.5b",
+    "qwen2.5-7b",
+    "gemma2-2b",
+    "gemma2-9b",
+    "mistral-7b-instruct",
+    "phi3.5-mini",
+    "phi4-mini",
+    "smollm3-3b",
 )
 SEVEN, THIRTEEN = (Model(w, w, None) for w in (6.74e9, 13.02e9))
 SEVENTY = Shapes(

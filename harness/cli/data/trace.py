@@ -1,4 +1,4 @@
-"""`harness data`: check the archive of a benchmark, fetch it, and write the folders for runs."""
+"""`harness data trace`: check TRACE's archive, fetch it, and write the folders for runs."""
 
 import json
 import sys
@@ -77,19 +77,17 @@ def _fetch(url: str, out: Path, sha256: str | None) -> Path:
 
 
 def _parser() -> Arguments:
-    parser = Arguments(prog="harness data", description=_DESCRIPTION)
-    verbs = parser.add_subparsers(dest="benchmark", required=True, metavar="trace")
-    trace = verbs.add_parser("trace", description=_DESCRIPTION)
-    trace.add_argument("--archive", type=Path, help="the zip or its unpacked folder")
-    trace.add_argument("--out", type=Path, help="write the checked files below this folder")
-    trace.add_argument("--size", choices=list(known_counts()), help="only this size")
-    trace.add_argument("--json", action="store_true", help="print one JSON object")
-    trace.add_argument(
+    parser = Arguments(prog="harness data trace", description=_DESCRIPTION)
+    parser.add_argument("--archive", type=Path, help="the zip or its unpacked folder")
+    parser.add_argument("--out", type=Path, help="write the checked files below this folder")
+    parser.add_argument("--size", choices=list(known_counts()), help="only this size")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
         "--allow-other",
         action="store_true",
         help="accept missing files and numbers of rows other than the published ones",
     )
-    trace.add_argument("--download", action="store_true", help="fetch the archive first")
-    trace.add_argument("--url", help="fetch it from here instead of the published place")
-    trace.add_argument("--sha256", help="refuse a downloaded file with another hash")
+    parser.add_argument("--download", action="store_true", help="fetch the archive first")
+    parser.add_argument("--url", help="fetch it from here instead of the published place")
+    parser.add_argument("--sha256", help="refuse a downloaded file with another hash")
     return parser

@@ -1,0 +1,1 @@
+"""The standard sequences' data: read from publishers' files, drawn, written as rows."""

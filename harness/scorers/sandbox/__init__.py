@@ -1,0 +1,1 @@
+"""Running programs that a model wrote: in a process that may do little."""
