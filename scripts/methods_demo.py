@@ -6,6 +6,7 @@ results/methods/scores.csv (see keeping/study.py). A method whose definition has
 that its run has another key, is run again; one machine's store shares stages between methods.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from keeping.jobs import Job
@@ -17,7 +18,10 @@ from harness.run.job import make_jobs
 EXPERIMENT = "methods_demo"
 SEEDS = (0, 1, 2)
 # Nothing of these is drawn from the seed: a second one would be the first once more.
-UNSEEDED = ("icl",)
+UNSEEDED = ("icl", "icl_trace")
+# What reads attention maps needs a model that gives them; the others train on faster ones.
+EAGER = ("model.attention=eager",)
+WITH_MAPS = ("seekr", "seekr_script")
 
 
 def methods() -> list[str]:
@@ -30,9 +34,12 @@ def methods() -> list[str]:
 
 def jobs() -> tuple[Job, ...]:
     """Every method at every seed, seed by seed."""
-    names = methods()
+    every = [Job(name) for name in methods()] + [Job(name, words=EAGER) for name in WITH_MAPS]
     return tuple(
-        Job(name, seed) for seed in SEEDS for name in names if seed == 0 or name not in UNSEEDED
+        replace(job, seed=seed)
+        for seed in SEEDS
+        for job in every
+        if seed == 0 or job.method not in UNSEEDED
     )
 
 
