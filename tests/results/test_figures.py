@@ -19,13 +19,14 @@ from harness.results.schema import Scores, write_scores
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that are saved."""
     found: list[Any] = []
-    lay_out = matplotlib.figure.Figure.draw_without_rendering
+    own = matplotlib.figure.Figure.set_layout_engine
 
-    def note(figure: Any) -> None:
-        found.append(figure)
-        lay_out(figure)
+    def note(figure: Any, layout: str | None = None, **options: Any) -> None:
+        if layout == "none":  # it is laid out, and will be printed
+            found.append(figure)
+        own(figure, layout, **options)
 
-    monkeypatch.setattr(matplotlib.figure.Figure, "draw_without_rendering", note)
+    monkeypatch.setattr(matplotlib.figure.Figure, "set_layout_engine", note)
     return found
 
 

@@ -93,6 +93,21 @@ def test_filters_leave_what_they_say(page, shown):
     assert count(page) == 400
 
 
+def test_stages_that_stand_alone_are_compared_with_the_initial_model(place, tab):
+    path = place.made.store / "runs" / "run00000000000000000.json"
+    record = json.loads(path.read_text())
+    record["run"]["schedule"] = "single"
+    path.write_text(json.dumps(record))
+    assert place.report().returncode == 0
+    tab.open(place.out.as_uri())
+    stages = [place.scores_of(0, stage, 0, "accuracy") for stage in (0, 1, 2)]
+    assert lost(stages[0], stages[2]) != lost(stages[1], stages[2])
+    choose(tab, run="0", task="target: letters", stage="2", state="lost")
+    assert count(tab) == lost(stages[0], stages[2])
+    choose(tab, state="gained")
+    assert count(tab) == lost(stages[2], stages[0])
+
+
 def test_words_are_found_in_answers_and_references(page, shown):
     path = shown.made.store / "eval"
     files = sorted(path.glob("*/predictions.jsonl"))
