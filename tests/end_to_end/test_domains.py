@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.command import harness
+from support.fence import require_fence
 from support.standard_files import write_standard
 
 from harness.config.compose.compose import load
@@ -17,6 +18,7 @@ NAMES = ["math", "law", "code"]
 def test_each_is_scored_by_its_own_scorer(
     tiny_model: Path, tiny_conf: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    require_fence()
     out, store = tmp_path / "standard", tmp_path / "store"
     write_standard(tmp_path / "from", NAMES)
     words = ["--from", str(tmp_path / "from"), "--out", str(out), "--allow-other"]
