@@ -14,6 +14,7 @@ from harness.data.rows import Row, read_rows
 from harness.plan.checks.likewise import once
 from harness.plan.tokens import TokenCounts
 from harness.store.work import EvalWork, TrainWork, Work
+from harness.train.blur import crossing_rows
 
 FEWEST_ITEMS = 50  # below, a standard error is 7 points and more
 SHARE = 0.01  # of rows, from which repeats and cuts are told
@@ -67,6 +68,9 @@ def _of_task(config: HarnessConfig, name: str) -> Iterator[str]:
     rows = {split: read_rows(path) for split, path in files.items() if path.is_file()}
     for split, found in rows.items():
         yield from _of_split(name, split, found)
+    blur, train = config.sequence.blur, rows.get("train", ())
+    if blur and not crossing_rows(len(train), blur):
+        yield f"{name}: sequence.blur={blur:g} moves none of its {len(train)} rows"
     if scored in rows:
         yield from _few(name, scored, rows[scored])
     for split in rows.keys() - {"train"}:

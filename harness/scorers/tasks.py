@@ -76,9 +76,14 @@ def number(doc: dict[str, Any], prediction: str) -> dict[str, float]:
 
 def final_number(doc: dict[str, Any], prediction: str) -> dict[str, float]:
     """Score reasoning by its final number, compared by value: the last one of the text, or, for
-    `accuracy_lenient`, that or the one behind "the answer is"."""
-    last = same_number(final_answer.last_number(prediction), doc["answer"])
-    cued = same_number(final_answer.cued_number(prediction), doc["answer"])
+    `accuracy_lenient`, that or the one behind "the answer is". An expected answer that is no
+    number is compared after stripping and case folding."""
+    answer = doc["answer"]
+    if number_value(answer) is None:
+        same = folded_match(prediction, answer)
+        return {"accuracy": same, "accuracy_lenient": same}
+    last = same_number(final_answer.last_number(prediction), answer)
+    cued = same_number(final_answer.cued_number(prediction), answer)
     return {"accuracy": last, "accuracy_lenient": max(last, cued)}
 
 

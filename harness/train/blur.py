@@ -16,10 +16,15 @@ from harness.store.records import Lender
 from harness.train.job import TrainJob
 
 
+def crossing_rows(size: int, share: float) -> int:
+    """How many of `size` rows cross each boundary: `share` of them, rounded down."""
+    return int(share * size + 1e-9)  # 0.3 * 10 is less than 3
+
+
 def crossing(seed: int, task: str, size: int, share: float) -> tuple[list[int], list[int]]:
-    """Which of a task's `size` rows train in the stage before and which in the stage after: `share`
-    of them each, rounded down, and none in both. Hangs on the run's seed and the task's name."""
-    count = int(share * size + 1e-9)
+    """Which of a task's `size` rows train in the stage before and which in the stage after, none
+    in both. Hangs on the run's seed and the task's name."""
+    count = crossing_rows(size, share)
     drawn = random.Random(derive_seed("blur", seed, task)).sample(range(size), 2 * count)
     return sorted(drawn[:count]), sorted(drawn[count:])
 

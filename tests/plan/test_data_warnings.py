@@ -38,6 +38,14 @@ def test_sound_data_is_not_warned_of(folder: Path) -> None:
     assert warnings(folder) == []
 
 
+def test_boundaries_that_stay_sharp_are_told(folder: Path) -> None:
+    write(folder / "two", train=TRAIN[:9])
+    assert warnings(folder, "sequence.blur=0.1") == [
+        "two: sequence.blur=0.1 moves none of its 9 rows"
+    ]
+    assert warnings(folder, "sequence.blur=0.2") == []
+
+
 def test_every_oddity_is_counted(folder: Path) -> None:
     train = [*TRAIN[:98], TRAIN[0], {"prompt": "test 3", "answer": " "}]
     write(folder / "one", train=train, test=[*TEST[:9], TEST[3]])

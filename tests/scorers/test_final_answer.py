@@ -3,6 +3,7 @@
 import pytest
 
 from harness.scorers.final_answer import after_cue, cued_number, last_number, same_number
+from harness.scorers.tasks import final_number
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,21 @@ def test_numbers_are_compared_by_value() -> None:
 )
 def test_after_cue(text: str, rest: str | None) -> None:
     assert after_cue(text) == rest
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "strict", "lenient"),
+    [
+        ("1,006", "3 * 2 = 6 and 1000. The answer is: 1006", 1, 1),
+        ("18", "The answer is 18. Check: 9 * 2", 0, 1),
+        ("18", "The answer is 17", 0, 0),
+        ("18", "", 0, 0),
+        ("none", " None\n", 1, 1),
+        ("none", "5", 0, 0),
+    ],
+)
+def test_reasoning_by_its_final_number(
+    answer: str, text: str, strict: float, lenient: float
+) -> None:
+    found = final_number({"answer": answer}, text)
+    assert found == {"accuracy": strict, "accuracy_lenient": lenient}

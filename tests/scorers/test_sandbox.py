@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.fence import require_fence
 
 from harness.errors import StageFailed
 from harness.scorers import programs
@@ -14,6 +15,11 @@ from harness.scorers.sandbox import run
 from harness.scorers.sandbox.run import Limits, run_program
 
 FEW = Limits(cpu=1, wall=20.0)
+
+
+@pytest.fixture(autouse=True)
+def fence() -> None:
+    require_fence()
 
 
 def test_what_ends_passes_and_what_fails_says_how() -> None:

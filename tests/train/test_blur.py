@@ -108,3 +108,11 @@ REFUSED = [
 def test_what_is_refused(words: list[str], told: str, tiny_run: list[str]) -> None:
     with pytest.raises(ConfigError, match=told):
         validate(load([*tiny_run, *words]))
+
+
+@pytest.mark.distributed
+def test_methods_that_look_at_rows_take_those_of_neighbours(tiny_run: list[str]) -> None:
+    """What a teacher said is kept by row; memories and Fishers are of what a stage trains on."""
+    words = ["method=[replay,lwf,ewc]", "sequence.blur=0.3", "train.max_steps=2", "eval.limit=1"]
+    done = execute(load([*tiny_run, *words]))
+    assert [len(node.parts) for node in done.plan.of(TrainWork)] == [1, 1]
