@@ -29,11 +29,12 @@ def t5(
     adapter: str = "full",
     model: str = "t5",
     tasks: tuple[str, ...] = TWO,
+    bf16: bool = False,
 ) -> Row:
     """A row of a T5."""
     return Row(
         overrides, reference, adapters=(adapter,), beside=beside, cells=cells, model=model,
-        tasks=tasks,
+        tasks=tasks, bf16=bf16,
     )  # fmt: skip
 
 
@@ -46,6 +47,7 @@ ROWS = {
         ("method=sfa", "method.p=0.4", "method.beta=0.3"),
         lambda: SFA(period=2, beta=0.3),
         cells=ALL,
+        bf16=True,
     ),
     "t5_l2": t5(("method=l2", "method.strength=0.3"), lambda: L2(0.3, "loss")),
     "t5_ewc": t5(
