@@ -14,7 +14,7 @@ from references.migu import MIGU
 from references.replay import Replay
 from references.sfa import SFA
 from references.stacked import OLoRA, Stacked
-from rows.adapters import O_LORA, STACK
+from rows.adapters import MERGE, O_LORA, STACK
 from rows.row import THREE, TWO, Row
 
 FEW = ((0, 1), (3, 1), (2, 2), (3, 2))
@@ -69,5 +69,8 @@ ROWS = {
     "t5_lora_stack": t5(("method=seqft", STACK), Stacked, "t5_lora_stack", adapter="lora"),
     "t5_o_lora": t5(
         (*O_LORA, STACK), lambda: OLoRA(strength=20.0), "t5_lora_stack", adapter="lora"
+    ),
+    "t5_lora_merge": t5(
+        ("method=seqft", MERGE), lambda: Stacked(merge=True), "t5_lora_merge", adapter="lora"
     ),
 }
