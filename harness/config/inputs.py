@@ -22,7 +22,7 @@ class ModelConfig(Section):
     path: str = key("folder of a Hugging Face model, or a hub id", "???")
     revision: str | None = key("hub revision (commit, tag or branch); unused for folders", None)
     kind: ModelKind = key(
-        "model family; of a folder its config.json says it where this does not", ModelKind.causal
+        "model family; its config.json says it where this does not", ModelKind.causal
     )
     parameters: float | None = key(
         "billions of weights, for the estimates of `plan` where the folder is not here", None

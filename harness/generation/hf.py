@@ -163,7 +163,7 @@ class HuggingFaceBackend:
                 stopping_criteria=StoppingCriteriaList(stops),
                 pad_token_id=self.eos,
                 use_cache=True,
-                **self._cache(),
+                **self._besides(),
                 **sampled,
                 **how.options,
             )
@@ -173,8 +173,8 @@ class HuggingFaceBackend:
         """Passes over what rows share, where the model allows for it."""
         return own_passes(self.model)
 
-    def _cache(self) -> dict[str, Any]:
-        """What `generate` is told of its cache: nothing where it makes the right one."""
+    def _besides(self) -> dict[str, Any]:
+        """What else `generate` is told."""
         return {}
 
     def _new_tokens(self, made: Tensor, width: int) -> Tensor:

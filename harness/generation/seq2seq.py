@@ -80,9 +80,10 @@ class Seq2seqBackend(HuggingFaceBackend):
     def _own_passes(self) -> None:
         """None: rows that begin alike share nothing in an encoder, which sees all of them."""
 
-    def _cache(self) -> dict[str, Any]:
-        """An empty one: transformers' own has as many layers as the encoder."""
-        return {"past_key_values": EncoderDecoderCache(DynamicCache(), DynamicCache())}
+    def _besides(self) -> dict[str, Any]:
+        """See above. The cache is empty: transformers' own has as many layers as the encoder."""
+        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        return {"past_key_values": cache, "decoder_start_token_id": self._start}
 
     def _new_tokens(self, made: Tensor, width: int) -> Tensor:
         """Of what `generate` gives: all behind the start."""

@@ -8,7 +8,7 @@ from typing import Any
 from harness.config import ModelConfig, ModelKind
 from harness.data.batches import MicroBatch, pad, pad_both
 from harness.data.encoding import Example, PromptFormat, Seq2seqFormat
-from harness.errors import ConfigError
+from harness.errors import ConfigError, StageFailed
 
 Padded = Callable[[Sequence[Example]], MicroBatch]
 # By config.json's model_type: relative positions, one EOS behind every text, a decoder that begins
@@ -51,9 +51,11 @@ class Family:
         """How its prompts and answers are encoded; `config` is the model's."""
         if self.kind is ModelKind.causal:
             return PromptFormat(tokenizer, eos, chat)
-        start = config.decoder_start_token_id
+        start = getattr(config, "decoder_start_token_id", None)
         padding = tokenizer.pad_token_id
-        padding = config.pad_token_id if padding is None else padding
+        padding = getattr(config, "pad_token_id", None) if padding is None else padding
+        if padding is None:
+            raise StageFailed("neither the tokenizer nor config.json has a pad_token_id")
         return Seq2seqFormat(tokenizer, eos, padding, padding if start is None else start)
 
 

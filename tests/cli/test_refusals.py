@@ -269,12 +269,15 @@ def test_model_folder_without_tokenizer(tmp_path: Path, tiny_run: list[str]) -> 
     assert "has no tokenizer" in refused(*tiny_run, f"model.path={folder}")
 
 
-def test_encoder_decoder_is_refused_by_name(tmp_path: Path, tiny_run: list[str]) -> None:
+def test_an_encoder_decoder_of_another_kind_is_refused_by_name(
+    tmp_path: Path, tiny_run: list[str]
+) -> None:
     folder = tmp_path / "model"
     shutil.copytree(MICRO_MODEL, folder)
-    details = {"model_type": "t5", "is_encoder_decoder": True}
+    details = {"model_type": "bart", "is_encoder_decoder": True}
     (folder / "config.json").write_text(json.dumps(details))
-    assert "t5 is an encoder-decoder" in refused(*tiny_run, f"model.path={folder}")
+    line = refused(*tiny_run, f"model.path={folder}")
+    assert "bart is an encoder-decoder that is not there" in line
 
 
 def test_an_interpreter_refuses_in_one_line_and_without_torch() -> None:

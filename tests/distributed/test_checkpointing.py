@@ -20,8 +20,9 @@ METHODS = {
     **{f"{row}-full": MATRIX[row].overrides for row in FULL},
     **{f"{row}-lora": (*MATRIX[row].overrides, *ADAPTERS["lora"]) for row in LORA},
     "hidden-full": ("method=seqft", HIDDEN),
+    **{f"{row}-t5": MATRIX[f"t5_{row}"].overrides for row in ("seqft", "migu")},
 }
-AT_ZERO_3 = ("gem-full", "migu-full", "lwf-full", "o_lora_paper-lora", "hidden-full")
+AT_ZERO_3 = ("gem-full", "migu-full", "lwf-full", "o_lora_paper-lora", "hidden-full", "migu-t5")
 CASES = [*((name, 2) for name in METHODS), *((name, 3) for name in AT_ZERO_3)]
 TASKS = ("copy", "count")
 pytestmark = pytest.mark.distributed
@@ -30,18 +31,21 @@ pytestmark = pytest.mark.distributed
 @pytest.fixture(scope="module")
 def out(
     tiny_model: Path,
+    tiny_t5: Path,
     tiny_data: Path,
     tiny_conf: list[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     place = tmp_path_factory.mktemp("checkpointing")
-    places = [*tiny_conf, f"model.path={tiny_model}", f"data.root={tiny_data}"]
+    places = [*tiny_conf, f"data.root={tiny_data}"]
     cells = []
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(REPOSITORY / "tests/methods/examples")
         patch.setenv("HARNESS_ALLOW_CODE", "hidden_distance")
         for (name, zero), again in product(CASES, (False, True)):
-            words = [*places, *METHODS[name], f"engine.gradient_checkpointing={str(again).lower()}"]
+            model = tiny_t5 if name.endswith("-t5") else tiny_model
+            words = [*places, f"model.path={model}", *METHODS[name]]
+            words.append(f"engine.gradient_checkpointing={str(again).lower()}")
             cells.append(cell(words, TASKS, zero, place / f"{name}-{zero}-{again}"))
         launch(2, cells, place)
     return place

@@ -244,7 +244,7 @@ def test_refused_where_undefined(
 
 
 # What these adapters are compared with has other tensors; `o_lora` is compared with them.
-ALONE = ("lora_stack", "lora_merge", "t5_lora_stack")
+ALONE = ("lora_stack", "lora_merge", "t5_lora_stack", "t5_lora_merge")
 
 
 @pytest.mark.parametrize(

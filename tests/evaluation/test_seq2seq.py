@@ -17,6 +17,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from harness.config import BenchmarkConfig, HarnessConfig
 from harness.config.compose.compose import load
 from harness.evaluation.evaluator import Evaluator
+from harness.evaluation.language_model import Asker
 
 COLOURS = ["rot", "blau", "red", "green"]
 ROWS = [
@@ -109,6 +110,22 @@ def test_prompts_are_those_of_training_and_answers_those_of_generate(
         ).tolist()
         assert item["prediction"] == [tokenizer.decode(alone, skip_special_tokens=True)]
     assert json.loads((tmp_path / "details.json").read_text())["truncated_prompts"] == 1
+
+
+def test_whole_texts_are_as_likely_as_by_lm_evals_own_class(config: HarnessConfig) -> None:
+    """The encoder reads an EOS alone; the windows of a long text follow each other."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    evaluator = Evaluator(config, config.model.path, "cpu")
+    evaluator.backend.context = 6
+    texts = [row["prompt"] for row in ROWS[:3]] + [" ".join(COLOURS * 3)]
+    requests = [Instance("loglikelihood_rolling", {}, (text,), 0) for text in texts]
+    asked_for = Asker(evaluator.prompts, 6, None).ask("loglikelihood_rolling", requests)
+    [call] = asked_for.calls
+    found = asked_for.respond([evaluator.backend.likelihoods(call.rows, lambda count: None)])
+    theirs = HFLM(config.model.path, backend="seq2seq", device="cpu", dtype="float32", max_length=6)
+    assert found == pytest.approx(theirs.loglikelihood_rolling(requests, True), abs=1e-4)
 
 
 def by_metric(node: Path) -> dict[str, dict[str, Any]]:

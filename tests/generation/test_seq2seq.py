@@ -67,8 +67,17 @@ def test_answers_are_those_of_generate_one_at_a_time(model: Any, tokenizer: Any)
     assert len({tuple(answer) for answer in made}) > 1
 
 
+def test_a_decoder_without_a_start_of_its_own_begins_with_the_padding(
+    model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = [tokenizer(text)["input_ids"] for text in TEXTS[:3]]
+    expected = backend(model, tokenizer).generate(prompts, Sampling(6), lambda count: None)
+    monkeypatch.setattr(model.generation_config, "decoder_start_token_id", None)
+    assert backend(model, tokenizer).generate(prompts, Sampling(6), lambda count: None) == expected
+
+
 def test_an_end_ends_an_answer(model: Any, tokenizer: Any) -> None:
-    """With the embedding of the end turned to what the decoder gives, it is said at once."""
+    """Another token is made the end of a text."""
     prompts = [tokenizer(text)["input_ids"] for text in TEXTS[:2]]
     [first, _] = backend(model, tokenizer).generate(prompts, Sampling(6), lambda count: None)
     model.generation_config.eos_token_id = first[2]

@@ -30,6 +30,21 @@ def test_the_family_is_found_in_the_folder(t5: list[str], tiny_model: Path) -> N
     assert lines(t5) == []
 
 
+def test_the_family_of_a_cached_model_is_found(
+    tiny_t5: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    place = tmp_path / "models--org--t5"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("abc")
+    (place / "snapshots" / "abc").mkdir(parents=True)
+    shutil.copy(tiny_t5 / "config.json", place / "snapshots" / "abc")
+    assert load(["model.path=org/t5"]).model.kind is ModelKind.seq2seq
+    assert load(["model.path=org/t5", "model.kind=causal"]).model.kind is ModelKind.causal
+    for other in ("org/other", "no such/../name", "org/t5/more"):
+        assert load([f"model.path='{other}'"]).model.kind is ModelKind.causal
+
+
 def test_a_family_that_is_not_the_models_is_refused(t5: list[str]) -> None:
     [told] = lines(t5, "model.kind=causal")
     assert told == "model.path: t5 is an encoder-decoder; use model.kind=seq2seq"

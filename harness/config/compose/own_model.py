@@ -23,7 +23,8 @@ def with_own_model(overrides: list[str]) -> list[str]:
     path = given["model.path"].value() if "model.path" in given else None
     if not isinstance(path, str):
         return overrides
-    if "model.kind" not in given and _is_encoder_decoder(Path(path)):
+    revision = given["model.revision"].value() if "model.revision" in given else None
+    if "model.kind" not in given and _is_encoder_decoder(path, revision):
         overrides = [*overrides, f"model.kind={ModelKind.seq2seq}"]
     chosen = next((c for c in chosen_options(overrides) if c.startswith("model/")), "")
     if chosen == f"model/{DEFAULT}":
@@ -51,13 +52,23 @@ def _place(chosen: str, overrides: list[str]) -> str | None:
     return found.get("path") or found.get("model", {}).get("path")
 
 
-def _is_encoder_decoder(folder: Path) -> bool:
-    """By its config.json; one that cannot be read is told of when the configuration is checked."""
+def _is_encoder_decoder(path: str, revision: str | None) -> bool:
+    """By the config.json of a folder or of the hub's cache; one that is not there or cannot be read
+    is told of when the configuration is checked."""
+    folder, name = Path(path), "config.json"
     try:
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        file = folder / name if folder.is_dir() else _cached(path, name, revision)
+        told = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+    except (OSError, ValueError):  # a name that is no hub id is a ValueError
         return False
     return isinstance(told, dict) and bool(told.get("is_encoder_decoder"))
+
+
+def _cached(path: str, name: str, revision: str | None) -> str | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(path, name, revision=revision)
+    return found if isinstance(found, str) else None
 
 
 def _is_small(folder: Path) -> bool:

@@ -14,13 +14,20 @@ from harness.models.weights.headers import TensorSpec
 from harness.models.weights.reading import Checkpoint, require_folder
 from harness.models.weights.tensor_file import TORCH_TYPES, TYPE_NAMES
 
+# What files of the first T5s hold beside the model: copies of `shared`, and a bias of no use.
+UNREAD = {
+    "encoder.embed_tokens.weight",
+    "decoder.embed_tokens.weight",
+    "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight",
+}
+
 
 class ModelSet:
     """Reads one weight of all models at a time. Raises DataError where they do not correspond.
 
     specs: what an edited model stores: the base's tensors, each weight in the widest type that a
         full model has it in, or all weights in `dtype` (a safetensors name). An output head that is
-        tied to the embedding is not stored.
+        tied to the embedding is not stored, nor what published T5s have and no model reads.
     """
 
     def __init__(self, base: Path, tuned: list[Path], dtype: str | None = None) -> None:
@@ -29,7 +36,7 @@ class ModelSet:
         self.count = len(tuned)
         self.on_read: Callable[[int], None] = lambda elements: None
         everyone = [self.base, *self.tuned]
-        dropped = _tied_heads(everyone)
+        dropped = _tied_heads(everyone) | _unread(everyone)
         _require_same(everyone, dropped)
         names = [name for name in self.base.specs if name not in dropped]
         self.specs = {name: _stored(name, everyone, dtype) for name in names}
@@ -60,6 +67,11 @@ def _tied_heads(models: list[Checkpoint | AdaptedCheckpoint]) -> set[str]:
     """Output heads that are the embedding, stored twice by some models and once by others."""
     heads = {name for model in models for name in model.specs if is_head(name)}
     return {head for head in heads if all(_is_tied(model, head) for model in models)}
+
+
+def _unread(models: list[Checkpoint | AdaptedCheckpoint]) -> set[str]:
+    """Tensors of published files that some of the models lack, since no module has them."""
+    return {name for name in UNREAD if not all(name in model.specs for model in models)}
 
 
 def _is_tied(model: Checkpoint | AdaptedCheckpoint, head: str) -> bool:

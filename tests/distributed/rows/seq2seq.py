@@ -14,7 +14,7 @@ from references.migu import MIGU
 from references.replay import Replay
 from references.sfa import SFA
 from references.stacked import OLoRA, Stacked
-from rows.adapters import O_LORA, STACK
+from rows.adapters import MERGE, O_LORA, STACK
 from rows.row import THREE, TWO, Row
 
 FEW = ((0, 1), (3, 1), (2, 2), (3, 2))
@@ -29,11 +29,12 @@ def t5(
     adapter: str = "full",
     model: str = "t5",
     tasks: tuple[str, ...] = TWO,
+    bf16: bool = False,
 ) -> Row:
     """A row of a T5."""
     return Row(
         overrides, reference, adapters=(adapter,), beside=beside, cells=cells, model=model,
-        tasks=tasks,
+        tasks=tasks, bf16=bf16,
     )  # fmt: skip
 
 
@@ -46,6 +47,7 @@ ROWS = {
         ("method=sfa", "method.p=0.4", "method.beta=0.3"),
         lambda: SFA(period=2, beta=0.3),
         cells=ALL,
+        bf16=True,
     ),
     "t5_l2": t5(("method=l2", "method.strength=0.3"), lambda: L2(0.3, "loss")),
     "t5_ewc": t5(
@@ -67,5 +69,8 @@ ROWS = {
     "t5_lora_stack": t5(("method=seqft", STACK), Stacked, "t5_lora_stack", adapter="lora"),
     "t5_o_lora": t5(
         (*O_LORA, STACK), lambda: OLoRA(strength=20.0), "t5_lora_stack", adapter="lora"
+    ),
+    "t5_lora_merge": t5(
+        ("method=seqft", MERGE), lambda: Stacked(merge=True), "t5_lora_merge", adapter="lora"
     ),
 }

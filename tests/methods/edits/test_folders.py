@@ -146,6 +146,30 @@ def test_an_edited_folder_generates(tiny_model: Path, tuned: list[Path], tmp_pat
     assert record["tuned"] == [str(folder) for folder in tuned]
 
 
+def test_what_no_t5_reads_is_no_difference(
+    tiny_t5: Path, changed: Callable[..., Path], weights: Read, tmp_path: Path
+) -> None:
+    """Published files of the first T5s hold more than a stage that was trained from them."""
+    from transformers import AutoModelForSeq2SeqLM
+
+    published = shutil.copytree(tiny_t5, tmp_path / "published")
+    stored = weights(published)
+    bias = stored["decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"]
+    stored["decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"] = bias.clone()
+    for side in ("encoder", "decoder"):
+        stored[f"{side}.embed_tokens.weight"] = stored["shared.weight"].clone()
+    save_file(stored, published / "model.safetensors", metadata={"format": "pt"})
+    tuned = changed(tiny_t5, tmp_path / "tuned", 3)
+    apply_edit(WiSEFT(alpha=0.5), published, [tuned], tmp_path / "out")
+    base, other = weights(tiny_t5), weights(tuned)
+    found = weights(tmp_path / "out")
+    assert found.keys() == base.keys()
+    for name, value in found.items():
+        assert torch.allclose(value, (base[name] + other[name]) / 2, atol=1e-6), name
+    loaded = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "out")
+    assert torch.equal(loaded.encoder.embed_tokens.weight, found["shared.weight"])
+
+
 def test_a_tied_head_is_stored_once(tiny_model: Path, weights: Read, tmp_path: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
