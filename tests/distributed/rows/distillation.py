@@ -33,7 +33,7 @@ ROWS = {
         ("method=kl_initial", "method.kl_initial.weight=1", "method.kl_initial.top_k=5000"),
         lambda: KLInitial(1.0),
         ("method.kl_initial.weight=0",),
-        tasks=THREE,
+        bf16=True,
     ),
     "kl_initial_forward": Row(
         ("method=kl_initial", "method.kl_initial.direction=forward", *KL_ALL),
@@ -51,6 +51,7 @@ ROWS = {
         ("method=gere", "method.gere.dynamic=true"),
         lambda: GeRe(batch=8),
         ("method.gere.weight=0", "method.gere.labels=false", "method.gere.dynamic=false"),
+        bf16=True,
     ),
     "gere_kl": Row(
         (*GERE_KL, "method.gere.top_k=5000"),
