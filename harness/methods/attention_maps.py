@@ -3,12 +3,13 @@
 A map is [queries, tokens]: some or all places of a row, each attending to the whole row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from harness.data.encoding import Example, RowId
+from harness.errors import StageFailed
 from harness.methods.stage import Stage
 from harness.methods.teacher import Teacher, Told
 
@@ -101,14 +102,27 @@ def sensitivity(stage: Stage, rows: Sequence[Example]) -> "Tensor":
             found[member.id] = torch.zeros(shape, dtype=torch.float64)
         for layer, maps in made.attentions.items():
             if maps.requires_grad and not made.batch.idle:
-                maps.register_hook(partial(note, made.batch, layer))
+                on_gradient(maps, partial(note, made.batch, layer))
         each = cross_entropy(made.logits.float(), made.batch.targets, reduction="none")
         counts = [len(row.answer_ids) for row in made.batch.members]
         share = torch.tensor([tokens / count for count in counts for _ in range(count)])
         return each * share.to(each.device)
 
     stage.view.gradient_of(rows, loss)
-    return _mean(stage, found, rows)
+    mean = _mean(stage, found, rows)
+    if not mean.any():
+        raise StageFailed("no gradient reaches the attention weights: are all layers frozen?")
+    return mean
+
+
+def on_gradient(maps: "Tensor", note: "Callable[[Tensor], None]") -> None:
+    """Call `note` with the gradient by the maps as attention used them. ZeRO 3 gives a module's
+    outputs out behind nodes of its own, and what it gives out nobody uses: the maps themselves
+    are what went into those."""
+    node, index = maps.grad_fn, maps.output_nr
+    while node.name().startswith("PreBackwardFunction"):
+        node, index = node.next_functions[0]
+    node.register_prehook(lambda gradients: note(gradients[index]))
 
 
 def _mean(stage: Stage, mine: "dict[RowId, Tensor]", rows: Sequence[Example]) -> "Tensor":

@@ -126,9 +126,14 @@ class Passes:
         if loss is None:
             return self.objective(made.logits, made.batch.targets)
         each = loss(made)
+        if not self.outputs:
+            return each
         # A loss of inner layers alone reaches every weight too, with gradient zero: ranks exchange
-        # the gradients of all weights, and ZeRO 3 fetches a layer's when its output's arrives.
-        return each + 0.0 * made.logits.sum() if self.outputs else each
+        # the gradients of all weights, and ZeRO 3 fetches a layer's when its output's arrives. And
+        # every pass reaches all outputs, or ranks whose rows are penalised and ranks whose are not
+        # would fetch in another order, and wait for each other for ever.
+        read = (made.logits, *made.hidden_states.values(), *made.attentions.values())
+        return each + 0.0 * sum(output.sum() for output in read)
 
 
 def _chosen(

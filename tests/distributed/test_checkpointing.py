@@ -14,7 +14,7 @@ TOLERANCE = 1e-6
 # A strategy that reads hidden states, a file of a user's own (tests/methods/examples).
 HIDDEN = "+method.hidden={_target_: hidden_distance.HiddenDistance, strength: 30, layer: 1}"
 # Those that look at a forward pass or run one of their own; the others see gradients and weights.
-FULL = ("seqft", "agem", "gem", "ewc", "migu", "lwf")
+FULL = ("seqft", "agem", "gem", "ewc", "migu", "lwf", "gere", "seekr")
 LORA = ("seqft", "migu", "lwf", "o_lora_paper")
 METHODS = {
     **{f"{row}-full": MATRIX[row].overrides for row in FULL},
@@ -22,7 +22,8 @@ METHODS = {
     "hidden-full": ("method=seqft", HIDDEN),
     **{f"{row}-t5": MATRIX[f"t5_{row}"].overrides for row in ("seqft", "migu")},
 }
-AT_ZERO_3 = ("gem-full", "migu-full", "lwf-full", "o_lora_paper-lora", "hidden-full", "migu-t5")
+AT_ZERO_3 = ("gem-full", "migu-full", "lwf-full", "o_lora_paper-lora", "hidden-full")
+AT_ZERO_3 += ("migu-t5", "seekr-full")
 CASES = [*((name, 2) for name in METHODS), *((name, 3) for name in AT_ZERO_3)]
 TASKS = ("copy", "count")
 pytestmark = pytest.mark.distributed

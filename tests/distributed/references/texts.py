@@ -3,14 +3,15 @@
 import copy
 import json
 import random
+from pathlib import Path
 
 import torch
 from plain import Reference, Run
 
-from harness.config.places import PACKAGE
 from harness.data.randomness import derive_seed
 
-TEXTS = json.loads((PACKAGE / "data/micro/data/replay/general.json").read_text())
+FILE = Path(__file__).with_suffix(".json")
+TEXTS = json.loads(FILE.read_text())
 
 
 class OnTexts(Reference):

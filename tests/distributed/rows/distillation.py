@@ -6,6 +6,7 @@ from references.gere import GeRe
 from references.kl_initial import KLInitial
 from references.lwf import LwF
 from references.seekr import SEEKR
+from references.texts import FILE
 from references.zscl import ZSCL
 from rows.row import THREE, Row
 
@@ -15,7 +16,14 @@ FPF_ROWS = ("method=fpf", "method.fpf.share=0.3", "method.fpf.ratio=0.5", "metho
 FPF_ROWS += ("method.fpf.batch_size=8",)
 SEEKR_ROWS = ("method=seekr", "method.ratio=0.5", "method.attention_weight=5")
 SEEKR_ROWS += ("method.seekr.heads=3", "method.seekr.queries=6", "method.seekr.top_k=5000")
-GERE_KL = ("method=gere", "method.distil=kl", "method.gere.labels=false", "method.gere.weight=3")
+GERE_KL = (
+    "method=gere",
+    f"method.texts={FILE}",
+    "method.distil=kl",
+    "method.gere.labels=false",
+    "method.gere.weight=3",
+    "method.gere.top_k=5000",
+)
 ROWS = {
     "lwf": Row(
         ("method=lwf", "method.lwf.top_k=5000"),
@@ -33,7 +41,7 @@ ROWS = {
         ("method=kl_initial", "method.kl_initial.weight=1", "method.kl_initial.top_k=5000"),
         lambda: KLInitial(1.0),
         ("method.kl_initial.weight=0",),
-        tasks=THREE,
+        bf16=True,
     ),
     "kl_initial_forward": Row(
         ("method=kl_initial", "method.kl_initial.direction=forward", *KL_ALL),
@@ -42,18 +50,19 @@ ROWS = {
         zero_stages=(0, 3),
     ),
     "zscl": Row(
-        ("method=zscl", "method.zscl.p=0.4", "method.zscl.top_k=5000"),
+        ("method=zscl", f"method.texts={FILE}", "method.zscl.p=0.4", "method.zscl.top_k=5000"),
         lambda: ZSCL(batch=8, period=2),
         ("method.zscl.weight=0", "method.zscl.p=0"),
         bf16=True,
     ),
     "gere": Row(
-        ("method=gere", "method.gere.dynamic=true"),
+        ("method=gere", f"method.texts={FILE}", "method.gere.dynamic=true"),
         lambda: GeRe(batch=8),
         ("method.gere.weight=0", "method.gere.labels=false", "method.gere.dynamic=false"),
+        bf16=True,
     ),
     "gere_kl": Row(
-        (*GERE_KL, "method.gere.top_k=5000"),
+        GERE_KL,
         lambda: GeRe(batch=8, weight=3.0),
         adapters=("full",),
         zero_stages=(0, 3),
