@@ -65,3 +65,11 @@ def test_columns_of_transposed_layers_are_outputs() -> None:
 def test_out_of_range(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"^method.coso.{key}=0: it must be 1 or more$"):
         load_strategies(load(["method=coso", f"method.coso.{key}=0"]).method)
+
+
+def test_the_share_of_directions_that_are_taken() -> None:
+    """3 of 8 and 1 of 12 outputs."""
+    coso = CoSO()
+    assert coso.figures(None) == {"past_share": 0.0}
+    coso.past = {"a": torch.zeros(8, 3), "b": torch.zeros(12, 1)}
+    assert coso.figures(None) == {"past_share": 4 / 20}

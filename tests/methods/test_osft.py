@@ -121,3 +121,16 @@ def test_refusals(overrides: list[str], told: str) -> None:
         validate(load(["method=osft", *overrides]))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_projected_share_is_that_of_the_split_matrices() -> None:
+    """Of diag(3, 4) the first direction is kept: 3 of 5 are taken away."""
+    osft, axis = OSFT(), torch.eye(2)
+    off_first = beyond(axis[:, :1], axis[:, 1:])
+    osft.free["w"] = off_first, off_first
+    found = osft._noted("w", torch.diag(torch.tensor([3.0, 4.0])))
+    assert found.tolist() == [[0, 0], [0, 4]]
+    view = SimpleNamespace(device="cpu", sum_over_ranks=lambda value: value)
+    stage = SimpleNamespace(view=view)
+    assert osft.figures(stage) == {"projected_share": pytest.approx(3 / 5)}
+    assert OSFT(unfrozen=1).figures(stage) == {"projected_share": 0.0}
