@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.methods.needs import Needs
-from harness.methods.projecting import Projecting
+from harness.methods.shared.projecting import Projecting
 from harness.methods.stage import Stage
 from harness.methods.view import Shard, State
 

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 from harness.config.ranges import require_range
 from harness.methods.base import Strategy
 from harness.methods.needs import Adapter, Needs
+from harness.methods.shared.subspace import Matrices, block_matrices, transposed
 from harness.methods.stage import Stage
-from harness.methods.subspace import Matrices, block_matrices, transposed
 from harness.methods.view import SavedState, Sharded, State
 
 if TYPE_CHECKING:

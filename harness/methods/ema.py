@@ -16,9 +16,9 @@ itself is not changed. The factors of an adapter are averaged, not their product
 from dataclasses import dataclass
 
 from harness.config.ranges import require_range
-from harness.methods.average import Average
 from harness.methods.base import Strategy
 from harness.methods.needs import Needs
+from harness.methods.shared.average import Average
 from harness.methods.stage import Stage
 from harness.methods.view import SavedState, State
 

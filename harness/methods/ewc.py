@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
-from harness.methods.anchored import Anchor, Anchored
-from harness.methods.fisher import drawn, mean_square
 from harness.methods.needs import Needs
+from harness.methods.shared.anchored import Anchor, Anchored
+from harness.methods.shared.fisher import drawn, mean_square
 from harness.methods.stage import Stage
 from harness.methods.view import Loss, SavedState, Shard, Sharded, State
 

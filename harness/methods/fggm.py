@@ -23,10 +23,10 @@ from harness.config import AdapterConfig, BetweenTasks
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.base import Strategy
-from harness.methods.fisher import drawn, mean_square
 from harness.methods.needs import Needs
+from harness.methods.shared.fisher import drawn, mean_square
+from harness.methods.shared.subspace import block_matrices, transposed
 from harness.methods.stage import Stage
-from harness.methods.subspace import block_matrices, transposed
 from harness.methods.view import SavedState, Shard, Sharded, State, View
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.config.ranges import require_range
 from harness.methods.needs import Needs
-from harness.methods.projecting import Projecting
+from harness.methods.shared.projecting import Projecting
 from harness.methods.stage import Stage
 from harness.methods.view import Shard, State
 

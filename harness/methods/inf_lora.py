@@ -29,8 +29,8 @@ from harness.config import AdapterConfig, BetweenTasks
 from harness.config.ranges import require_range
 from harness.errors import ConfigError, StageFailed
 from harness.methods.base import Strategy
-from harness.methods.beside import layers
 from harness.methods.needs import Adapter, Needs
+from harness.methods.shared.beside import layers
 from harness.methods.stage import Stage
 from harness.methods.view import SavedState, State, View
 from harness.models.adapters.lora import factor_of

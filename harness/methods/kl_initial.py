@@ -19,10 +19,10 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
-from harness.methods.distilling import Distilling
 from harness.methods.needs import Needs
+from harness.methods.shared.distilling import Distilling
+from harness.methods.shared.teacher import Teacher, divergence, predictions, reverse_divergence
 from harness.methods.stage import Stage
-from harness.methods.teacher import Teacher, divergence, predictions, reverse_divergence
 from harness.methods.view import SavedState, Sharded, State
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from harness.config.ranges import require_range
-from harness.methods.anchored import Anchored
 from harness.methods.needs import Needs
+from harness.methods.shared.anchored import Anchored
 from harness.methods.stage import Stage
 from harness.methods.view import State
 

@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
-from harness.methods.distilling import Distilling
 from harness.methods.needs import Needs
+from harness.methods.shared.distilling import Distilling
+from harness.methods.shared.teacher import Teacher, divergence, predictions
 from harness.methods.stage import Stage
-from harness.methods.teacher import Teacher, divergence, predictions
 from harness.methods.view import SavedState, State
 
 if TYPE_CHECKING:

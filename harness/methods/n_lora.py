@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from harness.config import AdapterConfig
 from harness.config.ranges import require_range
 from harness.errors import ConfigError, StageFailed
-from harness.methods.beside import Beside, add_gradients, penalty_gradients, penalty_value
 from harness.methods.needs import Adapter, Needs
+from harness.methods.shared.beside import Beside, add_gradients, penalty_gradients, penalty_value
 from harness.methods.stage import Stage
 from harness.methods.view import State
 from harness.models.adapters.lora import partner_of

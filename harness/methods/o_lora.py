@@ -21,8 +21,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
-from harness.methods.beside import Beside, add_gradients, penalty_gradients
 from harness.methods.needs import Adapter, Needs
+from harness.methods.shared.beside import Beside, add_gradients, penalty_gradients
 from harness.methods.stage import Stage
 from harness.methods.view import State, View
 from harness.models.adapters.lora import factor_of, partner_of

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
 from harness.methods.base import Strategy
-from harness.methods.fisher import drawn
 from harness.methods.needs import Needs
+from harness.methods.shared.fisher import drawn
+from harness.methods.shared.subspace import extend, products
 from harness.methods.stage import Stage
-from harness.methods.subspace import extend, products
 from harness.methods.view import SavedState, Shard, Sharded, State
 
 if TYPE_CHECKING:

@@ -34,10 +34,10 @@ from typing import TYPE_CHECKING, Any
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.base import Strategy
-from harness.methods.fisher import drawn
 from harness.methods.needs import Adapter, Needs
+from harness.methods.shared.fisher import drawn
+from harness.methods.shared.subspace import Matrices, Projection, beyond, block_matrices
 from harness.methods.stage import Stage
-from harness.methods.subspace import Matrices, Projection, beyond, block_matrices
 from harness.methods.view import SavedState, Shard, Sharded, State
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
 from harness.methods.base import Strategy
-from harness.methods.fisher import drawn, mean_square
 from harness.methods.needs import Needs
+from harness.methods.shared.fisher import drawn, mean_square
 from harness.methods.stage import Stage
 from harness.methods.view import SavedState, Shard, Sharded, State
 

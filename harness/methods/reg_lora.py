@@ -20,8 +20,8 @@ from harness.config import AdapterConfig, BetweenTasks
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.base import Strategy
-from harness.methods.beside import add_gradients, layers, penalty_gradients, penalty_value
 from harness.methods.needs import Adapter, Needs
+from harness.methods.shared.beside import add_gradients, layers, penalty_gradients, penalty_value
 from harness.methods.stage import Stage
 from harness.methods.view import SavedState, State
 from harness.models.adapters.lora import partner_of

@@ -24,7 +24,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
-from harness.methods.attention_maps import (
+from harness.methods.memory import Memory
+from harness.methods.needs import Needs, Outputs
+from harness.methods.shared.attention_maps import (
     Heads,
     changes,
     chosen_heads,
@@ -32,11 +34,9 @@ from harness.methods.attention_maps import (
     map_divergence,
     sensitivity,
 )
-from harness.methods.distilling import Distilling
-from harness.methods.memory import Memory
-from harness.methods.needs import Needs, Outputs
+from harness.methods.shared.distilling import Distilling
+from harness.methods.shared.teacher import Teacher, divergence, predictions
 from harness.methods.stage import Phase, Stage
-from harness.methods.teacher import Teacher, divergence, predictions
 from harness.methods.view import SavedState, State
 
 if TYPE_CHECKING:

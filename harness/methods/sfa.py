@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 from harness.config import AdapterConfig, BetweenTasks
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
-from harness.methods.anchored import Anchored
+from harness.methods.shared.anchored import Anchored
 from harness.methods.stage import Stage
 from harness.methods.view import Shard, State
 from harness.models.adapters.lora import factor_of

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 
 from harness.config.ranges import require_range
 from harness.methods.base import Strategy
-from harness.methods.beside import add_gradients, layers
-from harness.methods.lcb_tree import Bandit, Node, build
 from harness.methods.needs import Adapter, Needs
+from harness.methods.shared.beside import add_gradients, layers
+from harness.methods.shared.lcb_tree import Bandit, Node, build
 from harness.methods.stage import Stage
 from harness.methods.view import SavedState, State
 

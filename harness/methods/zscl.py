@@ -21,12 +21,12 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.config.ranges import require_range
-from harness.methods.adding import COPIES, add_gradient
-from harness.methods.average import Average
 from harness.methods.needs import Needs
-from harness.methods.on_texts import OnTexts
+from harness.methods.shared.adding import COPIES, add_gradient
+from harness.methods.shared.average import Average
+from harness.methods.shared.on_texts import OnTexts
+from harness.methods.shared.teacher import Told, divergence, predictions
 from harness.methods.stage import Stage
-from harness.methods.teacher import Told, divergence, predictions
 from harness.methods.view import SavedState, State
 
 if TYPE_CHECKING:

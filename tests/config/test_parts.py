@@ -72,9 +72,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
 def test_every_file_of_a_part_is_its_name() -> None:
     files = {path.stem for path in (REPOSITORY / "harness" / "methods").glob("*.py")}
     face = {"__init__", "base", "forward", "hooks", "memory", "needs", "stage", "view"}
-    bases = {"anchored", "distilling", "loading", "on_texts", "projecting"}
-    parts = {"adding", "attention_maps", "average", "teacher"}
-    assert set(names(Kind.strategy)) == files - face - bases - parts
+    assert set(names(Kind.strategy)) == files - face - {"loading"}
     assert names(Kind.objective) == ["cross_entropy"]
     assert {"letter", "reasoned_letter", "micro_refusal"} <= set(names(Kind.scorer))
     assert {"gsm8k", "open_ended", "open_ended_self_instruct", "xstest_safe"} <= set(

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from harness.config import EngineConfig, Packing, Precision, TrainConfig
 from harness.data.batches import pack, pad
 from harness.data.encoding import Example
-from harness.methods.subspace import Matrices
+from harness.methods.shared.subspace import Matrices
 from harness.train.engine.core import Engine
 from harness.train.engine.ranks import Rank, leave, start
 from harness.train.engine.sharded_file import SavedState, save_state

@@ -13,7 +13,7 @@ from harness.methods import Example, Pass, RowId, State
 from harness.methods.der import largest, squares
 from harness.methods.gere import GeRe, margins, sides
 from harness.methods.loading import load_strategies
-from harness.methods.teacher import Teacher, divergence, predictions, reverse_divergence
+from harness.methods.shared.teacher import Teacher, divergence, predictions, reverse_divergence
 from harness.methods.zscl import ZSCL
 from harness.plan.checks.run import validate
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from harness.methods.lcb_tree import Bandit, Node, build
+from harness.methods.shared.lcb_tree import Bandit, Node, build
 from harness.methods.tree_lora import _changes
 
 

@@ -8,7 +8,7 @@ import torch
 from harness.config.compose.compose import load
 from harness.errors import ConfigError
 from harness.methods.osft import OSFT
-from harness.methods.subspace import beyond
+from harness.methods.shared.subspace import beyond
 from harness.plan.checks.run import validate
 
 

@@ -12,8 +12,8 @@ from harness.config.compose.compose import load
 from harness.data.randomness import derive_seed
 from harness.errors import ConfigError
 from harness.methods import Example, Pass, RowId
-from harness.methods.attention_maps import chosen_heads, kept_maps, map_divergence, places
 from harness.methods.loading import load_strategies
+from harness.methods.shared.attention_maps import chosen_heads, kept_maps, map_divergence, places
 from harness.plan.checks.run import validate
 
 EAGER = "model.attention=eager"

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.methods.subspace import beyond, block_matrices, extend, owners, products
+from harness.methods.shared.subspace import beyond, block_matrices, extend, owners, products
 
 SHAPES = {
     "model.embed_tokens.weight": torch.Size([9, 4]),

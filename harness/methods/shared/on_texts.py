@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
-from harness.methods.distilling import Distilling
 from harness.methods.memory import Memory
 from harness.methods.needs import Needs
+from harness.methods.shared.distilling import Distilling
+from harness.methods.shared.teacher import Teacher, Told
 from harness.methods.stage import Stage
-from harness.methods.teacher import Teacher, Told
 from harness.methods.view import SavedState, State
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from harness.data.encoding import Example, RowId
 from harness.errors import StageFailed
+from harness.methods.shared.teacher import Teacher, Told
 from harness.methods.stage import Stage
-from harness.methods.teacher import Teacher, Told
 
 if TYPE_CHECKING:
     from torch import Tensor

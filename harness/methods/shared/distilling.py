@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.methods.base import Strategy
+from harness.methods.shared.teacher import Teacher, Told
 from harness.methods.stage import Stage
-from harness.methods.teacher import Teacher, Told
 
 if TYPE_CHECKING:
     from torch import Tensor
