@@ -45,12 +45,12 @@ ROWS = {
     "refresh": Row(
         (
             "method=refresh",
-            "method.refresh.rate=0.01",
-            "method.refresh.noise=0.1",
+            "method.refresh.rate=0.002",
+            "method.refresh.noise=0.01",
             "method.refresh.damping=2",
             "method.refresh.decay=0.5",
         ),
-        lambda: Refresh(0.01, 0.1, 2.0, 0.5),
+        lambda: Refresh(0.002, 0.01, 2.0, 0.5),
         ("method.refresh.rate=0",),
         tasks=THREE,
         bf16=True,
