@@ -21,7 +21,11 @@ from harness.cli.completion import found
         (2, "engine.precision=", ["engine.precision=fp32", "engine.precision=bf16"]),
         (2, "eval.stage0=f", ["eval.stage0=false"]),
         (2, "method=lw", ["method=lwf"]),
-        (2, "method=[sfa,lin", ["method=[sfa,lines", "method=[sfa,lines_ties"]),
+        (
+            2,
+            "method=[sfa,lin",
+            ["method=[sfa,lines", "method=[sfa,lines_choice", "method=[sfa,lines_ties"],
+        ),
         (2, "method=[lw", ["method=[lwf"]),
         (2, "engine=zero2 ", []),
         (2, "model.path=/a", []),

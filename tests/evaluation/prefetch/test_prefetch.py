@@ -216,9 +216,9 @@ def test_the_cached_description_is_checked(
 ) -> None:
     home = Path(shutil.copytree(prefetched, tmp_path / "hf", symlinks=True))
     (description,) = home.rglob("snapshots/*/config.json")
-    description.resolve().write_text('{"model_type": "t5", "is_encoder_decoder": true}')
+    description.resolve().write_text('{"model_type": "bart", "is_encoder_decoder": true}')
     _environment(monkeypatch, home, None)
-    assert "t5 is an encoder-decoder" in refused(*tiny_run, "model.path=org/micro")
+    assert "bart is an encoder-decoder" in refused(*tiny_run, "model.path=org/micro")
 
 
 @pytest.mark.slow  # reads lm-eval's index
