@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.results.figures.fonts import cut_once
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,8 +131,7 @@ def _printed(figure: "Figure", suffix: str, metadata: dict[str, Any]) -> bytes:
 
     file = io.BytesIO()
     if suffix == "pdf":
-        with cut_once():
-            FigureCanvasPdf(figure).print_pdf(file, metadata=metadata)
+        FigureCanvasPdf(figure).print_pdf(file, metadata=metadata)
     elif suffix == "svg":
         FigureCanvasSVG(figure).print_svg(file, metadata=metadata)
     else:
