@@ -18,6 +18,7 @@ from harness.config.plain import plain
 # that a second rank is idle.
 FRAME = [f"train.max_steps={STEPS}", f"train.learning_rate={RATE}", f"train.eps={EPS}"]
 FRAME += ["train.pack_tokens=100"]
+BASE_LIMIT, CELL_LIMIT = 900.0, 10.0  # seconds, and more for each cell: ten times what one takes
 
 
 def cell(overrides: list[str], tasks: tuple[str, ...], zero_stage: int, out: Path) -> dict:
@@ -33,12 +34,14 @@ def note(out: Path, error: Exception) -> None:
     (out / "error.launch").write_text(repr(error))
 
 
-def launch(world: int, cells: list[dict[str, Any]], out: Path, device: str = "cpu") -> None:
+def launch(
+    world: int, cells: list[dict[str, Any]], out: Path, device: str = "cpu", lane: str = ""
+) -> None:
     """Run all cells on `world` ranks, on 'cpu' or 'cuda'. A failed one has no file `done` but
-    error.<rank>."""
+    error.<rank>. lane: tells launches apart that run side by side in one folder."""
     left = list(cells)
     for attempt in range(len(cells)):
-        place = out / f"launch{world}.{attempt}"
+        place = out / f"launch{lane}{world}.{attempt}"
         place.mkdir(parents=True)
         _run(world, left, place, device)
         unfinished = [c for c in left if not (Path(c["out"]) / "done").exists()]
@@ -50,11 +53,15 @@ def launch(world: int, cells: list[dict[str, Any]], out: Path, device: str = "cp
 def _run(world: int, cells: list[dict[str, Any]], place: Path, device: str) -> None:
     for item in cells:
         Path(item["out"]).mkdir(parents=True, exist_ok=True)
-    run_ranks("cells.py", world, {"cells": cells, "device": device}, place)
+    plan = {"cells": cells, "device": device}
+    run_ranks("cells.py", world, plan, place, BASE_LIMIT + CELL_LIMIT * len(cells))
 
 
-def run_ranks(program: str, world: int, plan: dict[str, Any], place: Path) -> list[int]:
-    """Run a program of this folder on `world` ranks with a plan file; returns the exit codes."""
+def run_ranks(
+    program: str, world: int, plan: dict[str, Any], place: Path, limit: float = BASE_LIMIT
+) -> list[int]:
+    """Run a program of this folder on `world` ranks with a plan file; returns the exit codes.
+    limit: seconds, behind which they hang."""
     file = place / "plan.json"
     file.write_text(json.dumps(plan | {"rendezvous": str(place / "rendezvous")}))
     shared = {"WORLD_SIZE": str(world), "TOKENIZERS_PARALLELISM": "false"}
@@ -70,7 +77,7 @@ def run_ranks(program: str, world: int, plan: dict[str, Any], place: Path) -> li
         for rank in range(world)
     ]
     try:
-        return [process.wait(900) for process in ranks]
+        return [process.wait(limit) for process in ranks]
     finally:
         for process in ranks:
             process.kill()
