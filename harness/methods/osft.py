@@ -120,8 +120,10 @@ class OSFT(Strategy):
         self.matrices = Matrices(stage.view, [name for name, kept in self.kept.items() if kept])
         for name, matrix in self.matrices.whole(lambda s: self.origin[s.name]):
             if self.matrices.mine(name):
-                u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
-                k, v = self.kept[name], vh.T
+                # In double: where neighbours at the cut are close, rounding would choose for them.
+                u, _, vh = torch.linalg.svd(matrix.double(), full_matrices=False)
+                u, v = u.to(matrix.dtype), vh.T.to(matrix.dtype)
+                k = self.kept[name]
                 self.free[name] = beyond(u[:, :k], u[:, k:]), beyond(v[:, :k], v[:, k:])
 
     def gradients(self, stage: Stage) -> None:
