@@ -14,6 +14,7 @@ from harness.results.report.latex import to_latex
 from harness.results.report.printing import grid, to_csv, to_markdown
 from harness.results.runs import load_runs
 from harness.results.schema import read_scores
+from harness.results.whose import plain_method
 from harness.store.files import write_atomically
 from harness.store.store import Store
 
@@ -21,8 +22,8 @@ _DESCRIPTION = """\
 Compare methods with a baseline by OP, LA, BWT and the changes of suites: the difference over the
 seeds that both have, paired by seed and, where the store has the predictions, by item; its 95%
 interval, p adjusted over the methods, a verdict, and the smallest difference that such data would
-show. With one seed it speaks of items alone. Both have to be of one model, sequence and
-protocol."""
+show. With one seed it speaks of items alone. Both have to be of one model, sequence, protocol and
+data."""
 
 _CHOICES = ("model", "sequence", "protocol")
 
@@ -53,6 +54,10 @@ def _group(groups: Sequence[Group], name: str, options: object) -> Group:
     chosen = {name: word for name, word in wanted.items() if word is not None}
     mine = [group for group in groups if chosen.items() <= setting_of(group).items()]
     found = [group for group in mine if group.method == name]
+    found = found or [group for group in mine if plain_method(group.method) == name]
+    if len({group.method for group in found}) > 1:
+        told = ", ".join(sorted(f"'{group.method}'" for group in found))
+        raise ConfigError(f"{name} was run with several settings: {told}; name one of these")
     if not found:
         known = sorted({group.method for group in mine})
         raise ConfigError(f"no runs of method '{name}'" + suggest(name, known))
@@ -71,7 +76,7 @@ def _parser() -> Arguments:
     scores, out, root = scores_file(), results_folder(), Path(StoreConfig().root)
     parser.add_argument("method", help="as tables call it")
     parser.add_argument("baseline", help="what it and all others are compared with")
-    parser.add_argument("more", nargs="*", help="further methods")
+    parser.add_argument("more", nargs="*", default=[], help="further methods")
     parser.add_argument("--model", help="where there are several")
     parser.add_argument("--sequence", help="the same")
     parser.add_argument("--protocol", help="the same; none: runs that name no protocol")

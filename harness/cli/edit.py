@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.cli.arguments import Arguments
 from harness.cli.display import Meter
+from harness.cli.say import say
 from harness.config.allowed import allow
 from harness.config.objects import load_class
 from harness.config.parts import Kind, load_part, parts_by_name
@@ -24,7 +25,7 @@ _FRAME = ("name", "base", "tuned", "out", "dtype", "shard_bytes", "overwrite")
 def main(argv: list[str]) -> int:
     """Apply the edit that a command line describes; returns 0 or raises a HarnessError."""
     if not argv or argv[0] in ("-h", "--help"):
-        print(_overview())
+        say(_overview())
         return 0
     name, rest = argv[0], argv[1:]
     _allow(name)
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> int:
             shard_bytes=options["shard_bytes"],
             overwrite=options["overwrite"],
         )
-    print(_as_text(edit, report, time.monotonic() - started))
+    say(_as_text(edit, report, time.monotonic() - started))
     return 0
 
 

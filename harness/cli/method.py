@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.config import MethodConfig
 from harness.config.allowed import KEY
 from harness.config.compose.compose import compose_job
@@ -37,11 +38,11 @@ def main(argv: list[str]) -> int:
     names = [word for word in options.names if word not in words]
     search = own_folders(options.config_dir, words)
     if names:
-        print("\n\n".join(_page(name, search) for name in names))
+        say("\n\n".join(_page(name, search) for name in names))
         return 0
     for name in option_names("method", search):
         told = " ".join(_explained(name, search))
-        print(textwrap.fill(f"{name:<16} {told}", 100, subsequent_indent=" " * 17))
+        say(textwrap.fill(f"{name:<16} {told}", 100, subsequent_indent=" " * 17))
     return 0
 
 

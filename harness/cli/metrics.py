@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.errors import ConfigError, DataError
 from harness.results.against_single import FORMULAS, measures_against_single
 from harness.results.measures.continual import MEASURES, op_curve
@@ -41,7 +42,10 @@ def main(argv: list[str]) -> int:
             f"{options.scores}: --floors needs runs of schedule single beside "
             "others, as a table of this harness has them"
         )
-    print(_as_json(runs, alone) if options.json else _as_text(runs, alone))
+    if options.json:
+        print(_as_json(runs, alone))
+    else:
+        say(_as_text(runs, alone))
     return 0
 
 

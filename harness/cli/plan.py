@@ -7,6 +7,7 @@ from harness.cli.memory_table import memory_lines
 from harness.cli.outcome import show_guessed
 from harness.cli.overrides import parser, read
 from harness.cli.run import print_of_before, print_of_wrong
+from harness.cli.say import say
 from harness.config import HarnessConfig
 from harness.data.encoding import BYTES_A_TOKEN
 from harness.errors import refuse
@@ -65,7 +66,7 @@ def main(argv: list[str]) -> int:
     if len(jobs) > 1:
         print_total(len(jobs), left)
     for refused in sweep.refused:
-        print(*(f"{refused.name}: {Status.skipped}: {line}" for line in refused.lines), sep="\n")
+        say(*(f"{refused.name}: {Status.skipped}: {line}" for line in refused.lines))
     refuse(too_large)
     return 1 if sweep.refused else 0
 
@@ -82,13 +83,13 @@ def print_memory(job: Job, told: set[str]) -> list[str]:
     room = Room(job.config, job.store, job.plan, works).short()
     if room and room not in told:
         told.add(room)
-        print(f"does not fit here: {room}")
+        say(f"does not fit here: {room}")
     if text not in told:
         told.add(text)
-        print(text)
+        say(text)
         if not memory.machine.cuda:
             for line in wrong:
-                print(f"does not fit here: {line}")
+                say(f"does not fit here: {line}")
     return wrong if memory.machine.cuda else []
 
 
@@ -111,8 +112,8 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
     pending = {node.key for node in to_do}
     tokens = _counted(config, store, plan, to_do, told)
     run, pace, disk = plan.run, measured(config, store), DiskNeeds(config)
-    print(f"run {run['run']}: {run['method']} on {run['sequence']}, seed {run['seed']}")
-    print(f"{'stage':>5}  {'node':<24} {'key':<20} {'state':<8} {'work':>20}")
+    say(f"run {run['run']}: {run['method']} on {run['sequence']}, seed {run['seed']}")
+    say(f"{'stage':>5}  {'node':<24} {'key':<20} {'state':<8} {'work':>20}")
     left: dict[str, Left] = {}
     for node in plan.nodes:
         needed = size(node, tokens)
@@ -121,26 +122,26 @@ def print_plan(config: HarnessConfig, store: Store, plan: Plan, told: set[str]) 
         states = {node.key in pending: "to do", node.key in given_up: Status.diverged.value}
         state = states.get(True, "done")
         work = f"{needed.amount:,} {needed.unit}" if needed.amount else "lm-eval task"
-        print(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
+        say(f"{node.stage:>5}  {node.label:<24} {node.key:<20} {state:<8} {work:>20}")
     for line in (*damaged(store, to_do).values(), *reasons(to_do, store)):
-        print(line)
+        say(line)
     for line in divergences(config, store, given_up.values()):
-        print(line)
+        say(line)
     show_guessed(config, told)
     looked = data_warnings(config, to_do) + cut_warnings(config, to_do, tokens)
     for line in (line for line in looked if line not in told):
         told.add(line)
-        print(f"warning: {line}")
+        say(f"warning: {line}")
     done = len(plan.nodes) - len(undone)
-    print(f"{len(plan.nodes)} nodes, {done} done; to do: {_asked(left.values())}")
+    say(f"{len(plan.nodes)} nodes, {done} done; to do: {_asked(left.values())}")
     weights = weight_count(config.model)
     if any(work.cost is not None for work in left.values()):
-        print(
+        say(
             f"estimate for {(weights or 0.0) / 1e9:.3g} billion weights, {pace.told(config)}: "
             f"{_spent(left.values())}"
         )
         if config.eval.beside:
-            print(_on_the_clock(config, to_do, left))
+            say(_on_the_clock(config, to_do, left))
     return left
 
 
@@ -162,7 +163,7 @@ def print_total(jobs: int, left: dict[str, Left]) -> None:
     """The sum over a sweep, what its jobs share counted once."""
     costs = [work for work in left.values() if work.cost is not None]
     told = f"; {_spent(costs)}" if costs else ""
-    print(f"{jobs} jobs, {len(left)} nodes to do (shared ones once): {_asked(left.values())}{told}")
+    say(f"{jobs} jobs, {len(left)} nodes to do (shared ones once): {_asked(left.values())}{told}")
 
 
 def _counted(
@@ -171,7 +172,7 @@ def _counted(
     missing = _missing_input(config, to_do)
     if missing and missing not in told:
         told.add(missing)
-        print(missing)
+        say(missing)
     if missing and _no_tokenizer(config):
         return estimated_counts(config, plan)
     check_demonstrations(config, store, plan)

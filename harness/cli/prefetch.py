@@ -6,6 +6,7 @@ import time
 from huggingface_hub import constants
 
 from harness.cli.overrides import parser, read
+from harness.cli.say import say
 from harness.config import HarnessConfig, ModelConfig
 from harness.errors import ConfigError
 from harness.evaluation.judge.settings import MODEL, check_local_model, local_model
@@ -49,16 +50,16 @@ def prefetch(configs: list[HarnessConfig]) -> None:
     tasks = sorted({name for config in configs for name in lm_eval_tasks(config)})
     local = nltk_resources({name for config in configs for name in readers(config)})
     if not models and not tasks and not local:
-        print("nothing to fetch: the model is a folder, and no suite reads from the network")
+        say("nothing to fetch: the model is a folder, and no suite reads from the network")
         return
     for model, place in models.values():
         _fetch_model(model, place)
     _fetch_tasks(tasks)
     for resource in local:
         _fetch_nltk(resource)
-    print("for runs without network, copy these folders or share them, and set:")
+    say("for runs without network, copy these folders or share them, and set:")
     for name, value in environment(_nltk_folder([*nltk_resources(tasks), *local])).items():
-        print(f"export {name}={value}")
+        say(f"export {name}={value}")
 
 
 def _models(config: HarnessConfig) -> list[tuple[ModelConfig, str]]:
@@ -73,36 +74,36 @@ def _fetch_model(model: ModelConfig, place: str) -> None:
     if is_offline() and missing_files(model):
         raise ConfigError(f"{label} is not cached; prefetch needs network: unset HF_HUB_OFFLINE")
     if is_offline():
-        print(f"{label}: cached")
+        say(f"{label}: cached")
         return
     files = hub_files(model, place)
     if files.to_fetch == 0 and not missing_files(model):
-        print(f"{label}: cached, {_size(files.total)}, commit {files.commit}")
+        say(f"{label}: cached, {_size(files.total)}, commit {files.commit}")
         return
-    print(f"{label}: fetching {_size(files.to_fetch)} of {_size(files.total)}", flush=True)
+    say(f"{label}: fetching {_size(files.to_fetch)} of {_size(files.total)}")
     started = time.monotonic()
     fetch(model, files, place)
     missing = missing_files(model)
     if missing:
         raise ConfigError(f"{label}: the hub has no {', '.join(missing)}; is it a causal model?")
     seconds = time.monotonic() - started
-    print(f"{label}: {len(files.names)} files, commit {files.commit}, {seconds:.0f} s")
+    say(f"{label}: {len(files.names)} files, commit {files.commit}, {seconds:.0f} s")
 
 
 def _fetch_tasks(tasks: list[str]) -> None:
     known = remembered()
     for name in tasks:
         if name in known:
-            print(f"benchmark {name}: cached")
+            say(f"benchmark {name}: cached")
     wanted = [name for name in tasks if name not in known]
     if not wanted:
         return
-    print(f"benchmarks {', '.join(wanted)}: loading (their data is fetched once)", flush=True)
+    say(f"benchmarks {', '.join(wanted)}: loading (their data is fetched once)")
     before = _bytes()
     failed = load(wanted)
     for name, reason in failed.items():
         raise ConfigError(f"benchmark {name} cannot be loaded: {reason}")
-    print(f"benchmarks: {len(wanted)} loaded, {_size(_bytes() - before)} more in the cache")
+    say(f"benchmarks: {len(wanted)} loaded, {_size(_bytes() - before)} more in the cache")
 
 
 def _fetch_nltk(resource: str) -> None:
@@ -117,7 +118,7 @@ def _fetch_nltk(resource: str) -> None:
             f"nltk's {resource} cannot be fetched to {wanted}; prefetch needs network, or copy a "
             "folder that holds it and set NLTK_DATA"
         )
-    print(f"nltk {resource}: in {folder}")
+    say(f"nltk {resource}: in {folder}")
 
 
 def _nltk_folder(resources: list[str]) -> str | None:

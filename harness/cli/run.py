@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.cli.display import Display, Jobs
 from harness.cli.overrides import Words, parser, read
+from harness.cli.say import say
 from harness.cli.unfinished import forget_reason, leave_reason, report_unfinished
 from harness.config.allowed import allow
 from harness.config.compose.compose import implied
@@ -94,7 +95,7 @@ def run(words: Words) -> int:
             for number, job in enumerate(jobs):
                 task.do(number, job)
     for line in tables.left_out:
-        print(line)
+        say(line)
     if several:
         from harness.cli.outcome import show_sweep
 
@@ -107,14 +108,14 @@ def print_of_before(jobs: list[Job]) -> None:
     for store in {job.store.root: job.store for job in jobs}.values():
         line = store.of_before()
         if line:
-            print(line)
+            say(line)
 
 
 def print_of_wrong(jobs: list[Job]) -> None:
     """Print a line per stored node of these jobs whose scores cannot be, so that it is redone."""
     lines = [line for job in jobs for line in wrong_nodes(job.store, job.plan.run, job.plan.cells)]
     for line in dict.fromkeys(lines):
-        print(line)
+        say(line)
 
 
 def print_of_abandoned(jobs: list[Job]) -> None:
@@ -126,7 +127,7 @@ def print_of_abandoned(jobs: list[Job]) -> None:
         swept = sweep_abandoned(job.store, days, wanted)
         if swept.works:
             told = "" if days is None else f", or untouched for {days:g} days (store.forget_days)"
-            print(
+            say(
                 f"store.root={root}: what was kept of {swept.works} pieces of work removed from "
                 f"{PARTIAL}/, {swept.bytes / 1e6:.3g} MB: of finished work{told}"
             )

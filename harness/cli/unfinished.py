@@ -3,6 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
+from harness.cli.say import say
 from harness.errors import DataError
 from harness.run.job import Job, Sweep
 from harness.run.pending import pending_nodes
@@ -36,13 +37,13 @@ def report_unfinished(sweep: Sweep) -> int:
     if len(jobs) == 1 and not sweep.refused:
         return 1 if unfinished else 0
     for job, nodes in zip(jobs, missing, strict=True):
-        print(f"{job.name}: {_state(job, nodes)}")
+        say(f"{job.name}: {_state(job, nodes)}")
     for job in sweep.refused:
-        print(*(f"{job.name}: {Status.skipped}: {line}" for line in job.lines), sep="\n")
+        say(*(f"{job.name}: {Status.skipped}: {line}" for line in job.lines))
     total = len(jobs) + len(sweep.refused)
-    print(f"{total - unfinished} of {total} jobs complete")
+    say(f"{total - unfinished} of {total} jobs complete")
     if any(missing):
-        print("the same command does what is missing")
+        say("the same command does what is missing")
     return 1 if unfinished else 0
 
 

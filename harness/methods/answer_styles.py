@@ -9,6 +9,7 @@ rules here need none (harness/data/styles.py), and a class of one's own with ano
 ask one. A row that no style fits, or that would no longer fit the task's limits, stays as it is.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -18,6 +19,7 @@ from harness.data.encoding import Example
 from harness.data.styles import RULES, Text
 from harness.errors import ConfigError
 from harness.methods.base import Strategy
+from harness.methods.needs import Needs
 from harness.methods.stage import Phase, Stage
 
 
@@ -39,6 +41,9 @@ class AnswerStyles(Strategy):
         for style in self.styles:
             self.check_style(style)
 
+    def needs(self) -> Needs:
+        return Needs(sharp=self.ratio > 0)
+
     def check_style(self, style: str) -> None:
         """Raise ConfigError for a style that `rewritten` does not know."""
         require_choice("styles", style, list(RULES))
@@ -51,15 +56,21 @@ class AnswerStyles(Strategy):
         return RULES[style](*row, others, source)
 
     def data(self, stage: Stage, phases: list[Phase]) -> list[Phase]:
-        own, texts = stage.own.examples, stage.texts
-        answers = sorted({texts.of(example)[1] for example in own}) if self.ratio > 0 else []
+        # Rows that come back at every pass are one row; those of several tasks are told apart.
+        own, texts = list({row.id: row for row in stage.own.examples}.values()), stage.texts
+        found = defaultdict[str, set[str]](set)
+        for row in own if self.ratio > 0 else ():
+            found[row.id.task].add(texts.of(row)[1])
+        answers = {task: sorted(own) for task, own in found.items()}
         source, made = stage.random("answer_styles"), {}
         for place in sorted(source.sample(range(len(own)), round(self.ratio * len(own)))):
-            new = self._restyled(stage, own[place], answers, source)
+            row = own[place]
+            new = self._restyled(stage, row, answers[row.id.task], source)
             if new is not None:
-                made[id(own[place])] = new
+                made[row.id] = new
         first = phases[0]
-        rows = [made.get(id(row), row) for row in first.data.examples]
+        mine = {id(row) for row in stage.own.examples}  # what others replay has ids of its own task
+        rows = [made.get(row.id, row) if id(row) in mine else row for row in first.data.examples]
         return [Phase(type(first.data)(first.data.name, rows), first.epochs), *phases[1:]]
 
     def _restyled(

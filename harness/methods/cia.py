@@ -55,6 +55,8 @@ class CIA(Strategy):
     def __post_init__(self) -> None:
         require_range("floor", self.floor, 0, 1)
         require_range("from_task", self.from_task, 1)
+        # Which of the two are there is the same on all ranks, of which one may hold no weight.
+        self.averages, self.stepped = False, False
         self.average: Sharded = {}
         self.before: Sharded = {}  # the gradient of the step before
         self.gradient: Sharded = {}
@@ -68,7 +70,7 @@ class CIA(Strategy):
 
     def start(self, stage: Stage) -> None:
         if stage.position >= self.from_task:
-            self.average = stage.view.weights()
+            self.averages, self.average = True, stage.view.weights()
 
     def gradients(self, stage: Stage) -> None:
         if stage.position < self.from_task:
@@ -85,6 +87,7 @@ class CIA(Strategy):
         for shard in stage.view.shards():
             self.average[shard.name].lerp_(shard.weight, shares[shard.name])
         self.before, self.gradient, self.last = self.gradient, {}, {}
+        self.stepped = True
 
     def _shares(self, stage: Stage) -> dict[str, float]:
         """Collective. a of every trained tensor; all norms in one exchange."""
@@ -119,12 +122,13 @@ class CIA(Strategy):
             stage.view.update_weights(lambda s: self.average[s.name])
 
     def running(self) -> State:
-        kept = {"average": self.average, "before": self.before}
-        return State(sharded={name: pieces for name, pieces in kept.items() if pieces})
+        kept = {"average": self.average} if self.averages else {}
+        return State(sharded=kept | ({"before": self.before} if self.stepped else {}))
 
     def resume(self, stage: Stage, saved: SavedState) -> None:
-        self.average = saved.sharded("average", stage.view) or {}
-        self.before = saved.sharded("before", stage.view) or {}
+        average, before = (saved.sharded(name, stage.view) for name in ("average", "before"))
+        self.averages, self.stepped = average is not None, before is not None
+        self.average, self.before = average or {}, before or {}
 
 
 def _norm(values: "Tensor") -> "Tensor":

@@ -82,7 +82,8 @@ class CoSO(Strategy):
             shapes = {n: getattr(p, "ds_shape", p.shape) for n, p in model.named_parameters()}
             names = set(block_matrices(shapes))
             for name, parameter in model.named_parameters():
-                parameter.requires_grad_(name in names)
+                if name not in names:
+                    parameter.requires_grad_(False)
             self.transposed = transposed(model)
         return model
 

@@ -69,7 +69,9 @@ class DER(Distilling):
     def needs(self) -> Needs:
         active = self.memory.active and self.alpha + self.beta > 0
         copies = COPIES if active else 0
-        return Needs(history=active, rows=active, adds_gradient=active, host_copies=copies)
+        return Needs(
+            history=active, rows=active, adds_gradient=active, sharp=active, host_copies=copies
+        )
 
     def load(self, saved: SavedState) -> None:
         self.teacher = Teacher.read(saved)

@@ -65,7 +65,7 @@ class FPF(Strategy):
 
     def needs(self) -> Needs:
         active = self.times > 0 and self.memory.active
-        return Needs(history=active, rows=active, copies=2 if active else 0)
+        return Needs(history=active, rows=active, sharp=active, copies=2 if active else 0)
 
     def memory_rows(self) -> int:
         return len(self.memory) - self.own_rows
@@ -112,6 +112,8 @@ class FPF(Strategy):
         moments: dict[str, tuple[Tensor, Tensor]] = {}
         for step in range(1, self.steps + 1):
             batch = self.memory.draw(stage, self.batch_size, part=str(step))
+            if not batch:
+                return  # the ratio leaves no row
             gradient = stage.view.gradient_of(batch)
 
             def moved(shard: Shard, gradient: Sharded = gradient, step: int = step):

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.config import AdapterConfig, BetweenTasks
+from harness.config import AdapterConfig, BetweenTasks, ModelKind
 from harness.config.ranges import require_range
 from harness.errors import ConfigError, StageFailed
 from harness.methods.base import Strategy
@@ -34,6 +34,7 @@ from harness.methods.shared.beside import layers
 from harness.methods.stage import Stage
 from harness.methods.view import SavedState, State, View
 from harness.models.adapters.lora import factor_of
+from harness.store.pulse import beat
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +73,9 @@ class InfLoRA(Strategy):
         self.seen: dict[str, Tensor] = {}  # inputs of the forward pass that runs
 
     def needs(self) -> Needs:
-        return Needs(adapter=Adapter.required, bounds_gradient=True)
+        # What an encoder reads stands elsewhere than the answers that a batch points to.
+        causal = (ModelKind.causal,)
+        return Needs(adapter=Adapter.required, bounds_gradient=True, defined_for=causal)
 
     def join_adapter(self, adapter: AdapterConfig | None) -> None:
         if adapter is not None and adapter.between_tasks is BetweenTasks.keep:
@@ -99,6 +102,7 @@ class InfLoRA(Strategy):
         self._read()
         view, chosen = stage.view, {}
         for name, inputs in self._inputs(stage).items():
+            beat(patient=True)  # a decomposition may take minutes
             rank = view.shapes[name][0]
             rows = _shared(view, lambda n=name, h=inputs, r=rank: self._rows(n, h, r))
             if not rows.any():
@@ -121,6 +125,7 @@ class InfLoRA(Strategy):
     def measure(self, stage: Stage) -> None:
         part = min(1.0, self.threshold + self.growth * (stage.position - 1))
         for name, inputs in self._inputs(stage).items():
+            beat(patient=True)
             self.basis[name] = _shared(stage.view, lambda n=name, h=inputs: self._grown(n, h, part))
 
     def state(self) -> State:
@@ -157,7 +162,7 @@ class InfLoRA(Strategy):
         self.watching = False
         self.seen.clear()
         total = view.sum_over_ranks(count)
-        return {name: view.sum_over_ranks(value).cpu() / total for name, value in sums.items()}
+        return {n: view.sum_over_ranks(sums.pop(n)).cpu().div_(total) for n in list(sums)}
 
     def _looked_at(self, stage: Stage) -> "Sequence[Example]":
         return stage.own.examples[: self.rows]

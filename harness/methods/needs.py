@@ -77,6 +77,8 @@ class Needs:
         later penalty would escape.
     replaces_gradient: its hook `gradients` puts the gradient of the objective at other weights in
         the place of the one that it finds, so that what others add before it would be lost.
+    sharp: it keeps something by the rows of a task, so that those on both sides of a boundary must
+        not be exchanged (`sequence.blur`).
     group: of one group a method takes one strategy: what the first does the next would undo.
     packing: several examples may share a row; false asks for padded rows.
     outputs: what it reads of a forward pass besides logits; of causal models alone.
@@ -96,6 +98,7 @@ class Needs:
     adds_gradient: bool = False
     bounds_gradient: bool = False
     replaces_gradient: bool = False
+    sharp: bool = False
     group: str | None = None
     packing: bool = True
     outputs: Outputs = LOGITS_ALONE

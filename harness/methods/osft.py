@@ -31,10 +31,11 @@ benchmarks beside the tasks.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.config import ModelKind
 from harness.config.ranges import require_range
 from harness.errors import ConfigError
 from harness.methods.base import Strategy
-from harness.methods.needs import Adapter, Needs
+from harness.methods.needs import ALL_FAMILIES, Adapter, Needs
 from harness.methods.shared.fisher import drawn
 from harness.methods.shared.subspace import Matrices, Projection, beyond, block_matrices
 from harness.methods.stage import Stage
@@ -84,6 +85,8 @@ class OSFT(Strategy):
             adapter=Adapter.refused,
             bounds_gradient=True,
             group="gradient projection",
+            # Of an encoder-decoder's blocks it is not said whose inputs are compared.
+            defined_for=(ModelKind.causal,) if self.adaptive else ALL_FAMILIES,
             # The weights at the start, the bases (at most as much) and a projected gradient.
             copies=3 if self._active else 0,
         )

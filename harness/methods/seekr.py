@@ -82,7 +82,8 @@ class SEEKR(Distilling):
     def needs(self) -> Needs:
         active = self.memory.active
         outputs = Outputs(every_attention=active)
-        return Needs(history=active, rows=active, outputs=outputs, copies=1 if active else 0)
+        copies = 1 if active else 0
+        return Needs(history=active, rows=active, sharp=active, outputs=outputs, copies=copies)
 
     def load(self, saved: SavedState) -> None:
         self.teacher = Teacher.read(saved)

@@ -31,7 +31,7 @@ from harness.train.states import RUNNING, read_states, values_file, write_states
 from harness.train.training import Training
 
 SHARE = 0.03  # of the time, at most, for those that are written by minutes
-FORMAT = 1  # of what is written here; another one is not read
+FORMAT = 2  # of what is written here; another one is not read
 ENGINE, STAGE = "engine.safetensors", "stage.json"
 # What a rank would do behind a step; the largest counts. GIVE_UP: what went on behind has failed.
 GO_ON, KEEP, GIVE_UP, LEAVE = 0, 1, 2, 3

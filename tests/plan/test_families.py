@@ -96,6 +96,21 @@ def test_a_method_is_refused_with_the_families_that_it_has(
     assert lines(t5, "method=l2") == [expected]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["method=inf_lora"], "method.inf_lora is not defined for model.kind=seq2seq"),
+        (["method=osft", "method.osft.adaptive=true"], "method.osft is not defined for"),
+        (["method=fisher"], "method.fisher learns from rows, which is not defined for"),
+    ],
+)
+def test_what_reads_a_causal_models_rows_is_refused(
+    t5: list[str], words: list[str], told: str
+) -> None:
+    [line] = lines(t5, *words)
+    assert line.startswith(told)
+
+
 def test_positions_bound_nothing(t5: list[str]) -> None:
     """T5's are relative; a causal model of so few would be refused."""
     assert lines(t5, "task.copy.max_prompt_tokens=100000") == []

@@ -99,6 +99,15 @@ REFUSED = [
     (["sequence.blur=0.1", "method=single"], r"\(single\) trains no task after the other"),
     (["sequence.blur=0.1", "method=icl"], r"\(none\) trains no task after the other"),
     (["sequence.blur=0.1", "method=ties"], r"method=ties merges models of one task each"),
+    *(
+        (["sequence.blur=0.1", f"method={name}", *more], rf"method\.{name} keeps something of")
+        for name, more in (
+            ("der", []),
+            ("seekr", ["model.attention=eager"]),
+            ("fpf", []),
+            ("answer_styles", []),
+        )
+    ),
     (["sequence.recurring=0"], r"^sequence\.recurring=0: it must be 1 or more$"),
     (["sequence.recurring=2", "method=joint"], r"joint training sees every task once"),
 ]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.config.ranges import require_range
 from harness.data.standard.draw import EVAL_PER_CLASS, Amounts
 from harness.data.standard.prepare import Prepared, prepare, write
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> int:
         written = write(found, options.out, amounts)
     _show(found, options.json)
     if written is not None:
-        print(f"{options.out}: {written} files written; STANDARD_DATA={options.out} takes them")
+        say(f"{options.out}: {written} files written; STANDARD_DATA={options.out} takes them")
     for line in deviations:
         print(f"{'error' if refused else 'accepted'}: {line}", file=sys.stderr)
     if refused:
@@ -54,19 +55,19 @@ def _show(found: Prepared, plain: bool) -> None:
     for report in found.reports:
         _show_task(report)
     if found.missing:
-        print(f"no files of: {', '.join(found.missing)}")
+        say(f"no files of: {', '.join(found.missing)}")
 
 
 def _show_task(report: TaskReport) -> None:
     drawn = ", ".join(f"{rows} {split}" for split, rows in report.drawn.items())
-    print(f"{report.name}: {drawn}")
+    say(f"{report.name}: {drawn}")
     for part in report.read.values():
         known = {None: "their published number is not known", part.rows: "as published"}
         state = known.get(part.published, f"published: {part.published}")
         lacking = f", {part.skipped} lines without a field" if part.skipped else ""
         for name, sha256 in part.files.items():
-            print(f"  {name}  sha256 {sha256}")
-        print(f"    {part.rows} rows, {state}{lacking}")
+            say(f"  {name}  sha256 {sha256}")
+        say(f"    {part.rows} rows, {state}{lacking}")
 
 
 def _parser() -> Arguments:

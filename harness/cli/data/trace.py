@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.data.trace.archive import find_sizes, known_counts, open_archive
 from harness.data.trace.check import SizeReport, check_size
 from harness.data.trace.check_text import LEGEND, as_json, as_text
@@ -61,10 +62,10 @@ def _show(reports: list[SizeReport], written: list[Written], plain: bool) -> Non
     if plain:
         print(json.dumps({r.size: as_json(r) for r in reports}, ensure_ascii=False, indent=1))
         return
-    print("\n\n".join(as_text(report) for report in reports))
-    print(LEGEND)
+    say("\n\n".join(as_text(report) for report in reports))
+    say(LEGEND)
     for done in written:
-        print(f"{done.folder}: {done.copied} files copied, {done.verified} verified")
+        say(f"{done.folder}: {done.copied} files copied, {done.verified} verified")
 
 
 def _fetch(url: str, out: Path, sha256: str | None) -> Path:

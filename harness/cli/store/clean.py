@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.config import StoreConfig
 from harness.errors import ConfigError, DataError, HarnessError, require
 from harness.plan.checks.keep import WORDS
@@ -84,9 +85,9 @@ def _weights(store: Store, options: Namespace) -> None:
     if not options.dry_run:
         found = drop_weights(store, found, options.days)
     verb, count = _did("dropped", options.dry_run), len(found.names)
-    print(f"{verb} weights of {count} models: {size(found.bytes)}")
+    say(f"{verb} weights of {count} models: {size(found.bytes)}")
     if found.wanted:
-        print(
+        say(
             f"left weights of {len(found.wanted)} models, which unfinished runs read; "
             "`python -m harness store unfinished` names them"
         )
@@ -100,7 +101,7 @@ def _unused(store: Store, options: Namespace) -> None:
     if not options.dry_run:
         gone, held = remove_unused(store, names)
     freed = sum(nodes[name].bytes for name in gone if name in nodes)
-    print(f"{_did('removed', options.dry_run)} {len(gone)} nodes that no run uses: {size(freed)}")
+    say(f"{_did('removed', options.dry_run)} {len(gone)} nodes that no run uses: {size(freed)}")
     _print_held(store, held)
 
 
@@ -111,7 +112,7 @@ def _leftovers(store: Store, options: Namespace) -> None:
 
 def _abandoned(store: Store, options: Namespace) -> None:
     swept = sweep_abandoned(store, options.days, dry_run=options.dry_run)
-    print(
+    say(
         f"{_did('removed', options.dry_run)} partial work of {swept.works} nodes that nobody goes "
         f"on with: {size(swept.bytes)}"
     )
@@ -119,7 +120,7 @@ def _abandoned(store: Store, options: Namespace) -> None:
 
 def _print_held(store: Store, names: list[Name]) -> None:
     for holder, count in Counter(store.holder(*name) for name in names).items():
-        print(f"left {count} nodes, as {holder} works on them")
+        say(f"left {count} nodes, as {holder} works on them")
 
 
 def _did(verb: str, dry_run: bool) -> str:

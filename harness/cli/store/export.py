@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.run.stored.export import export, stage_of
 from harness.run.stored.runs import find_run, stored_runs
 from harness.store.contents import size
@@ -35,8 +36,6 @@ def work(store: Store, options: Namespace) -> int:
     done = export(store, run, stage, options.out, options.merged, options.dtype)
     what = "adapter" if done.adapter else "model"
     seconds = time.monotonic() - started
-    print(
-        f"stage {stage} of run {run.run} ({run.name}): {what}, {size(done.bytes)}, {seconds:.0f} s"
-    )
-    print(options.out)
+    say(f"stage {stage} of run {run.run} ({run.name}): {what}, {size(done.bytes)}, {seconds:.0f} s")
+    say(options.out)
     return 0

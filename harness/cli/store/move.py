@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from harness.cli.arguments import Arguments
+from harness.cli.say import say
 from harness.errors import require
 from harness.run.stored.move import is_store, join, mend, move
 from harness.store.store import Store
@@ -43,14 +44,14 @@ def work(store: Store, options: Namespace) -> int:
                 mended > 0, f"--store: there is no folder {root}, and nothing in {target} names it"
             )
         told = f"; {mended} nodes name it instead of {root}" if mended else ""
-        print(f"{root} is {target.absolute()} now{told}")
+        say(f"{root} is {target.absolute()} now{told}")
         return 0
     done = join(Store(target), store)
-    print(
+    say(
         f"{target}: {done.nodes} nodes came from {options.other} ({done.linked} files linked, "
         f"{done.copied} copied), {done.there} were there"
     )
     if done.broken:
         told = f"`python -m harness store verify --store {options.other}` says how"
-        print(f"{done.broken} nodes there are broken and did not come; {told}")
+        say(f"{done.broken} nodes there are broken and did not come; {told}")
     return 0

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from harness.config.choices import ModelKind
 from harness.config.compose.remembered import chosen_options
 from harness.config.places import option_files, parse, read_yaml
+from harness.errors import DAMAGED
 
 DEFAULT = "micro"  # chosen by nobody, or by name
 SMALL_BYTES = 100e6  # of weights; what has less is trained like the embedded model
@@ -58,8 +59,10 @@ def _is_encoder_decoder(path: str, revision: str | None) -> bool:
     folder, name = Path(path), "config.json"
     try:
         file = folder / name if folder.is_dir() else _cached(path, name, revision)
-        told = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
-    except (OSError, ValueError):  # a name that is no hub id is a ValueError
+        # A pipe would be waited for.
+        still = file is not None and Path(file).is_file()
+        told = json.loads(Path(file).read_text(encoding="utf-8")) if still else {}
+    except DAMAGED:  # a name that is no hub id is a ValueError
         return False
     return isinstance(told, dict) and bool(told.get("is_encoder_decoder"))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.data.standard.recipes import Source
 from harness.errors import DataError, first_line
+from harness.store.files import require_regular
 
 Fields = dict[str, str]
 Reader = Callable[[Path, Source], Iterator["Fields | None"]]
@@ -21,8 +22,10 @@ def rows(paths: list[Path], source: Source) -> Iterator[Fields | None]:
     """All rows of a source's files, one after the other."""
     for path in paths:
         try:
+            if not path.is_dir():  # of texts, a file a row
+                require_regular(path)
             yield from READERS[source.format](path, source)
-        except (csv.Error, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (csv.Error, ValueError, RecursionError) as error:  # nested too deeply, say
             raise DataError(f"{path}: not {source.format} as published: {error}") from None
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None

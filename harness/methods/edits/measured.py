@@ -51,5 +51,6 @@ class MeasuredEdit(Edit):
             model = self.lessons.load(folder)
             weights = weights_of(model, models, folder)
             self.lessons.keep(number, self.measure(model, weights, examples))
+            del model, weights  # before the next one comes
             asked[examples[0].id.task] = len(examples)
         return {"rows": asked}

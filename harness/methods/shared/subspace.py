@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.methods.view import Shard, Sharded, View
+from harness.store.pulse import beat
 
 if TYPE_CHECKING:
     from torch import Size, Tensor
@@ -21,10 +22,11 @@ DEPENDENT = 1e-4  # what is left of a vector below this part of its length is ro
 def block_matrices(shapes: "Mapping[str, Size]") -> list[str]:
     """The trained matrices inside the model's blocks: no embedding, head or norm, and no experts
     that are fused into one tensor of three dimensions. `shapes` as of a view."""
-    from harness.models.weights.blocks import find_blocks
+    from harness.models.weights.blocks import find_blocks, is_embedding
 
     blocks = find_blocks({name: shape.numel() for name, shape in shapes.items()})
-    return [n for n, shape in shapes.items() if len(shape) == 2 and blocks.index(n) is not None]
+    inside = [n for n, shape in shapes.items() if len(shape) == 2 and blocks.index(n) is not None]
+    return [n for n in inside if not is_embedding(n)]  # such as T5's biases of positions
 
 
 def transposed(model: Any) -> set[str]:
@@ -65,8 +67,10 @@ class Matrices:
         gathered, [rows, columns]; the same bits on every rank."""
         shards = {shard.name: shard for shard in self.view.shards()}
         for name in self.names:
+            beat(patient=True)  # a decomposition may take minutes
             pieces = {name: read(shards[name])} if name in shards else {}
             yield name, self.view.gather(name, pieces)
+        beat()
 
     def shared(self, name: str, value: "Tensor") -> "Tensor":
         """Collective. The owner's value on every rank; the others give one of its shape."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.config import Attention, EvalBackend, HarnessConfig, ModelKind, Quantization
 from harness.errors import ConfigError, mistakes_of
+from harness.methods.edits.loading import load_edit
 from harness.methods.loading import load_strategies
 from harness.models.gguf.converted import is_gguf
 
@@ -26,6 +27,12 @@ def _check_methods(config: HarnessConfig) -> None:
             known = " or ".join(families)
             raise ConfigError(
                 f"method.{name} is not defined for model.kind={kind}; use a model of kind {known}"
+            )
+    for name, spec in config.method.edits.items():
+        if kind is not ModelKind.causal and load_edit(spec, f"method.{name}").split:
+            raise ConfigError(
+                f"method.{name} learns from rows, which is not defined for model.kind={kind}; use "
+                "a model of kind causal"
             )
 
 

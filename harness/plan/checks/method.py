@@ -310,6 +310,12 @@ def _check_blur(config: HarnessConfig) -> None:
             f"sequence.blur={blur}: method={method.name} merges models of one task each, between "
             "which there is no boundary; leave it out"
         )
+    refuse(
+        f"sequence.blur={blur}: method.{name} keeps something of a task's own rows, of which "
+        "others would be exchanged; leave it out"
+        for name, strategy in load_strategies(method).items()
+        if strategy.needs().sharp
+    )
 
 
 def _adapter(adapter: AdapterConfig, moments: ResetOptimizer) -> Iterator[str]:

@@ -23,8 +23,8 @@ from harness.results.runs import Run
 _CAPTION = (
     "Difference of a method to its baseline in points, positive = better, over the seeds that both "
     "have, paired by seed and by item; its 95 % interval; p of no difference, adjusted over the "
-    "methods (Holm); detectable: the difference that a test at 5 % finds in 80 of 100 cases with "
-    "such data. Seeds and items both count as samples."
+    "methods (Holm), each measure by itself; detectable: the difference that a test at 5 % finds "
+    "in 80 of 100 cases with such data. Seeds and items count as samples, items as independent."
 )
 
 
@@ -61,6 +61,7 @@ def setting_of(group: Group) -> dict[str, str]:
         "tasks": ", ".join(first.matrix.tasks),
         "protocol": group.protocol or "none",
         "split": first.split or "unknown",
+        "data": first.data or "unknown",
     }
 
 

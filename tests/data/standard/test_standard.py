@@ -163,6 +163,7 @@ WRONG = [
     ("from", "agnews", "", [], r"from: no publisher's files of a known task"),
     ("from/ag_news_csv/train.csv", "agnews", '"1","a","b"\n', [], r"agnews has no .*test\.csv$"),
     ("CB/train.jsonl", "cb", "{", [], r"train\.jsonl: not jsonl as published: "),
+    ("CB/train.jsonl", "cb", "[" * 100_000, [], r"train\.jsonl: not jsonl as published: "),
     ("CB/train.jsonl", "cb", "", [], r"train\.jsonl: there are no rows in it$"),
     ("CB/train.jsonl", "cb", '{"label": "x"}', [], r"row 1 has the label 'x'; known: entail"),
     ("CB/train.jsonl", "cb", "[1]", [], r"line 1: it must be an object with fields$"),

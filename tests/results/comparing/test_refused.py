@@ -8,7 +8,8 @@ from bench.fabricated import Fabricated, Kind
 from support.command import harness, refused
 from support.tables import groups_of
 
-from harness.errors import DataError
+from harness.cli.compare import main
+from harness.errors import ConfigError, DataError
 from harness.results.comparing.best import mark_level
 from harness.results.comparing.compare import compare, comparison_table, left_out
 from harness.results.comparing.contributions import Items
@@ -33,6 +34,7 @@ def of(run_rows, method, **changes):
         ({"protocol": "paper"}, "protocol (paper / none)"),
         ({"tasks": "a_1|b|c", "schedule": "none"}, "tasks (a_1, b, c / a_1, b)"),
         ({"split": "eval"}, "split (eval / test)"),
+        ({"data": "other"}, "data (other / unknown)"),
     ],
 )
 def test_methods_in_two_settings_are_not_compared(run_rows, changes, told) -> None:
@@ -51,6 +53,23 @@ def test_methods_in_two_settings_are_not_compared(run_rows, changes, told) -> No
     )
     table = mark_level(main_table([*groups.values()], "d"), [*groups.values()], Items(None))
     assert not any("not distinguishable" in note for note in table.notes)
+
+
+def test_a_method_that_was_run_in_two_ways_is_asked_for_which(run_rows, tmp_path: Path) -> None:
+    ratios = ('{"method.replay.ratio": 0.1}', '{"method.replay.ratio": 0.05}')
+    ways = [
+        row
+        for number, ratio in enumerate(ratios)
+        for row in run_rows(f"x{number}", CELLS, method="x", stderr=0.02, settings=ratio)
+    ]
+    file = tmp_path / "scores.csv"
+    write_scores([*ways, *of(run_rows, "base")], file)
+    with pytest.raises(ConfigError) as found:
+        main(["x", "base", "--scores", str(file), "--out", str(tmp_path)])
+    assert str(found.value) == (
+        "x was run with several settings: 'x (method.replay.ratio=0.05)', "
+        "'x (method.replay.ratio=0.1)'; name one of these"
+    )
 
 
 def test_runs_without_a_seed_are_no_pair(run_rows) -> None:
