@@ -56,7 +56,7 @@ def test_methods_in_two_settings_are_not_compared(run_rows, changes, told) -> No
 
 
 def test_a_method_that_was_run_in_two_ways_is_asked_for_which(run_rows, tmp_path: Path) -> None:
-    ratios = ('{"method.replay.ratio": 0.1}', '{"method.replay.ratio": 0.05}')
+    ratios = ({"method.replay.ratio": 0.1}, {"method.replay.ratio": 0.05})
     ways = [
         row
         for number, ratio in enumerate(ratios)
