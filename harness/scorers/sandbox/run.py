@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import secrets
 import select
 import signal
@@ -15,9 +16,12 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import StageFailed
+from harness.scorers.sandbox.calls import filter_for
+from harness.scorers.sandbox.folder import holds_more, remove
 from harness.store.pulse import beat
 
 CONFINE = Path(__file__).with_name("confine.py")
+GLANCE = 0.1  # seconds between looks at the folder
 # What programs of a model may be expected to import; where that fails here, scores would be wrong.
 USUAL = "import collections, datetime, decimal, functools, hashlib, heapq, itertools, json, math"
 USUAL += ", random, re, statistics, string, typing\nopen('own', 'w').write(str(math.pi))\n"
@@ -26,13 +30,16 @@ USUAL += ", random, re, statistics, string, typing\nopen('own', 'w').write(str(m
 @dataclass(frozen=True)
 class Limits:
     """cpu: seconds of a processor. wall: seconds on the clock, a backstop for what sleeps; scores
-    are to hang on the former, which load changes least. memory, file: bytes of its address space,
-    and of a file in its folder."""
+    are to hang on the former, which load changes least. memory, file, folder: bytes of its address
+    space, of a file in its folder and of all of them. files: how many may lie there, folders too;
+    what lies there is counted while it runs and when it has ended."""
 
     cpu: int = 10
     wall: float = 60.0
     memory: int = 1 << 29
     file: int = 1 << 20
+    folder: int = 1 << 24
+    files: int = 1000
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,9 @@ def _require_working() -> None:
 
 def _run(program: str, limits: Limits) -> Outcome:
     token = secrets.token_hex(16)
-    with tempfile.TemporaryDirectory(prefix="program-", ignore_cleanup_errors=True) as folder:
-        file = Path(folder) / "program.py"
+    folder = Path(tempfile.mkdtemp(prefix="program-"))
+    try:
+        file = folder / "program.py"
         file.write_text(program, encoding="utf-8", errors="replace")
         read, write = os.pipe()
         try:
@@ -77,17 +85,23 @@ def _run(program: str, limits: Limits) -> Outcome:
             os.close(write)
             write = -1
             try:
-                said = _said(read, limits.wall)
+                said = _said(read, folder, limits)
             finally:
                 _end(started)
         finally:
             for pipe in (read, write):
                 if pipe >= 0:
                     os.close(pipe)
+        if holds_more(folder, limits.folder, limits.files):
+            return Outcome(False, "stopped")
+    finally:
+        remove(folder)
     mine, _, told = said.partition(" ")
     if mine != token:
         return Outcome(False, "stopped")
-    return Outcome(told == "ended", told)
+    if told == "ok":
+        return Outcome(True, "ended")
+    return Outcome(False, told.removeprefix("error "))
 
 
 def _start(file: Path, pipe: int, token: str, limits: Limits) -> "subprocess.Popen[bytes]":
@@ -99,27 +113,35 @@ def _start(file: Path, pipe: int, token: str, limits: Limits) -> "subprocess.Pop
         "RLIMIT_NOFILE": 64,
         "RLIMIT_CORE": 0,
     }
-    settings = json.dumps({"pipe": pipe, "token": token, "limits": bounds})
+    settings = {"pipe": pipe, "token": token, "limits": bounds}
+    settings["filter"] = filter_for(platform.machine()).hex()
     folder = str(file.parent)
-    return subprocess.Popen(
-        # Nothing of the user's is imported (-s, -P), and hashes are the same in every run.
-        [sys.executable, "-s", "-P", "-B", str(CONFINE), str(file), settings],
+    started = subprocess.Popen(
+        # The standard library alone (-S): no score depends on what else is installed. Nothing of
+        # the user's (-s, -P); not -I, by which hashes would differ from run to run.
+        [sys.executable, "-s", "-P", "-S", "-B", str(CONFINE), str(file)],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "HOME": folder, "TMPDIR": folder, "PYTHONHASHSEED": "0"},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # settings are in no command line, which the program could read
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=(pipe,),
         start_new_session=True,
     )
+    with suppress(BrokenPipeError), started.stdin as input_:
+        input_.write(json.dumps(settings).encode())
+    return started
 
 
-def _said(pipe: int, seconds: float) -> str:
-    """What comes through the pipe until its other ends are closed, or until the time is over."""
-    until, parts = time.monotonic() + seconds, []
+def _said(pipe: int, folder: Path, limits: Limits) -> str:
+    """What comes through the pipe until its other ends are closed, the time is over or the folder
+    holds too much."""
+    until, parts = time.monotonic() + limits.wall, []
     while (left := until - time.monotonic()) > 0:
-        if not select.select([pipe], [], [], left)[0]:
-            break
+        if not select.select([pipe], [], [], min(left, GLANCE))[0]:
+            if holds_more(folder, limits.folder, limits.files):
+                break
+            continue
         part = os.read(pipe, 4096)
         if not part:
             break
