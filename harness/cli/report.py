@@ -12,8 +12,7 @@ from harness.results.html.write import Wanted, write_html
 from harness.results.items.prompts import prompts_of
 from harness.results.schema import read_scores
 from harness.run.stored.runs import stored_runs
-from harness.run.stored.status import Watch
-from harness.store.contents import present
+from harness.run.stored.status import states_of
 from harness.store.store import Store
 
 _DESCRIPTION = """\
@@ -43,9 +42,7 @@ def main(argv: list[str]) -> int:
 
 def _states(store: Store) -> dict[str, tuple[str, str]]:
     """Run -> its status and why it ended so, as `status` tells them."""
-    found, there, watch = stored_runs(store), present(store.root), Watch(store)
-    shared = {name for name, users in found.users().items() if len(users) > 1}
-    states = ((run, watch.state(run, there, shared)) for run in found.runs.values())
+    states = states_of(stored_runs(store), store)
     return {run.run: (str(state.status), state.why) for run, state in states}
 
 

@@ -10,7 +10,7 @@ from harness.cli.store import with_store
 from harness.cli.store.ls import columns, progress
 from harness.config import StoreConfig
 from harness.run.stored.runs import StoredRun, stored_runs
-from harness.run.stored.status import State, Watch
+from harness.run.stored.status import State, states_of
 from harness.store.contents import present
 from harness.store.status import Status
 from harness.store.store import Store
@@ -32,9 +32,8 @@ def main(argv: list[str]) -> int:
 
 
 def _print(store: Store) -> int:
-    found, there, watch = stored_runs(store), present(store.root), Watch(store)
-    shared = {name for name, users in found.users().items() if len(users) > 1}
-    states = [(run, watch.state(run, there, shared)) for run in found.runs.values()]
+    found, there = stored_runs(store), present(store.root)
+    states = states_of(found, store)
     rows = [
         (run.run, *columns(run), state.status, *progress(run, there), date(run.used))
         for run, state in states

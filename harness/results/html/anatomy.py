@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 from harness.errors import DAMAGED
@@ -51,7 +52,7 @@ def _picture(place: Path) -> str:
 
 
 def _figure(place: Path, text: str, names: Mapping[str, str], digest: str) -> Html:
-    title = found[1] if (found := _TITLE.search(text)) else place.stem
+    title = unescape(found[1]) if (found := _TITLE.search(text)) else place.stem
     whose = [f"{name} ({run})" for run, name in names.items() if place.stem.endswith(f"_{run[:8]}")]
     caption = ": ".join([title, *whose[:1]])
     source = f"data:image/svg+xml;base64,{base64.b64encode(text.encode()).decode()}"

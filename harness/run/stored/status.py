@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import DAMAGED
-from harness.run.stored.runs import StoredRun
+from harness.run.stored.runs import StoredRun, StoredRuns
 from harness.store import locks
 from harness.store.broken import Broken, all_broken
-from harness.store.contents import Name
+from harness.store.contents import Name, present
 from harness.store.files import regular_text
 from harness.store.layout import LOCKS, LOGS
 from harness.store.status import Status
@@ -105,6 +105,13 @@ class Watch:
         # The store may have moved since.
         log = self.store.root / LOGS / Path(*Path(found["path"]).parts[-2:])
         return _LOG.sub("", said).strip(), log
+
+
+def states_of(found: StoredRuns, store: Store) -> list[tuple[StoredRun, State]]:
+    """Every run of a store and how far it is."""
+    there, watch = present(store.root), Watch(store)
+    shared = {name for name, users in found.users().items() if len(users) > 1}
+    return [(run, watch.state(run, there, shared)) for run in found.runs.values()]
 
 
 def holders(store: Store) -> dict[Name, Holder]:
