@@ -33,10 +33,10 @@ demo: $(READY) ## four methods on the micro sequence, and their tables (again: n
 	$(BIN)/python -m harness -m method=seqft,lora_seqft,replay,icl engine.ranks=$(RANKS)
 	$(BIN)/python -m harness tables
 
-test: $(READY) ## tests, ranks and whole runs included (20 minutes at most on two cores)
+test: $(READY) ## tests, ranks and whole runs included (half an hour on two cores)
 	$(PYTEST) -m 'not slow'
 
-test-fast: $(READY) ## tests that start no ranks and no processes of a model (3 minutes)
+test-fast: $(READY) ## tests that start no ranks and no processes of a model (ten minutes)
 	$(PYTEST) -m 'not distributed and not slow'
 
 test-all: $(READY) ## all tests, those of large files, foreign commands, pretraining, benchmarks included

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support.command import harness
 from support.fence import require_fence
-from support.standard_files import write_standard
+from support.standard_files import prepared
 
 from harness.config.compose.compose import load
 from harness.run.parent import execute
@@ -19,12 +18,8 @@ def test_each_is_scored_by_its_own_scorer(
     tiny_model: Path, tiny_conf: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_fence()
-    out, store = tmp_path / "standard", tmp_path / "store"
-    write_standard(tmp_path / "from", NAMES)
-    words = ["--from", str(tmp_path / "from"), "--out", str(out), "--allow-other"]
-    done = harness("data", "standard", *words, "--train", "8", "--per-class", "1")
-    assert done.returncode == 0, done.stderr
-    monkeypatch.setenv("STANDARD_DATA", str(out))
+    store = tmp_path / "store"
+    monkeypatch.setenv("STANDARD_DATA", str(prepared(tmp_path, NAMES, 8)))
 
     run = [word for word in tiny_conf if not word.startswith(("task=", "hydra"))]
     run += ["sequence=domains", f"model.path={tiny_model}", "method=seqft", "train.max_steps=1"]

@@ -6,9 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from support.command import harness
 from support.processes import ranks_of, started, when
-from support.standard_files import LONG, write_standard
+from support.standard_files import LONG, prepared
 
 pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 
@@ -16,12 +15,8 @@ pytestmark = [pytest.mark.distributed, pytest.mark.slow]
 def test_the_long_sequence(
     tiny_model: Path, tiny_conf: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, store = tmp_path / "standard", tmp_path / "store"
-    write_standard(tmp_path / "from", LONG)
-    words = ["--from", str(tmp_path / "from"), "--out", str(data), "--allow-other"]
-    done = harness("data", "standard", *words, "--train", "16", "--per-class", "1")
-    assert done.returncode == 0, done.stderr
-    monkeypatch.setenv("STANDARD_DATA", str(data))
+    store = tmp_path / "store"
+    monkeypatch.setenv("STANDARD_DATA", str(prepared(tmp_path, LONG, 16)))
 
     run = [word for word in tiny_conf if not word.startswith(("task=", "hydra"))]
     run += ["sequence=long_order4", f"model.path={tiny_model}", "method=seqft", "run.retries=0"]

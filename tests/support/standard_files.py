@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.standard.recipes import Recipe, Source, recipes
+from support.command import harness
 from support.raw_files import write_lines, write_text
 
 LONG = [
@@ -46,6 +47,17 @@ def write_standard(root: Path, tasks: list[str], sizes: tuple[int, int] = (40, 2
         for (part, source), size in zip(recipe.editions[0].items(), sizes, strict=False):
             _write(root / source.file, recipe, source, size, part)
     return root
+
+
+def prepared(place: Path, tasks: list[str], train: int) -> Path:
+    """The folder that `data standard` draws from such files: so many training rows of each task,
+    and a test row of each class."""
+    out = place / "standard"
+    words = ["--from", str(write_standard(place / "from", tasks)), "--out", str(out)]
+    words += ["--allow-other", "--train", str(train), "--per-class", "1"]
+    done = harness("data", "standard", *words)
+    assert done.returncode == 0, done.stderr
+    return out
 
 
 def _write(path: Path, recipe: Recipe, source: Source, size: int, part: str) -> None:
