@@ -14,6 +14,7 @@ from support.places import REPOSITORY
 
 from harness.config.compose.compose import load
 from harness.config.plain import plain
+from harness.train.checkpoint import FORMAT
 from harness.train.leaving import LEAVE
 
 ONE, TWO = ("copy",), ("copy", "count")
@@ -78,7 +79,7 @@ CASES = {
     "later": Case(
         0,
         harm=("manifest.json", '{"format": 7, "files": {}}'),
-        says=(0, f"{UNUSED}it is of format 7, this version reads 1; it starts anew"),
+        says=(0, f"{UNUSED}it is of format 7, this version reads {FORMAT}; it starts anew"),
         **ALONE,
     ),
     "own": Case(

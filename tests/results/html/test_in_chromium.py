@@ -23,7 +23,14 @@ def choose(page: Tab, **values: str) -> None:
             f"byId('{name}').value = {json.dumps(value)};"
             f"byId('{name}').dispatchEvent(new Event('{kind}', {{bubbles: true}}))"
         )
-    page.run("new Promise((r) => setTimeout(r, 300))")
+    settle(page, 300)
+
+
+def settle(page: Tab, milliseconds: int = 200) -> None:
+    """Wait until what a page was asked for is drawn: its timers, its texts, however long these
+    take to unpack, and what is drawn from them."""
+    page.run(f"new Promise((r) => setTimeout(r, {milliseconds}))")
+    page.run("Promise.all(texts.pieces.values()).then(() => new Promise((r) => setTimeout(r, 50)))")
 
 
 def visible_pages(page: Tab) -> list[str]:
@@ -89,7 +96,8 @@ def test_filters_leave_what_they_say(page, shown):
     lenient = shown.scores_of(0, 1, 0, "accuracy_lenient")
     choose(page, state="format")
     assert count(page) == sum(b > a for a, b in zip(stages[1], lenient, strict=True)) > 0
-    page.run("byId('filters').reset(); new Promise((r) => setTimeout(r, 200))")
+    page.run("byId('filters').reset()")
+    settle(page)
     assert count(page) == 400
 
 
@@ -130,13 +138,16 @@ def test_words_are_found_in_answers_and_references(page, shown):
 
 
 def test_texts_are_unpacked_when_they_are_asked_for(page):
-    before = page.run("texts.ready.size")
-    pieces = page.run("document.querySelectorAll('[id^=piece-]').length") + before
-    assert before < pieces  # those of the 50 rows that are listed
+    asked = page.run("texts.pieces.size")
+    waiting = page.run("document.querySelectorAll('[id^=piece-]').length")
+    assert waiting > 0  # the 50 rows that are listed asked for theirs
     page.run("location.hash = 'predictions'; new Promise((r) => setTimeout(r, 100))")
-    assert page.run("texts.ready.size") == before
-    page.run("byId('search').focus(); new Promise((r) => setTimeout(r, 300))")
-    assert page.run("texts.ready.size") == pieces
+    assert page.run("texts.pieces.size") == asked
+    page.run("byId('search').focus()")
+    assert page.run("texts.pieces.size") == asked + waiting
+    unpacked = "Promise.all(texts.pieces.values()).then(() => texts.ready.size)"
+    assert page.run(unpacked) == asked + waiting
+    assert page.run("document.querySelectorAll('[id^=piece-]').length") == 0
 
 
 def test_pages_of_the_list_turn(page):
@@ -153,7 +164,7 @@ def test_an_item_opens_and_closes_by_keyboard(page, shown):
     choose(page, run="1", task="target: letters", stage="2")
     page.run("document.querySelector('#list td button').focus()")
     page.press("Enter", 13, "\r")
-    page.run("new Promise((r) => setTimeout(r, 200))")
+    settle(page)
     assert page.run("byId('detail').open")
     told = page.run("byId('item').textContent")
     blocks = page.run("[...document.querySelectorAll('#item pre')].map((p) => p.textContent)")
@@ -277,9 +288,8 @@ def test_what_a_model_says_is_only_text(place, tab):
     ]
     assert tab.run("document.querySelector('#list tbody td:nth-child(2)').textContent") == evil
     assert tab.run("document.querySelector('#list td button').textContent") == "0[U+202E]"
-    tab.run(
-        "document.querySelector('#list td button').click(); new Promise((r) => setTimeout(r, 200))"
-    )
+    tab.run("document.querySelector('#list td button').click()")
+    settle(tab)
     assert answers[0] in tab.run("byId('item').textContent")
     drawn = "document.querySelectorAll('img:not(figure > img)').length"
     assert tab.run(drawn) == 0
@@ -308,9 +318,8 @@ def test_without_texts_the_browser_still_filters(place, tab):
     choose(tab, state="wrong")
     assert 0 < count(tab) < 400
     assert not tab.run("byId('search').offsetParent")
-    tab.run(
-        "document.querySelector('#list td button').click(); new Promise((r) => setTimeout(r, 100))"
-    )
+    tab.run("document.querySelector('#list td button').click()")
+    settle(tab)
     assert "without texts" in tab.run("byId('item').textContent")
     assert tab.errors == []
 
