@@ -291,8 +291,9 @@ def test_a_trial_of_fixed_costs(tmp_path: Path) -> None:
     out = tmp_path / "fixed.csv"
     bench("bench_fixed.py", "--small", f"--out={out}")
     whats = [row["what"] for row in rows_of(out)]
-    assert whats == ["first step", "plan, fresh", "cached run"]
-    first, plan, _ = rows_of(out)
+    stores = ["status", "store ls", "store verify"]
+    assert whats == ["first step", "plan, fresh", "cached run", *stores]
+    first, plan, *_ = rows_of(out)
     assert first["whole_cpu_s"] == first["peak_gb"] == ""
     # Three trainings, and the tasks seen so far scored after each: 1, 2 and 2, the third being the
     # first one again.
