@@ -140,7 +140,8 @@ def test_words_are_found_in_answers_and_references(page, shown):
 def test_texts_are_unpacked_when_they_are_asked_for(page):
     asked = page.run("texts.pieces.size")
     waiting = page.run("document.querySelectorAll('[id^=piece-]').length")
-    assert waiting > 0  # the 50 rows that are listed asked for theirs
+    assert asked > 0  # those of the 50 rows that are listed
+    assert waiting > 0
     page.run("location.hash = 'predictions'; new Promise((r) => setTimeout(r, 100))")
     assert page.run("texts.pieces.size") == asked
     page.run("byId('search').focus()")
